@@ -1,0 +1,56 @@
+#pragma once
+// What answers each route. Every function answers the exchange exactly once.
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "agent/api/http_exchange.h"
+#include "agent/api/server.h"
+
+namespace wherry {
+
+// A number of places; a taken one comes back when its handle dies. Thread-safe.
+class Slots {
+ public:
+  explicit Slots(size_t count) : free_(static_cast<int64_t>(count)) {}
+  std::shared_ptr<void> take();  // null when all are taken
+
+ private:
+  std::atomic<int64_t> free_;
+};
+
+struct HandlerContext {
+  const ApiOptions& options;
+  const ApiDependencies& deps;
+  Slots follows;
+  Slots uploads;
+  Slots pulls;
+  // http::Server::watch
+  std::function<std::shared_ptr<void>(http::Exchange&)> watch;
+};
+
+void answer_json(http::Exchange& exchange, int status, const std::string& json);
+nlohmann::ordered_json image_json(const runtime::Image& image);
+
+void answer_healthz(const HandlerContext& context, http::Exchange& exchange);
+void answer_readyz(const HandlerContext& context, http::Exchange& exchange);
+void answer_status(const HandlerContext& context, http::Exchange& exchange);
+void answer_workloads(const HandlerContext& context, http::Exchange& exchange);
+void answer_workload(const HandlerContext& context, http::Exchange& exchange,
+                     const std::string& name);
+void answer_events(const HandlerContext& context, http::Exchange& exchange);
+void answer_logs(HandlerContext& context, http::Exchange& exchange, const std::string& name);
+void answer_images(const HandlerContext& context, http::Exchange& exchange);
+void import_images(HandlerContext& context, http::Exchange& exchange);
+void prune_images(const HandlerContext& context, http::Exchange& exchange);
+void pull_image(HandlerContext& context, http::Exchange& exchange);
+
+// Removes archives that a crash left behind.
+void clear_uploads(const std::string& directory);
+
+}  // namespace wherry

@@ -1,0 +1,113 @@
+#include "agent/api/http_exchange.h"
+
+#include <array>
+#include <cstdio>
+#include <utility>
+
+namespace wherry::http {
+
+Exchange::Exchange(std::shared_ptr<Socket> socket, Peer peer, const Timeouts& timeouts,
+                   CancelToken cancel)
+    : socket_(std::move(socket)), peer_(peer), timeouts_(timeouts), cancel_(std::move(cancel)) {}
+
+bool Exchange::receive() {
+  const SystemClock clock;
+  const MonoTime until = clock.now() + timeouts_.head;
+  std::string bytes;
+  std::array<char, 2048> part{};
+  size_t end = std::string::npos;
+  while (end == std::string::npos) {
+    if (bytes.size() > kMaxHeadBytes) {
+      respond(Problem{431, "the request head is too large"});
+      return false;
+    }
+    const auto got = socket_->read(part.data(), part.size(), until - clock.now());
+    if (!got && got.error().code() == Code::DeadlineExceeded && !bytes.empty()) {
+      respond(Problem{408, "the request head took too long"});
+    }
+    if (!got || *got == 0) return false;
+    const size_t from = bytes.size() < 3 ? 0 : bytes.size() - 3;
+    bytes.append(part.data(), *got);
+    end = bytes.find("\r\n\r\n", from);
+  }
+  auto parsed = parse_head(std::string_view(bytes).substr(0, end));
+  if (!parsed) {
+    respond(parsed.error());
+    return false;
+  }
+  request_ = std::move(*parsed);
+  bytes.erase(0, end + 4);
+  body_.emplace(*socket_, timeouts_, request_, std::move(bytes));
+  return true;
+}
+
+Result<size_t> Exchange::read_body(char* buffer, size_t size) {
+  if (request_.expects_continue && !continued_) {
+    continued_ = true;
+    if (Status sent = socket_->write("HTTP/1.1 100 Continue\r\n\r\n", timeouts_.write); !sent) {
+      return fail(sent.error());
+    }
+  }
+  return body_->read(buffer, size);
+}
+
+std::string Exchange::head(int status, std::string_view content_type,
+                           const Headers& headers) const {
+  std::string text = "HTTP/1.1 " + std::to_string(status) + " ";
+  text += status_text(status);
+  text += "\r\nContent-Type: ";
+  text += content_type;
+  text += "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n";
+  for (const auto& [name, value] : headers) {
+    text.append(name).append(": ").append(value).append("\r\n");
+  }
+  return text;
+}
+
+void Exchange::respond(int status, std::string_view content_type, std::string_view body,
+                       const Headers& headers) {
+  status_ = status;
+  std::string text = head(status, content_type, headers);
+  text += "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n";
+  if (request_.method != "HEAD") text += body;
+  // A client that is gone already is no concern of the handler.
+  (void)socket_->write(text, timeouts_.write);
+}
+
+void Exchange::respond(const Problem& problem) {
+  respond(problem.status, "application/problem+json", to_json(problem) + "\n", problem.headers);
+}
+
+Status Exchange::begin(int status, std::string_view content_type) {
+  status_ = status;
+  chunked_ = !request_.http_1_0;
+  std::string text = head(status, content_type, {});
+  if (chunked_) text += "Transfer-Encoding: chunked\r\n";
+  return socket_->write(text + "\r\n", timeouts_.write);
+}
+
+Status Exchange::write(std::string_view bytes) {
+  if (bytes.empty() || request_.method == "HEAD") return {};
+  if (!chunked_) return socket_->write(bytes, timeouts_.write);
+  std::array<char, 24> size{};
+  const int digits = std::snprintf(size.data(), size.size(), "%zx\r\n", bytes.size());
+  std::string chunk(size.data(), static_cast<size_t>(digits));
+  chunk.append(bytes).append("\r\n");
+  return socket_->write(chunk, timeouts_.write);
+}
+
+Status Exchange::finish() {
+  if (!chunked_ || request_.method == "HEAD") return {};
+  return socket_->write("0\r\n\r\n", timeouts_.write);
+}
+
+void Exchange::close() {
+  const bool all_read = body_ && body_->finished();
+  if (status_ != 0 && !all_read) {
+    socket_->linger(timeouts_.linger);
+  } else {
+    socket_->end();
+  }
+}
+
+}  // namespace wherry::http

@@ -1,0 +1,38 @@
+#pragma once
+// Listening sockets.
+
+#include <string>
+#include <sys/types.h>
+
+#include "base/result.h"
+
+namespace wherry::http {
+
+// Owns a listening descriptor and, for a unix socket, its file: removed again when it is still
+// ours.
+class Listener {
+ public:
+  Listener() = default;
+  Listener(Listener&& other) noexcept;
+  Listener& operator=(Listener&& other) noexcept;
+  ~Listener();
+
+  // Creates the parent directory where it is missing and replaces a socket nobody listens on.
+  // AlreadyExists when another process serves it, or when the path is no socket.
+  // Mode 0660; owned by `group` where such a group exists.
+  static Result<Listener> unix_socket(const std::string& path, const std::string& group);
+  // "127.0.0.1:7070", "[::1]:7070", ":7070" (every address), port 0 for any. Numbers only: a
+  // device must not need DNS to listen. An address that is not there yet is fine.
+  static Result<Listener> tcp(const std::string& address);
+
+  int fd() const { return fd_; }
+  int port() const;  // 0 for a unix socket
+
+ private:
+  int fd_ = -1;
+  std::string path_;
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
+};
+
+}  // namespace wherry::http

@@ -1,0 +1,223 @@
+#include "agent/api/http_server.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <cstring>
+#include <exception>
+#include <list>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utility>
+
+#include "base/log.h"
+
+namespace wherry::http {
+namespace {
+
+// With no descriptor left, accept() would be retried without a pause.
+constexpr int kOutOfDescriptorsPauseMs = 200;
+
+Peer peer_of(const sockaddr_storage& address) {
+  if (address.ss_family == AF_INET) {
+    const auto* v4 = reinterpret_cast<const sockaddr_in*>(&address);
+    return {true, (ntohl(v4->sin_addr.s_addr) >> 24) == 127};
+  }
+  if (address.ss_family == AF_INET6) {
+    const in6_addr& v6 = reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr;
+    const bool mapped = IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127;
+    return {true, IN6_IS_ADDR_LOOPBACK(&v6) || mapped};
+  }
+  return {};
+}
+
+}  // namespace
+
+struct Server::Connection {
+  std::shared_ptr<Socket> socket;
+  Peer peer;
+  CancelToken cancel;
+  bool watched = false;
+};
+
+// The connections there are. Everything in it is guarded by its mutex.
+struct Server::Registry {
+  std::mutex mutex;
+  std::condition_variable emptied;
+  std::list<std::shared_ptr<Connection>> open;
+  bool stopping = false;
+
+  void add(const std::shared_ptr<Connection>& connection) {
+    const std::lock_guard lock(mutex);
+    open.push_back(connection);
+    if (stopping) connection->cancel.cancel();
+  }
+  void remove(const std::shared_ptr<Connection>& connection) {
+    const std::lock_guard lock(mutex);
+    open.remove(connection);
+    emptied.notify_all();
+  }
+  size_t tcp_count() {
+    const std::lock_guard lock(mutex);
+    return static_cast<size_t>(
+        std::count_if(open.begin(), open.end(), [](const auto& c) { return c->peer.tcp; }));
+  }
+  std::vector<std::shared_ptr<Connection>> all(bool watched_only) {
+    const std::lock_guard lock(mutex);
+    std::vector<std::shared_ptr<Connection>> list;
+    for (const auto& connection : open) {
+      if (!watched_only || connection->watched) list.push_back(connection);
+    }
+    return list;
+  }
+};
+
+Server::Server(std::string name, ServerLimits limits, Handler handler)
+    : name_(std::move(name)),
+      limits_(limits),
+      handler_(std::move(handler)),
+      registry_(std::make_unique<Registry>()) {}
+
+Server::~Server() {
+  stop(Duration::zero());
+  if (wake_fd_ >= 0) close(wake_fd_);
+}
+
+Status Server::start(std::vector<Listener> listeners) {
+  wake_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (wake_fd_ < 0) {
+    return fail(Code::ResourceExhausted, std::string("make an eventfd: ") + std::strerror(errno));
+  }
+  listeners_ = std::move(listeners);
+  workers_ = std::make_unique<Executor>(name_, limits_.threads, limits_.queued);
+  acceptor_ = std::thread([this] {
+    name_this_thread(name_ + "-accept");
+    accept_loop();
+  });
+  return {};
+}
+
+void Server::wake() const {
+  const uint64_t one = 1;
+  // A full counter means that a wake-up is due anyway.
+  [[maybe_unused]] const ssize_t written = write(wake_fd_, &one, sizeof one);
+}
+
+void Server::stop(Duration grace) {
+  if (!acceptor_.joinable()) return;
+  {
+    const std::lock_guard lock(registry_->mutex);
+    registry_->stopping = true;
+  }
+  wake();
+  acceptor_.join();
+  listeners_.clear();
+  for (const auto& connection : registry_->all(false)) connection->cancel.cancel();
+  {
+    std::unique_lock lock(registry_->mutex);
+    registry_->emptied.wait_for(lock, grace, [this] { return registry_->open.empty(); });
+  }
+  for (const auto& connection : registry_->all(false)) connection->socket->abort();
+  workers_.reset();
+}
+
+void Server::accept_loop() {
+  std::vector<pollfd> polled;
+  while (true) {
+    const auto watched = registry_->all(true);
+    polled.assign(1, pollfd{wake_fd_, POLLIN, 0});
+    for (const Listener& listener : listeners_) polled.push_back({listener.fd(), POLLIN, 0});
+    for (const auto& connection : watched) {
+      polled.push_back({connection->socket->fd(), POLLRDHUP, 0});
+    }
+    if (poll(polled.data(), polled.size(), -1) < 0) continue;
+    uint64_t drained = 0;
+    [[maybe_unused]] const ssize_t got = read(wake_fd_, &drained, sizeof drained);
+    {
+      const std::lock_guard lock(registry_->mutex);
+      if (registry_->stopping) return;
+    }
+    for (size_t i = 0; i < listeners_.size(); ++i) {
+      if (polled[1 + i].revents != 0) accept_from(listeners_[i]);
+    }
+    for (size_t i = 0; i < watched.size(); ++i) {
+      if (polled[1 + listeners_.size() + i].revents == 0) continue;
+      {
+        const std::lock_guard lock(registry_->mutex);
+        watched[i]->watched = false;
+      }
+      watched[i]->cancel.cancel();
+    }
+  }
+}
+
+void Server::accept_from(const Listener& listener) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  const int fd = accept4(listener.fd(), reinterpret_cast<sockaddr*>(&address), &size,
+                         SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (fd < 0) {
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      log_warn("cannot accept an API connection", {{"error", std::strerror(errno)}});
+      poll(nullptr, 0, kOutOfDescriptorsPauseMs);
+    }
+    return;
+  }
+  auto connection = std::make_shared<Connection>();
+  connection->socket = std::make_shared<Socket>(fd);
+  connection->peer = peer_of(address);
+  if (connection->peer.tcp) {
+    const int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  }
+  const bool full = connection->peer.tcp && registry_->tcp_count() >= limits_.tcp_connections;
+  if (!full) {
+    registry_->add(connection);
+    if (workers_->post([this, connection] { serve(connection); })) return;
+    registry_->remove(connection);
+  }
+  Exchange(connection->socket, connection->peer, limits_.timeouts)
+      .respond(Problem{503, "too many connections at once; try again", "", {{"Retry-After", "1"}}});
+}
+
+void Server::serve(const std::shared_ptr<Connection>& connection) {
+  Exchange exchange(connection->socket, connection->peer, limits_.timeouts, connection->cancel);
+  if (exchange.receive()) {
+    try {
+      handler_(exchange);
+    } catch (const std::exception& error) {
+      log_error("an API request failed",
+                {{"target", exchange.request().target}, {"error", error.what()}});
+      if (exchange.status() == 0) {
+        exchange.respond(Problem{500, "the request could not be served; see the agent's log"});
+      }
+    }
+  }
+  exchange.close();
+  registry_->remove(connection);
+}
+
+std::shared_ptr<void> Server::watch(Exchange& exchange) {
+  std::shared_ptr<Connection> found;
+  for (const auto& connection : registry_->all(false)) {
+    if (connection->socket->fd() == exchange.fd()) found = connection;
+  }
+  if (!found) return nullptr;
+  // The acceptor waits on what was watched when it went to sleep: it must look again, both ways.
+  const auto set = [this, found](bool on) {
+    {
+      const std::lock_guard lock(registry_->mutex);
+      found->watched = on;
+    }
+    wake();
+  };
+  set(true);
+  return {nullptr, [set](void*) { set(false); }};
+}
+
+}  // namespace wherry::http

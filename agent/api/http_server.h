@@ -1,0 +1,62 @@
+#pragma once
+// Accepts connections and runs a handler for each on a few threads made on demand. One thread
+// waits for all listeners; nothing wakes up while nobody calls.
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "agent/api/http_exchange.h"
+#include "agent/api/http_listener.h"
+#include "base/executor.h"
+
+namespace wherry::http {
+
+struct ServerLimits {
+  size_t threads = 12;
+  size_t queued = 16;          // accepted, waiting for a thread; more are told 503
+  size_t tcp_connections = 4;  // so that the network can never starve the local socket
+  Timeouts timeouts;
+};
+
+class Server {
+ public:
+  // Answers; exceptions become 500. Runs on several threads at once.
+  using Handler = std::function<void(Exchange&)>;
+
+  Server(std::string name, ServerLimits limits, Handler handler);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Call once, with the listeners open.
+  Status start(std::vector<Listener> listeners);
+  // Accepts no more, cancels what runs, waits up to `grace` for it to end, then cuts connections.
+  void stop(Duration grace);
+
+  // From a handler: cancels the exchange's token as soon as its client goes away. Until the
+  // returned handle dies.
+  std::shared_ptr<void> watch(Exchange& exchange);
+
+ private:
+  struct Connection;
+  struct Registry;
+
+  void accept_loop();
+  void accept_from(const Listener& listener);
+  void serve(const std::shared_ptr<Connection>& connection);
+  void wake() const;
+
+  const std::string name_;
+  const ServerLimits limits_;
+  const Handler handler_;
+  std::vector<Listener> listeners_;
+  std::unique_ptr<Registry> registry_;
+  std::unique_ptr<Executor> workers_;
+  int wake_fd_ = -1;
+  std::thread acceptor_;
+};
+
+}  // namespace wherry::http

@@ -1,0 +1,214 @@
+// Images: what is there, and archives in.
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <dirent.h>
+#include <fcntl.h>
+#include <optional>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "agent/api/handlers.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/quantity.h"
+#include "base/text.h"
+
+namespace wherry {
+namespace {
+
+using http::Problem;
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view kPrefix = "upload-";
+constexpr size_t kPartBytes = 64u << 10;
+constexpr int64_t kCheckSpaceEvery = 16ll << 20;
+
+// A file that is gone when this is, whatever happens in between.
+class Upload {
+ public:
+  static Result<std::unique_ptr<Upload>> create(const std::string& directory) {
+    if (Status made = make_directories(directory, 0700); !made) return fail(made.error());
+    std::string path = directory + "/" + std::string(kPrefix) + "XXXXXX";
+    const int fd = mkostemp(path.data(), O_CLOEXEC);
+    if (fd < 0) return fail(Code::Internal, "make " + path + ": " + std::strerror(errno));
+    return std::make_unique<Upload>(std::move(path), fd);
+  }
+  Upload(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+  ~Upload() {
+    close(fd_);
+    unlink(path_.c_str());
+  }
+  Upload(const Upload&) = delete;
+  Upload& operator=(const Upload&) = delete;
+
+  const std::string& path() const { return path_; }
+
+  Status write(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) {
+        const Code code =
+            errno == ENOSPC || errno == EDQUOT ? Code::ResourceExhausted : Code::Internal;
+        return fail(code, "write " + path_ + ": " + std::strerror(errno));
+      }
+      bytes.remove_prefix(static_cast<size_t>(written));
+    }
+    return {};
+  }
+  int64_t free_bytes() const {
+    struct statvfs info {};
+    if (fstatvfs(fd_, &info) != 0) return 0;
+    return static_cast<int64_t>(info.f_bavail) * static_cast<int64_t>(info.f_frsize);
+  }
+
+ private:
+  const std::string path_;
+  const int fd_;
+};
+
+Json images_json(const std::vector<runtime::Image>& images) {
+  Json list = Json::array();
+  for (const runtime::Image& image : images) list.push_back(image_json(image));
+  return {{"images", std::move(list)}};
+}
+
+Problem too_large(int64_t cap) { return {413, "the archive is larger than " + format_bytes(cap)}; }
+
+Problem disk_full(int64_t reserve) {
+  return {507,
+          "the archive does not fit: " + format_bytes(reserve) +
+              " of the disk are kept free; remove images or files",
+          "InsufficientStorage"};
+}
+
+Problem body_problem(const Error& error) {
+  if (error.code() == Code::DeadlineExceeded) return {408, error.full()};
+  return {400, error.full()};
+}
+
+std::optional<Problem> check_size(const http::Request& request, const ApiOptions& options,
+                                  const Upload& upload) {
+  if (!request.chunked && request.content_length == 0) {
+    return Problem{411, "send an OCI or docker archive (tar, plain or compressed) as the body"};
+  }
+  if (request.content_length > static_cast<uint64_t>(options.max_upload_bytes)) {
+    return too_large(options.max_upload_bytes);
+  }
+  const auto announced = static_cast<int64_t>(request.content_length);
+  if (upload.free_bytes() - announced < options.disk_reserve) {
+    return disk_full(options.disk_reserve);
+  }
+  return std::nullopt;
+}
+
+std::optional<Problem> receive(http::Exchange& exchange, const ApiOptions& options,
+                               Upload& upload) {
+  if (auto problem = check_size(exchange.request(), options, upload)) return problem;
+  std::string part(kPartBytes, '\0');
+  int64_t total = 0, checked = 0;
+  while (true) {
+    const auto got = exchange.read_body(part.data(), part.size());
+    if (!got) return body_problem(got.error());
+    if (*got == 0) break;
+    total += static_cast<int64_t>(*got);
+    if (total > options.max_upload_bytes) return too_large(options.max_upload_bytes);
+    if (total - checked >= kCheckSpaceEvery) {
+      checked = total;
+      if (upload.free_bytes() < options.disk_reserve) return disk_full(options.disk_reserve);
+    }
+    if (Status written = upload.write({part.data(), *got}); !written) {
+      return http::problem_from(written.error());
+    }
+    if (exchange.cancel().cancelled()) return Problem{503, "the agent is stopping"};
+  }
+  if (total == 0) return Problem{400, "the body is empty; send an OCI or docker archive"};
+  return std::nullopt;
+}
+
+// Where we put the archive meanwhile tells its owner nothing.
+Problem import_problem(const Error& error, const std::string& path) {
+  Problem problem = http::problem_from(error);
+  replace_all(problem.detail, path, "the archive");
+  return problem;
+}
+
+}  // namespace
+
+Json image_json(const runtime::Image& image) {
+  return {{"name", image.name}, {"digest", image.digest}, {"sizeBytes", image.size}};
+}
+
+// What is there now, with what the reconciler knew of it last.
+void answer_images(const HandlerContext& context, http::Exchange& exchange) {
+  const auto images = context.deps.images.list();
+  if (!images) return exchange.respond(http::problem_from(images.error()));
+  const auto state = context.deps.board.get();
+  Json json = images_json(*images);
+  for (Json& image : json["images"]) {
+    const auto known =
+        std::find_if(state->images.begin(), state->images.end(), [&](const ImageView& view) {
+          return view.name == image["name"] && view.digest == image["digest"];
+        });
+    const bool found = known != state->images.end();
+    const std::string last_used = found ? to_rfc3339(known->last_used) : std::string();
+    image["users"] = found ? known->users : std::vector<std::string>();
+    image["lastUsed"] = last_used.empty() ? Json(nullptr) : Json(last_used);
+    image["kept"] = found ? Json(to_string(known->kept)) : Json(nullptr);
+  }
+  answer_json(exchange, 200, json.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+void prune_images(const HandlerContext& context, http::Exchange& exchange) {
+  if (!context.deps.prune) {
+    return exchange.respond(Problem{501, "images cannot be pruned here"});
+  }
+  const auto watch = context.watch(exchange);
+  const auto report = context.deps.prune(exchange.cancel());
+  if (!report) return exchange.respond(http::problem_from(report.error()));
+  Json removed = Json::array();
+  for (const runtime::Image& image : report->removed) removed.push_back(image_json(image));
+  answer_json(exchange, 200,
+              Json{{"removed", std::move(removed)}, {"freedBytes", report->freed_bytes}}.dump());
+}
+
+void import_images(HandlerContext& context, http::Exchange& exchange) {
+  const auto slot = context.uploads.take();
+  if (!slot) {
+    return exchange.respond(Problem{503,
+                                    "other archives are being imported; try again",
+                                    "TooManyUploads",
+                                    {{"Retry-After", "10"}}});
+  }
+  auto upload = Upload::create(context.options.upload_dir);
+  if (!upload) return exchange.respond(http::problem_from(upload.error()));
+  if (auto problem = receive(exchange, context.options, **upload)) {
+    return exchange.respond(*problem);
+  }
+  const auto watch = context.watch(exchange);
+  const auto images = context.deps.images.import_archive((*upload)->path(), exchange.cancel());
+  if (!images) return exchange.respond(import_problem(images.error(), (*upload)->path()));
+  for (const runtime::Image& image : *images) {
+    log_info("image imported", {{"image", image.name}, {"digest", image.digest}});
+  }
+  if (context.deps.on_images_changed) context.deps.on_images_changed();
+  answer_json(exchange, 201, images_json(*images).dump());
+}
+
+void clear_uploads(const std::string& directory) {
+  DIR* entries = opendir(directory.c_str());
+  if (entries == nullptr) return;
+  while (const dirent* entry = readdir(entries)) {
+    const std::string_view name = entry->d_name;
+    if (name.substr(0, kPrefix.size()) == kPrefix) unlinkat(dirfd(entries), entry->d_name, 0);
+  }
+  closedir(entries);
+}
+
+}  // namespace wherry

@@ -1,0 +1,176 @@
+// Container logs as text, whole or as a stream.
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <utility>
+
+#include <tl/expected.hpp>
+
+#include "agent/api/handlers.h"
+#include "base/text.h"
+
+namespace wherry {
+namespace {
+
+using http::Problem;
+
+constexpr size_t kFlushBytes = 16u << 10;
+// How soon a follower sees the first line of a container that had no log yet.
+constexpr Duration kLogAppears = std::chrono::milliseconds(500);
+
+std::optional<bool> parse_flag(const std::string* text) {
+  if (text == nullptr || *text == "false" || *text == "0") return false;
+  if (text->empty() || *text == "true" || *text == "1") return true;
+  return std::nullopt;
+}
+
+std::optional<int64_t> parse_tail(const std::string* text) {
+  if (text == nullptr || *text == "all") return -1;
+  int64_t value = 0;
+  const char* end = text->data() + text->size();
+  const auto parsed = std::from_chars(text->data(), end, value);
+  if (parsed.ec != std::errc() || parsed.ptr != end || value < 0) return std::nullopt;
+  return value;
+}
+
+// A time, or how long ago.
+std::optional<WallTime> parse_since(const std::string* text, const Clock& clock) {
+  if (text == nullptr) return WallTime{};
+  if (const auto time = parse_rfc3339(*text)) return *time;
+  const auto ago = parse_duration(*text);
+  if (!ago) return std::nullopt;
+  return std::max(WallTime{}, clock.wall() - *ago);
+}
+
+tl::expected<runtime::LogQuery, Problem> parse_query(const http::Request& request,
+                                                     const std::string& name, const Clock& clock) {
+  const auto refuse = [](std::string detail) {
+    return tl::unexpected<Problem>(Problem{400, std::move(detail)});
+  };
+  runtime::LogQuery query;
+  query.pod = name;
+  if (const std::string* container = request.param("container")) query.container = *container;
+  const auto tail = parse_tail(request.param("tail"));
+  if (!tail) return refuse("tail must be a number of lines, or \"all\"");
+  const auto since = parse_since(request.param("since"), clock);
+  if (!since) return refuse("since must be a time (2027-01-01T00:00:00Z) or how long ago (10m)");
+  const auto follow = parse_flag(request.param("follow"));
+  if (!follow) return refuse("follow must be true or false");
+  const auto timestamps = parse_flag(request.param("timestamps"));
+  if (!timestamps) return refuse("timestamps must be true or false");
+  query.tail = *tail;
+  query.since = *since;
+  query.follow = *follow && request.method != "HEAD";
+  query.timestamps = *timestamps;
+  return query;
+}
+
+std::optional<Problem> check_container(const WorkloadView& workload, const std::string& container) {
+  if (container.empty()) return std::nullopt;
+  std::vector<std::string> names;
+  for (const ContainerView& view : workload.containers) {
+    if (view.name == container) return std::nullopt;
+    names.push_back(view.name);
+  }
+  return Problem{404, "workload \"" + workload.name + "\" has no container \"" + container +
+                          "\"; it has " + (names.empty() ? "none yet" : join(names, ", "))};
+}
+
+// Gathers lines; sends them at once when they are followed.
+class LogStream {
+ public:
+  LogStream(http::Exchange& exchange, bool at_once) : exchange_(exchange), at_once_(at_once) {}
+
+  bool begin() {
+    if (!begun_) listening_ = exchange_.begin(200, "text/plain; charset=utf-8").has_value();
+    begun_ = true;
+    return listening_;
+  }
+  bool add(std::string_view bytes) {
+    buffer_ += bytes;
+    return (at_once_ || buffer_.size() >= kFlushBytes) ? flush() : true;
+  }
+  bool flush() {
+    if (!begin()) return false;
+    listening_ = exchange_.write(buffer_).has_value();
+    buffer_.clear();
+    return listening_;
+  }
+  void finish() {
+    if (flush()) (void)exchange_.finish();
+  }
+  bool begun() const { return begun_; }
+  bool listening() const { return listening_; }
+
+ private:
+  http::Exchange& exchange_;
+  const bool at_once_;
+  std::string buffer_;
+  bool begun_ = false;
+  bool listening_ = true;
+};
+
+void print_log(const HandlerContext& context, http::Exchange& exchange,
+               const runtime::LogQuery& query, bool known) {
+  LogStream stream(exchange, false);
+  const Status read = context.deps.logs.read(
+      query, [&](std::string_view bytes) { return stream.add(bytes); }, exchange.cancel());
+  const bool nothing_yet = !read && read.error().code() == Code::NotFound && known;
+  if (read || nothing_yet) return stream.finish();
+  // Past the beginning there is only one way to say it: the stream ends without its end mark.
+  if (!stream.begun()) exchange.respond(http::problem_from(read.error()));
+}
+
+void follow_log(HandlerContext& context, http::Exchange& exchange, const runtime::LogQuery& query,
+                bool known) {
+  const auto slot = context.follows.take();
+  if (!slot) {
+    return exchange.respond(Problem{503,
+                                    "too many logs are followed at once; end one and try again",
+                                    "TooManyStreams",
+                                    {{"Retry-After", "5"}}});
+  }
+  const CancelToken cancel = exchange.cancel();
+  if (!known) {
+    runtime::LogQuery probe = query;
+    probe.follow = false;
+    probe.tail = 0;
+    const Status found = context.deps.logs.read(
+        probe, [](std::string_view) { return true; }, cancel);
+    if (!found) return exchange.respond(http::problem_from(found.error()));
+  }
+  const auto watch = context.watch(exchange);
+  LogStream stream(exchange, true);
+  if (!stream.begin()) return;
+  while (stream.listening() && !cancel.cancelled()) {
+    const Status read = context.deps.logs.read(
+        query, [&](std::string_view bytes) { return stream.add(bytes); }, cancel);
+    if (read || read.error().code() != Code::NotFound) break;
+    if (context.deps.board.get()->find(query.pod) == nullptr) break;
+    (void)cancel.wait_for(kLogAppears);
+  }
+  stream.finish();
+}
+
+}  // namespace
+
+void answer_logs(HandlerContext& context, http::Exchange& exchange, const std::string& name) {
+  const auto query = parse_query(exchange.request(), name, context.deps.clock);
+  if (!query) return exchange.respond(query.error());
+  const auto view = context.deps.board.get();
+  const WorkloadView* workload = view->find(name);
+  if (workload != nullptr) {
+    if (const auto problem = check_container(*workload, query->container)) {
+      return exchange.respond(*problem);
+    }
+  } else if (view->first_pass_done) {
+    return exchange.respond(Problem{404, "there is no workload \"" + name + "\" on this device"});
+  }
+  if (query->follow) {
+    follow_log(context, exchange, *query, workload != nullptr);
+  } else {
+    print_log(context, exchange, *query, workload != nullptr);
+  }
+}
+
+}  // namespace wherry

@@ -1,0 +1,153 @@
+// Fetching an image while the client watches.
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+#include <tl/expected.hpp>
+
+#include "agent/api/handlers.h"
+#include "agent/reconcile/pull_view.h"
+#include "base/executor.h"
+#include "base/log.h"
+
+namespace wherry {
+namespace {
+
+using http::Problem;
+using Json = nlohmann::ordered_json;
+
+constexpr size_t kMaxBody = 16u << 10;
+constexpr Duration kLineEvery = std::chrono::milliseconds(250);
+
+tl::expected<std::string, Problem> read_reference(http::Exchange& exchange) {
+  const auto refuse = [](int status, std::string detail) {
+    return tl::unexpected<Problem>(Problem{status, std::move(detail)});
+  };
+  std::string body(kMaxBody + 1, '\0');
+  size_t size = 0;
+  while (size < body.size()) {
+    const auto got = exchange.read_body(body.data() + size, body.size() - size);
+    if (!got) {
+      const bool late = got.error().code() == Code::DeadlineExceeded;
+      return refuse(late ? 408 : 400, got.error().full());
+    }
+    if (*got == 0) break;
+    size += *got;
+  }
+  if (size > kMaxBody) return refuse(413, "the body is too large for the name of an image");
+  body.resize(size);
+  const Json json = Json::parse(body, nullptr, false);
+  constexpr const char* kForm = R"(the body must be {"image":"<reference>"})";
+  if (!json.is_object() || json.size() != 1 || !json.contains("image")) return refuse(400, kForm);
+  const Json& image = json["image"];
+  if (!image.is_string() || image.get<std::string>().empty()) return refuse(400, kForm);
+  return image.get<std::string>();
+}
+
+// A pull on a thread of its own, so that a client that reads slowly does not slow it down.
+class RunningPull {
+ public:
+  RunningPull(runtime::Images& images, std::string reference, CancelToken cancel)
+      : cancel_(std::move(cancel)), thread_([this, &images, reference = std::move(reference)] {
+          name_this_thread("api-pull");
+          run(images, reference);
+        }) {}
+  ~RunningPull() {
+    cancel_.cancel();
+    thread_.join();
+  }
+  RunningPull(const RunningPull&) = delete;
+  RunningPull& operator=(const RunningPull&) = delete;
+
+  // The newest progress, once there is news; none when the pull has ended.
+  std::optional<runtime::PullProgress> next() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return news_ || result_; });
+    news_ = false;
+    if (result_) return std::nullopt;
+    return progress_;
+  }
+  // Until the pull ends, at most `time`.
+  void pause(Duration time) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, time, [this] { return result_.has_value(); });
+  }
+  const Result<runtime::Image>& result() const { return *result_; }  // after next() gave none
+  bool ended_well() {
+    const std::lock_guard lock(mutex_);
+    return result_ && *result_;
+  }
+
+ private:
+  void run(runtime::Images& images, const std::string& reference) {
+    runtime::PullRequest request{reference};
+    request.progress = [this](const runtime::PullProgress& progress) {
+      const std::lock_guard lock(mutex_);
+      progress_ = progress;
+      news_ = true;
+      changed_.notify_all();
+    };
+    auto result = images.pull(request, cancel_);
+    const std::lock_guard lock(mutex_);
+    result_ = std::move(result);
+    changed_.notify_all();
+  }
+
+  CancelToken cancel_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  runtime::PullProgress progress_;
+  bool news_ = false;
+  std::optional<Result<runtime::Image>> result_;
+  std::thread thread_;  // last: uses what is above
+};
+
+// What is wrong before there is anything to watch is told as every other problem.
+void stream(RunningPull& pull, http::Exchange& exchange, const std::string& reference) {
+  bool begun = false;
+  const auto line = [&](const Json& json) {
+    if (!begun && !exchange.begin(200, "application/x-ndjson")) return false;
+    begun = true;
+    return exchange.write(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n")
+        .has_value();
+  };
+  while (const auto progress = pull.next()) {
+    const PullView view{reference, progress->done_bytes, progress->total_bytes,
+                        progress->bytes_per_second};
+    if (!line({{"progress", pull_json(view)}})) return;
+    pull.pause(kLineEvery);
+  }
+  const auto& image = pull.result();
+  if (!image && !begun) return exchange.respond(http::problem_from(image.error()));
+  const Json last =
+      image ? Json{{"image", image_json(*image)}}
+            : Json{{"problem", Json::parse(http::to_json(http::problem_from(image.error())))}};
+  if (line(last)) (void)exchange.finish();
+}
+
+}  // namespace
+
+void pull_image(HandlerContext& context, http::Exchange& exchange) {
+  const auto reference = read_reference(exchange);
+  if (!reference) return exchange.respond(reference.error());
+  const auto slot = context.pulls.take();
+  if (!slot) {
+    return exchange.respond(Problem{
+        503, "other images are being pulled; try again", "TooManyPulls", {{"Retry-After", "10"}}});
+  }
+  const auto watch = context.watch(exchange);
+  bool pulled = false;
+  {
+    RunningPull pull(context.deps.images, *reference, exchange.cancel());
+    stream(pull, exchange, *reference);
+    pulled = pull.ended_well();
+  }
+  if (!pulled) return;
+  log_info("image pulled", {{"image", *reference}});
+  if (context.deps.on_images_changed) context.deps.on_images_changed();
+}
+
+}  // namespace wherry

@@ -1,0 +1,87 @@
+#include "agent/api/router.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "base/text.h"
+
+namespace wherry {
+namespace {
+
+using http::Problem;
+
+bool is_dns_label(std::string_view text) {
+  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  return !text.empty() && text.size() <= 63 && plain(text.front()) && plain(text.back()) &&
+         std::all_of(text.begin(), text.end(), [&](char c) { return plain(c) || c == '-'; });
+}
+
+// The captured segment (or "") when the path fits.
+std::optional<std::string> match(const std::vector<std::string>& pattern,
+                                 const std::vector<std::string>& path) {
+  if (pattern.size() != path.size()) return std::nullopt;
+  std::string captured;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] == "{name}") {
+      captured = path[i];
+    } else if (pattern[i] != path[i]) {
+      return std::nullopt;
+    }
+  }
+  return captured;
+}
+
+std::optional<Problem> check_params(const Route& route, const http::Request& request) {
+  for (const auto& [name, value] : request.query) {
+    if (std::find(route.params.begin(), route.params.end(), name) != route.params.end()) continue;
+    std::string detail = "unknown query parameter \"" + name + "\"";
+    const std::string near = nearest(name, route.params);
+    if (!near.empty()) detail += "; did you mean \"" + near + "\"?";
+    return Problem{400, std::move(detail), "UnknownParameter"};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Router::Router(std::vector<Route> routes) {
+  for (Route& route : routes) {
+    std::vector<std::string> segments;
+    if (route.pattern != "/") segments = split(route.pattern.substr(1), '/');
+    entries_.push_back({std::move(route), std::move(segments)});
+  }
+}
+
+void Router::handle(http::Exchange& exchange) const {
+  const http::Request& request = exchange.request();
+  const std::string method = request.method == "HEAD" ? "GET" : request.method;
+  std::set<std::string> allowed;
+  for (const Entry& entry : entries_) {
+    const auto name = match(entry.segments, request.path);
+    if (!name) continue;
+    allowed.emplace(entry.route.method);
+    if (entry.route.method == "GET") allowed.emplace("HEAD");
+    if (entry.route.method != method) continue;
+    if (entry.route.pattern.find("{name}") != std::string_view::npos && !is_dns_label(*name)) {
+      return exchange.respond(
+          Problem{400, "\"" + *name + "\" is not a workload name (a-z, 0-9 and -, at most 63)"});
+    }
+    if (!entry.route.handler) {
+      return exchange.respond(Problem{501, std::string(entry.route.method) + " " +
+                                               std::string(entry.route.pattern) +
+                                               " is not available in this version"});
+    }
+    if (auto problem = check_params(entry.route, request)) return exchange.respond(*problem);
+    return entry.route.handler(exchange, *name);
+  }
+  if (allowed.empty()) {
+    return exchange.respond(
+        Problem{404, "there is nothing at this path; docs/rest.md lists what there is"});
+  }
+  const std::string methods = join({allowed.begin(), allowed.end()}, ", ");
+  exchange.respond(Problem{405, "this path takes " + methods + " only", "", {{"Allow", methods}}});
+}
+
+}  // namespace wherry

@@ -1,0 +1,140 @@
+#include "agent/api/server.h"
+
+#include <utility>
+
+#include "agent/api/guard.h"
+#include "agent/api/handlers.h"
+#include "agent/api/router.h"
+#include "base/log.h"
+
+namespace wherry {
+namespace {
+
+constexpr Duration kStopGrace = std::chrono::seconds(2);
+
+std::vector<Route> make_routes(HandlerContext& context) {
+  const auto plain = [&context](void (*answer)(const HandlerContext&, http::Exchange&)) {
+    return [&context, answer](http::Exchange& exchange, const std::string&) {
+      answer(context, exchange);
+    };
+  };
+  const auto workload = [&context](http::Exchange& exchange, const std::string& name) {
+    answer_workload(context, exchange, name);
+  };
+  const auto logs = [&context](http::Exchange& exchange, const std::string& name) {
+    answer_logs(context, exchange, name);
+  };
+  const auto import = [&context](http::Exchange& exchange, const std::string&) {
+    import_images(context, exchange);
+  };
+  const auto pull = [&context](http::Exchange& exchange, const std::string&) {
+    pull_image(context, exchange);
+  };
+  return {
+      {"GET", "/healthz", plain(answer_healthz)},
+      {"GET", "/readyz", plain(answer_readyz)},
+      {"GET", "/v1/status", plain(answer_status)},
+      {"GET", "/v1/workloads", plain(answer_workloads)},
+      {"GET", "/v1/workloads/{name}", workload},
+      {"GET",
+       "/v1/workloads/{name}/logs",
+       logs,
+       {"container", "tail", "since", "follow", "timestamps"}},
+      {"GET", "/v1/events", plain(answer_events), {"after", "limit", "follow"}},
+      {"GET", "/v1/images", plain(answer_images)},
+      {"POST", "/v1/images", import},
+      {"POST", "/v1/images:pull", pull},
+      {"POST", "/v1/images:prune", plain(prune_images)},
+      {"GET", "/", {}},
+      {"GET", "/metrics", {}},
+      {"GET", "/openapi.json", {}},
+      {"GET", "/v1/workloads/{name}/why", {}},
+      {"POST", "/v1/workloads/{name}/restart", {}},
+      {"POST", "/v1/workloads/{name}/stop", {}},
+      {"POST", "/v1/workloads/{name}/start", {}},
+      {"POST", "/v1/workloads/{name}/exec", {}},
+      {"GET", "/v1/desired", {}},
+      {"PUT", "/v1/desired", {}},
+      {"POST", "/v1/plan", {}},
+      {"GET", "/v1/check", {}},
+      {"GET", "/v1/support-bundle", {}},
+  };
+}
+
+}  // namespace
+
+std::shared_ptr<void> Slots::take() {
+  if (free_.fetch_sub(1) <= 0) {
+    free_.fetch_add(1);
+    return nullptr;
+  }
+  return {this, [](void* slots) { static_cast<Slots*>(slots)->free_.fetch_add(1); }};
+}
+
+struct ApiServer::Routes {
+  Routes(const ApiOptions& options, ApiDependencies dependencies)
+      : deps(std::move(dependencies)),
+        context{options,
+                deps,
+                Slots(options.max_follows),
+                Slots(options.max_uploads),
+                Slots(options.max_pulls),
+                {}},
+        router(make_routes(context)),
+        guard(options.token_file) {}
+
+  void handle(http::Exchange& exchange) const {
+    if (const auto problem = guard.check(exchange)) {
+      exchange.respond(*problem);
+    } else {
+      router.handle(exchange);
+    }
+    log_debug("api", {{"method", exchange.request().method},
+                      {"target", exchange.request().target},
+                      {"status", std::to_string(exchange.status())}});
+  }
+
+  const ApiDependencies deps;
+  HandlerContext context;
+  const Router router;
+  const Guard guard;
+};
+
+ApiServer::ApiServer(ApiOptions options, ApiDependencies dependencies)
+    : options_(std::move(options)),
+      routes_(std::make_unique<Routes>(options_, std::move(dependencies))),
+      server_(std::make_unique<http::Server>(
+          "api", options_.limits,
+          [this](http::Exchange& exchange) { routes_->handle(exchange); })) {
+  routes_->context.watch = [this](http::Exchange& exchange) { return server_->watch(exchange); };
+}
+
+ApiServer::~ApiServer() { stop(); }
+
+Status ApiServer::start() {
+  clear_uploads(options_.upload_dir);
+  std::vector<http::Listener> listeners;
+  auto local = http::Listener::unix_socket(options_.socket, options_.group);
+  if (!local) return fail(local.error(), "serve the API");
+  listeners.push_back(std::move(*local));
+  if (!options_.listen.empty()) {
+    const auto token = Guard::read_token(options_.token_file);
+    auto tcp =
+        token ? http::Listener::tcp(options_.listen) : Result<http::Listener>(fail(token.error()));
+    if (tcp) {
+      tcp_port_ = tcp->port();
+      listeners.push_back(std::move(*tcp));
+    } else {
+      tcp_status_ = fail(tcp.error(), "serve the API on " + options_.listen);
+      log_error("the API is served on its unix socket only",
+                {{"reason", tcp_status_.error().full()}});
+    }
+  }
+  if (Status started = server_->start(std::move(listeners)); !started) return started;
+  log_info("api ready", {{"socket", options_.socket}, {"listen", options_.listen}});
+  return {};
+}
+
+void ApiServer::stop() { server_->stop(kStopGrace); }
+
+}  // namespace wherry

@@ -1,0 +1,80 @@
+#pragma once
+// The REST interface of docs/rest.md: on a unix socket and, when asked, on TCP with a token.
+// Reads immutable snapshots; never waits for the reconciler.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/api/http_server.h"
+#include "agent/reconcile/state_view.h"
+#include "agent/store/store.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "runtime/runtime.h"
+
+namespace wherry {
+
+struct ApiOptions {
+  std::string socket = "/run/wherry/api.sock";
+  std::string group = "wherry";  // may use the socket, where such a group exists
+  std::string listen;            // "127.0.0.1:7070", "[::]:7070"; empty: no TCP
+  std::string token_file;        // needed with `listen`
+  // Archives on their way to containerd; its own directory: emptied at start.
+  std::string upload_dir = "/var/lib/wherry/uploads";
+  int64_t max_upload_bytes = 8ll << 30;
+  int64_t disk_reserve = 200ll << 20;  // an upload never takes the disk's last bytes
+  size_t max_follows = 4;              // streams at once; each holds a thread
+  size_t max_uploads = 2;
+  size_t max_pulls = 2;  // asked for here; those of workloads do not count
+  http::ServerLimits limits;
+};
+
+// What the server reads and asks. References and functions must outlive it; all are called from
+// several threads at once.
+struct ApiDependencies {
+  const StateBoard& board;
+  const Clock& clock;
+  runtime::Logs& logs;
+  runtime::Images& images;
+  // As Store::events.
+  std::function<Result<std::vector<EventRecord>>(int64_t after, size_t limit)> events;
+  // After an archive was imported: a workload may wait for the image. May be empty.
+  std::function<void()> on_images_changed;
+  // Removes every image that nobody needs; waits for it. May be empty: then it cannot be asked for.
+  std::function<Result<runtime::PruneReport>(const CancelToken&)> prune;
+  // An error where the agent is up but makes no progress any more; /healthz is then 503. May be
+  // empty.
+  std::function<Status()> alive;
+};
+
+class ApiServer {
+ public:
+  ApiServer(ApiOptions options, ApiDependencies dependencies);
+  ~ApiServer();  // stops
+  ApiServer(const ApiServer&) = delete;
+  ApiServer& operator=(const ApiServer&) = delete;
+
+  // Serves when it returns. Fails when the unix socket cannot be had; trouble with TCP is logged
+  // and told by tcp_status(), for the local tools must work to find out why. Call once.
+  Status start();
+  // Within about two seconds, also with streams open. Idempotent.
+  void stop();
+
+  // The reason why TCP is not served although it was asked for.
+  const Status& tcp_status() const { return tcp_status_; }
+  int tcp_port() const { return tcp_port_; }  // 0 where TCP is not served
+
+ private:
+  struct Routes;
+
+  Status tcp_status_;
+  int tcp_port_ = 0;
+  const ApiOptions options_;
+  std::unique_ptr<Routes> routes_;
+  std::unique_ptr<http::Server> server_;
+};
+
+}  // namespace wherry

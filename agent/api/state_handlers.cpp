@@ -1,0 +1,146 @@
+// Health, state and events: all from snapshots.
+#include <algorithm>
+#include <charconv>
+
+#include <nlohmann/json.hpp>
+
+#include "agent/api/handlers.h"
+#include "base/text.h"
+
+namespace wherry {
+namespace {
+
+using http::Problem;
+using Json = nlohmann::ordered_json;
+
+constexpr size_t kEventsByDefault = 100;
+constexpr size_t kEventsAtMost = 1000;
+
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+struct Check {
+  std::string name;
+  bool ok = false;
+  std::string reason;
+};
+
+Json checks_json(const std::vector<Check>& checks) {
+  Json list = Json::array();
+  for (const Check& check : checks) {
+    list.push_back({{"name", check.name}, {"ok", check.ok}, {"reason", check.reason}});
+  }
+  return list;
+}
+
+void answer_checks(http::Exchange& exchange, const std::vector<Check>& checks,
+                   std::string_view good, const std::string& bad) {
+  std::vector<std::string> failing;
+  for (const Check& check : checks) {
+    if (!check.ok) failing.push_back(check.name + ": " + check.reason);
+  }
+  if (failing.empty()) {
+    return answer_json(exchange, 200, dump({{"status", good}, {"checks", checks_json(checks)}}));
+  }
+  const Problem problem{503, bad + "; " + join(failing, "; ")};
+  exchange.respond(problem.status, "application/problem+json",
+                   http::to_json(problem, {{"checks", checks_json(checks)}}) + "\n");
+}
+
+Check condition_check(const StateView& view, const std::string& type) {
+  const auto found = std::find_if(view.conditions.begin(), view.conditions.end(),
+                                  [&](const ConditionView& c) { return c.type == type; });
+  if (found == view.conditions.end()) return {type, false, "not known yet"};
+  if (found->status) return {type, true, ""};
+  return {type, false, found->message.empty() ? found->reason : found->message};
+}
+
+bool parse_number(const std::string& text, int64_t& value) {
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, value);
+  return parsed.ec == std::errc() && parsed.ptr == end && value >= 0 && !text.empty();
+}
+
+Json event_json(const EventRecord& event) {
+  return {{"number", event.number},     {"at", to_rfc3339(event.at)},
+          {"workload", event.workload}, {"container", event.container},
+          {"type", event.type},         {"reason", event.reason},
+          {"message", event.message},   {"revision", event.revision}};
+}
+
+}  // namespace
+
+void answer_json(http::Exchange& exchange, int status, const std::string& json) {
+  exchange.respond(status, "application/json", json + "\n");
+}
+
+void answer_healthz(const HandlerContext& context, http::Exchange& exchange) {
+  const Status alive = context.deps.alive ? context.deps.alive() : Status();
+  answer_checks(exchange, {{"Progress", alive.has_value(), alive ? "" : alive.error().full()}},
+                "ok", "the agent makes no progress");
+}
+
+void answer_readyz(const HandlerContext& context, http::Exchange& exchange) {
+  const auto view = context.deps.board.get();
+  answer_checks(exchange,
+                {condition_check(*view, "StoreReady"),
+                 condition_check(*view, "ContainerdReady"),
+                 {"FirstPassDone", view->first_pass_done,
+                  view->first_pass_done ? "" : "what runs has not been compared with what should"}},
+                "ready", "not ready");
+}
+
+void answer_status(const HandlerContext& context, http::Exchange& exchange) {
+  answer_json(exchange, 200, to_reported_json(*context.deps.board.get()));
+}
+
+void answer_workloads(const HandlerContext& context, http::Exchange& exchange) {
+  const auto view = context.deps.board.get();
+  std::string json = R"({"workloads":[)";
+  for (size_t i = 0; i < view->workloads.size(); ++i) {
+    if (i > 0) json += ',';
+    json += to_json(view->workloads[i]);
+  }
+  json += ']';
+  for (size_t i = 0; i < view->controllers.size(); ++i) {
+    json += i > 0 ? "," : R"(,"controllers":[)";
+    json += to_json(view->controllers[i]);
+  }
+  answer_json(exchange, 200, json + (view->controllers.empty() ? "}" : "]}"));
+}
+
+void answer_workload(const HandlerContext& context, http::Exchange& exchange,
+                     const std::string& name) {
+  const auto view = context.deps.board.get();
+  const WorkloadView* workload = view->find(name);
+  if (workload == nullptr) {
+    return exchange.respond(Problem{404, "there is no workload \"" + name + "\" on this device"});
+  }
+  answer_json(exchange, 200, to_json(*workload));
+}
+
+void answer_events(const HandlerContext& context, http::Exchange& exchange) {
+  int64_t after = 0, limit = kEventsByDefault;
+  const http::Request& request = exchange.request();
+  if (request.param("follow") != nullptr) {
+    return exchange.respond(
+        Problem{501, "following events is not available in this version; ask again with after="});
+  }
+  if (const std::string* text = request.param("after"); text && !parse_number(*text, after)) {
+    return exchange.respond(Problem{400, "after must be the number of an event"});
+  }
+  if (const std::string* text = request.param("limit");
+      text &&
+      (!parse_number(*text, limit) || limit < 1 || limit > static_cast<int64_t>(kEventsAtMost))) {
+    return exchange.respond(
+        Problem{400, "limit must be between 1 and " + std::to_string(kEventsAtMost)});
+  }
+  const auto events = context.deps.events(after, static_cast<size_t>(limit));
+  if (!events) return exchange.respond(http::problem_from(events.error()));
+  Json list = Json::array();
+  for (const EventRecord& event : *events) list.push_back(event_json(event));
+  answer_json(exchange, 200, dump({{"events", std::move(list)}}));
+}
+
+}  // namespace wherry

@@ -1,0 +1,236 @@
+#include "agent/cli/cli.h"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <string_view>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "agent/cli/commands.h"
+#include "base/text.h"
+
+namespace wherry::cli {
+namespace {
+
+constexpr const char* kVersion = WHERRY_VERSION;
+
+// Commands of the contract that this version does not have.
+constexpr std::array<std::string_view, 11> kNotYet{"why",     "restart", "stop",          "start",
+                                                   "exec",    "apply",   "plan",          "check",
+                                                   "metrics", "sign",    "support-bundle"};
+constexpr std::array<std::string_view, 8> kCommands{"status", "list",     "get",    "logs",
+                                                    "events", "validate", "images", "version"};
+
+struct Options {
+  std::string socket = "/run/wherry/api.sock";
+  std::string output = "table";
+  std::string workload;
+  LogsArguments logs;
+  EventsArguments events;
+  std::vector<std::string> files;
+  std::string archive, image;
+};
+
+Format format_of(const std::string& output) {
+  if (output == "json") return Format::Json;
+  return output == "yaml" ? Format::Yaml : Format::Table;
+}
+
+// The library's own says what it wants with 300 digits.
+CLI::Validator whole_number() {
+  return {[](std::string& text) {
+            const bool good = !text.empty() && text.size() <= 18 &&
+                              text.find_first_not_of("0123456789") == std::string::npos;
+            return good ? std::string() : "\"" + text + "\" is not a whole number";
+          },
+          "N"};
+}
+
+CLI::Validator time_or_age() {
+  return {[](std::string& text) {
+            return parse_rfc3339(text) || parse_duration(text)
+                       ? std::string()
+                       : "\"" + text +
+                             "\" is neither a time (2027-01-01T00:00:00Z) nor an age (10m)";
+          },
+          "TIME"};
+}
+
+using Action = std::function<int(const Session&)>;
+
+// The parser of the whole command line; the chosen command leaves its action behind.
+class CommandLine {
+ public:
+  CommandLine() {
+    app_.set_version_flag("--version", std::string("wherry ") + kVersion);
+    app_.require_subcommand(1);
+    app_.add_option("--socket", options_.socket, "The daemon's unix socket")
+        ->envname("WHERRY_SOCKET")
+        ->capture_default_str();
+    app_.fallthrough();
+    add_plain("status", "Device, links, documents and conditions", show_status);
+    add_plain("list", "All workloads, and the objects that make some", list_workloads);
+    add_get();
+    add_logs();
+    add_events();
+    add_validate();
+    add_images();
+    add_version();
+  }
+
+  CLI::App& app() { return app_; }
+  const Options& options() const { return options_; }
+  const Action& action() const { return action_; }
+
+ private:
+  CLI::App* add(const std::string& name, const std::string& what, Action action) {
+    CLI::App* command = app_.add_subcommand(name, what);
+    command->callback([this, action = std::move(action)] {
+      if (!action_) action_ = action;
+    });
+    return command;
+  }
+  void add_output(CLI::App* command) {
+    command->add_option("-o,--output", options_.output, "table, json or yaml")
+        ->check(CLI::IsMember({"table", "json", "yaml"}));
+  }
+  CLI::App* add_plain(const std::string& name, const std::string& what, Action action) {
+    CLI::App* command = add(name, what, std::move(action));
+    add_output(command);
+    return command;
+  }
+  void add_get() {
+    CLI::App* get = add_plain(
+        "get", "One workload: containers, reasons, last events; or Kind/name of its owner",
+        [this](const Session& s) { return show_workload(s, options_.workload); });
+    get->add_option("workload", options_.workload, "Its name, or such as Job/name")->required();
+  }
+  void add_logs() {
+    CLI::App* logs = add("logs", "What a workload's containers print",
+                         [this](const Session& s) { return print_logs(s, options_.logs); });
+    logs->add_option("workload", options_.logs.workload, "Its name")->required();
+    logs->add_option("-c,--container", options_.logs.container,
+                     "Only this container (all of them, mixed by time)");
+    logs->add_flag("-f,--follow", options_.logs.follow, "Go on until interrupted");
+    logs->add_option("--tail", options_.logs.tail, "Only the last N lines")->check(whole_number());
+    logs->add_option("--since", options_.logs.since, "Only since a time, or as long ago as 10m")
+        ->check(time_or_age());
+    logs->add_flag("--timestamps", options_.logs.timestamps, "Begin each line with its time");
+  }
+  void add_events() {
+    CLI::App* events =
+        add_plain("events", "What happened on this device", [this](const Session& s) {
+          if (options_.logs.follow) {
+            return report_usage(s.io, "\"wherry events -f\" is not available in this version");
+          }
+          return list_events(s, options_.events);
+        });
+    events->add_option("workload", options_.events.workload, "Only of this workload");
+    events->add_option("--after", options_.events.after, "Only those after this number")
+        ->check(whole_number());
+    events->add_flag("-f,--follow", options_.logs.follow, "Not available in this version");
+  }
+  void add_validate() {
+    CLI::App* check = add_plain("validate", "Check documents; needs no daemon",
+                                [this](const Session& s) { return validate(s, options_.files); });
+    check
+        ->add_option("-f,--file", options_.files, "A document, or - for standard input; repeatable")
+        ->required()
+        ->expected(1)
+        ->take_all();
+  }
+  void add_images() {
+    CLI::App* images = add_plain("images", "Images on this device", list_images);
+    images->require_subcommand(0, 1);
+    images->fallthrough();
+    add_to(images, "list", "All images", list_images);
+    add_to(images, "import", "Load an OCI or docker archive, or an OCI layout",
+           [this](const Session& s) { return import_image(s, options_.archive); })
+        ->add_option("archive", options_.archive,
+                     "A tar file, the directory of an OCI layout, or - for standard input")
+        ->required();
+    add_to(images, "pull", "Fetch an image from its registry",
+           [this](const Session& s) { return pull_image(s, options_.image); })
+        ->add_option("image", options_.image, "Its reference, as a Pod names it")
+        ->required();
+    add_to(images, "prune", "Remove the images that nobody needs", prune_images);
+  }
+  // Inner callbacks run first, and the first one wins.
+  CLI::App* add_to(CLI::App* command, const std::string& name, const std::string& what,
+                   Action action) {
+    CLI::App* inner = command->add_subcommand(name, what);
+    inner->callback([this, action = std::move(action)] { action_ = action; });
+    return inner;
+  }
+  void add_version() {
+    add_plain("version", "Versions of this tool, the daemon and containerd",
+              [](const Session& s) { return show_version(s, kVersion); });
+  }
+
+  CLI::App app_{"Looks after the workloads of this device.", "wherry"};
+  Options options_;
+  Action action_;
+};
+
+// The first word that is no option, nor the value of one that may stand before it.
+std::string command_word(const std::vector<std::string>& args) {
+  for (size_t i = 0; i < args.size(); ++i) {
+    if (args[i] == "--socket") {
+      ++i;
+    } else if (args[i].empty() || args[i][0] != '-') {
+      return args[i];
+    }
+  }
+  return {};
+}
+
+std::string usage_hint(const std::string& word) {
+  std::string hint = "unknown command \"" + word + "\"";
+  const std::string near = nearest(word, kCommands);
+  return hint + (near.empty() ? "; see wherry --help" : "; did you mean \"" + near + "\"?");
+}
+
+int parse_failure(const CLI::ParseError& error, CommandLine& line, const std::string& word,
+                  const Io& io) {
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+    std::ostringstream out, err;
+    line.app().exit(error, out, err);
+    std::fputs(out.str().c_str(), io.out);
+    return kDone;
+  }
+  std::string message = error.what();
+  std::replace(message.begin(), message.end(), '\n', ' ');
+  return report_usage(io, message + "; see wherry " + (word.empty() ? "" : word + " ") + "--help");
+}
+
+}  // namespace
+
+int run(const std::vector<std::string>& args, const Io& io) {
+  const std::string word = command_word(args);
+  if (std::find(kNotYet.begin(), kNotYet.end(), word) != kNotYet.end()) {
+    return report_usage(io, "\"wherry " + word + "\" is not available in this version");
+  }
+  if (!word.empty() && std::find(kCommands.begin(), kCommands.end(), word) == kCommands.end()) {
+    return report_usage(io, usage_hint(word));
+  }
+  CommandLine line;
+  try {
+    line.app().parse(std::vector<std::string>(
+        args.rbegin(), args.rend()));  // the library takes them from the back
+  } catch (const CLI::ParseError& error) {
+    return parse_failure(error, line, word, io);
+  }
+  const Session session{io, Client(line.options().socket), format_of(line.options().output)};
+  try {
+    return line.action()(session);
+  } catch (const nlohmann::json::exception& error) {
+    return report(session,
+                  Error(Code::Internal, std::string("the daemon's answer is not understood (") +
+                                            error.what() + "); is it another version?"));
+  }
+}
+
+}  // namespace wherry::cli

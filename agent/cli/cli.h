@@ -1,0 +1,24 @@
+#pragma once
+// The command-line tool of docs/cli.md, without a process around it.
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+
+namespace wherry::cli {
+
+enum Exit { kDone = 0, kFailed = 1, kUsage = 2, kUnreachable = 3, kNotFound = 4, kInvalid = 5 };
+
+struct Io {
+  std::FILE* out;
+  std::FILE* err;
+  size_t width;  // columns of the terminal `out` is; 0: not a terminal, nothing is cut
+  const Clock& clock;
+};
+
+// `args` without the program's name. Returns the exit code.
+int run(const std::vector<std::string>& args, const Io& io);
+
+}  // namespace wherry::cli

@@ -1,0 +1,68 @@
+#pragma once
+// What each command does. All return an exit code of cli.h and report errors themselves.
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "agent/cli/cli.h"
+#include "agent/cli/client.h"
+#include "base/result.h"
+
+namespace wherry::cli {
+
+enum class Format { Table, Json, Yaml };
+
+struct Session {
+  const Io& io;
+  Client client;
+  Format format = Format::Table;
+};
+
+struct LogsArguments {
+  std::string workload, container, since, tail;
+  bool follow = false, timestamps = false;
+};
+struct EventsArguments {
+  std::string workload;
+  int64_t after = 0;
+};
+
+int show_status(const Session& session);
+int list_workloads(const Session& session);
+// `name`: of a workload, or Kind/name of an object that makes some.
+int show_workload(const Session& session, const std::string& name);
+int show_controller(const Session& session, const std::string& name);
+std::string controllers_table(const nlohmann::ordered_json& controllers, const Session& session);
+int print_logs(const Session& session, const LogsArguments& arguments);
+int list_events(const Session& session, const EventsArguments& arguments);
+int list_images(const Session& session);
+int import_image(const Session& session, const std::string& path);
+int prune_images(const Session& session);
+int pull_image(const Session& session, const std::string& reference);
+int show_version(const Session& session, const std::string& version);
+int validate(const Session& session, const std::vector<std::string>& files);
+
+// --- shared
+// "sha256:0123456789ab": as much as people compare; -o json has all of it.
+std::string short_digest(const std::string& digest);
+void print(const Session& session, const std::string& text);
+// -o json or yaml.
+void print_data(const Session& session, const nlohmann::ordered_json& json);
+// One line on stderr; the exit code that goes with the error.
+int report(const Session& session, const Error& error);
+int report_usage(const Io& io, const std::string& message);
+
+// A member of `json`, whatever the daemon's version made of it: "" or 0 where it is not that.
+std::string text_of(const nlohmann::ordered_json& json, const char* key);
+int64_t number_of(const nlohmann::ordered_json& json, const char* key);
+bool flag_of(const nlohmann::ordered_json& json, const char* key);
+// Empty where the member is no list.
+const nlohmann::ordered_json& list_of(const nlohmann::ordered_json& json, const char* key);
+
+// Every event after `after`, oldest first.
+Result<nlohmann::ordered_json> fetch_events(const Client& client, int64_t after);
+std::string events_table(const nlohmann::ordered_json& events, const Session& session);
+
+}  // namespace wherry::cli

@@ -1,0 +1,77 @@
+// wherry images pull
+#include <functional>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "agent/cli/commands.h"
+#include "agent/cli/progress_bar.h"
+#include "agent/cli/text_width.h"
+#include "base/quantity.h"
+
+namespace wherry::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Puts the answer's parts together to lines.
+class Lines {
+ public:
+  explicit Lines(std::function<void(const Json&)> sink) : sink_(std::move(sink)) {}
+  void add(std::string_view bytes) {
+    rest_ += bytes;
+    for (size_t end = rest_.find('\n'); end != std::string::npos; end = rest_.find('\n')) {
+      sink_(Json::parse(rest_.substr(0, end), nullptr, false));
+      rest_.erase(0, end + 1);
+    }
+  }
+
+ private:
+  std::function<void(const Json&)> sink_;
+  std::string rest_;
+};
+
+const Json* member(const Json& json, const char* key) {
+  if (!json.is_object()) return nullptr;
+  const auto found = json.find(key);
+  return found == json.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+int pull_image(const Session& session, const std::string& reference) {
+  const bool people = session.format == Format::Table;
+  if (people) print(session, "pulling " + printable(reference) + "\n");
+  ProgressBar bar(session.io);
+  Json image, problem;
+  Lines lines([&](const Json& line) {
+    if (const Json* progress = member(line, "progress"); progress != nullptr && people) {
+      bar.show({number_of(*progress, "doneBytes"), number_of(*progress, "totalBytes"),
+                number_of(*progress, "bytesPerSecond")});
+    }
+    if (const Json* last = member(line, "image")) image = *last;
+    if (const Json* last = member(line, "problem")) problem = *last;
+  });
+  const Status streamed = session.client.post_stream("/v1/images:pull", Json{{"image", reference}},
+                                                     [&](std::string_view bytes) {
+                                                       lines.add(bytes);
+                                                       return true;
+                                                     });
+  bar.finish();
+  if (!streamed) return report(session, streamed.error());
+  if (problem.is_object()) return report(session, problem_error(problem));
+  if (!image.is_object()) {
+    return report(session, Error(Code::Internal,
+                                 "the pull ended without a result; see journalctl -u wherryd"));
+  }
+  if (!people) {
+    print_data(session, image);
+  } else {
+    print(session, "pulled " + printable(text_of(image, "name")) + " (" +
+                       format_bytes(number_of(image, "sizeBytes")) + ", " +
+                       short_digest(text_of(image, "digest")) + ")\n");
+  }
+  return kDone;
+}
+
+}  // namespace wherry::cli

@@ -1,0 +1,217 @@
+// wherry list, get, logs, events
+#include <nlohmann/json.hpp>
+
+#include "agent/cli/commands.h"
+#include "agent/cli/table.h"
+#include "agent/cli/text_width.h"
+#include "base/text.h"
+
+namespace wherry::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr size_t kEventsPerPage = 1000;
+constexpr size_t kEventsOfWorkload = 5;
+
+std::string ready_text(const Json& containers) {
+  size_t ready = 0;
+  for (const Json& container : containers) ready += flag_of(container, "ready") ? 1 : 0;
+  return std::to_string(ready) + "/" + std::to_string(containers.size());
+}
+
+std::string restarts_text(const Json& containers) {
+  int64_t restarts = 0;
+  for (const Json& container : containers) restarts += number_of(container, "restarts");
+  return std::to_string(restarts);
+}
+
+// The workload's own reason, else that of its first container with one.
+std::string reason_text(const Json& workload) {
+  if (std::string reason = text_of(workload, "reason"); !reason.empty()) return reason;
+  if (flag_of(workload, "ready")) return "";
+  for (const Json& container : list_of(workload, "containers")) {
+    if (std::string reason = text_of(container, "reason"); !reason.empty()) return reason;
+  }
+  return "";
+}
+
+std::string time_and_age(const std::string& time, const Clock& clock) {
+  return time.empty() ? "" : time + " (" + human_age(time, clock) + " ago)";
+}
+
+bool has_number(const Json& json, const char* key) {
+  return json.is_object() && json.contains(key) && json[key].is_number();
+}
+
+std::string last_exit_text(const Json& container, const Clock& clock) {
+  if (!has_number(container, "exitCode")) return "";
+  std::string text = "code " + std::to_string(number_of(container, "exitCode"));
+  if (const std::string finished = text_of(container, "finishedAt"); !finished.empty()) {
+    text += " at " + time_and_age(finished, clock);
+  }
+  return text;
+}
+
+std::string container_text(const Json& container, const Clock& clock) {
+  std::string state = text_of(container, "state");
+  if (state == "running") {
+    const std::string started = text_of(container, "startedAt");
+    if (!started.empty()) state += " since " + time_and_age(started, clock);
+  }
+  return "\nContainer " + printable(text_of(container, "name")) + "\n" +
+         render_fields({{"State", state},
+                        {"Reason", text_of(container, "reason")},
+                        {"Ready", flag_of(container, "ready") ? "yes" : "no"},
+                        {"Restarts", std::to_string(number_of(container, "restarts"))},
+                        {"Last exit", last_exit_text(container, clock)},
+                        {"Image", text_of(container, "image")},
+                        {"Digest", text_of(container, "digest")}},
+                       "  ");
+}
+
+std::string workload_text(const Json& workload, const Clock& clock) {
+  std::string phase = text_of(workload, "phase");
+  if (const std::string since = human_age(text_of(workload, "since"), clock); since != "-") {
+    phase += " for " + since;
+  }
+  std::string source = text_of(workload, "source");
+  if (number_of(workload, "revision") > 0) {
+    source += ", revision " + std::to_string(number_of(workload, "revision"));
+  }
+  const Json& containers = list_of(workload, "containers");
+  std::string text = render_fields({{"Name", text_of(workload, "name")},
+                                    {"Phase", phase},
+                                    {"Ready", flag_of(workload, "ready") ? "yes" : "no"},
+                                    {"Reason", text_of(workload, "reason")},
+                                    {"Message", text_of(workload, "message")},
+                                    {"IP", text_of(workload, "ip")},
+                                    {"Source", source}});
+  for (const Json& container : containers) text += container_text(container, clock);
+  return text;
+}
+
+Json last_of_workload(const Json& events, const std::string& name) {
+  Json mine = Json::array();
+  for (const Json& event : events) {
+    if (text_of(event, "workload") == name) mine.push_back(event);
+  }
+  while (mine.size() > kEventsOfWorkload) mine.erase(mine.begin());
+  return mine;
+}
+
+std::string logs_target(const LogsArguments& arguments) {
+  std::vector<std::string> query;
+  const auto add = [&](const char* key, const std::string& value) {
+    if (!value.empty()) query.push_back(std::string(key) + "=" + escape_query(value));
+  };
+  add("container", arguments.container);
+  add("tail", arguments.tail);
+  add("since", arguments.since);
+  add("follow", arguments.follow ? "true" : "");
+  add("timestamps", arguments.timestamps ? "true" : "");
+  return "/v1/workloads/" + escape_query(arguments.workload) + "/logs" +
+         (query.empty() ? "" : "?" + join(query, "&"));
+}
+
+}  // namespace
+
+int list_workloads(const Session& session) {
+  const auto answer = session.client.get("/v1/workloads");
+  if (!answer) return report(session, answer.error());
+  if (session.format != Format::Table) {
+    print_data(session, *answer);
+    return kDone;
+  }
+  const Json& workloads = list_of(*answer, "workloads");
+  if (workloads.empty() && list_of(*answer, "controllers").empty()) {
+    print(session, "No workloads.\n");
+    return kDone;
+  }
+  Table table({"NAME", "PHASE", "READY", "RESTARTS", "AGE", "IP", "SOURCE", "REASON"});
+  for (const Json& workload : workloads) {
+    const Json& containers = list_of(workload, "containers");
+    table.add({text_of(workload, "name"), text_of(workload, "phase"), ready_text(containers),
+               restarts_text(containers), human_age(text_of(workload, "since"), session.io.clock),
+               text_of(workload, "ip"), text_of(workload, "source"), reason_text(workload)});
+  }
+  if (!workloads.empty()) print(session, table.render(session.io.width));
+  const Json& controllers = list_of(*answer, "controllers");
+  if (controllers.empty()) return kDone;
+  print(session, (workloads.empty() ? "" : "\n") + controllers_table(controllers, session));
+  return kDone;
+}
+
+int show_workload(const Session& session, const std::string& name) {
+  if (name.find('/') != std::string::npos) return show_controller(session, name);
+  const auto workload = session.client.get("/v1/workloads/" + escape_query(name));
+  if (!workload) return report(session, workload.error());
+  if (session.format != Format::Table) {
+    print_data(session, *workload);
+    return kDone;
+  }
+  print(session, workload_text(*workload, session.io.clock));
+  // They explain the rest but are not worth an error.
+  const auto events = fetch_events(session.client, 0);
+  const Json mine = events ? last_of_workload(*events, name) : Json::array();
+  if (!mine.empty()) print(session, "\nLast events\n" + events_table(mine, session));
+  return kDone;
+}
+
+int print_logs(const Session& session, const LogsArguments& arguments) {
+  const Status streamed =
+      session.client.stream(logs_target(arguments), [&](std::string_view bytes) {
+        const bool written =
+            std::fwrite(bytes.data(), 1, bytes.size(), session.io.out) == bytes.size();
+        return written && (!arguments.follow || std::fflush(session.io.out) == 0);
+      });
+  return streamed ? kDone : report(session, streamed.error());
+}
+
+Result<Json> fetch_events(const Client& client, int64_t after) {
+  Json all = Json::array();
+  while (true) {
+    const auto page = client.get("/v1/events?after=" + std::to_string(after) +
+                                 "&limit=" + std::to_string(kEventsPerPage));
+    if (!page) return fail(page.error());
+    const Json& events = list_of(*page, "events");
+    for (const Json& event : events) all.push_back(event);
+    if (events.size() < kEventsPerPage) return all;
+    const int64_t last = number_of(events.back(), "number");
+    if (last <= after) return fail(Code::Internal, "the daemon's events do not end");
+    after = last;
+  }
+}
+
+std::string events_table(const Json& events, const Session& session) {
+  Table table({"NUMBER", "AGE", "TYPE", "WORKLOAD", "REASON", "MESSAGE"});
+  for (const Json& event : events) {
+    std::string subject = text_of(event, "workload");
+    if (const std::string container = text_of(event, "container"); !container.empty()) {
+      subject += "/" + container;
+    }
+    table.add({std::to_string(number_of(event, "number")),
+               human_age(text_of(event, "at"), session.io.clock), text_of(event, "type"), subject,
+               text_of(event, "reason"), text_of(event, "message")});
+  }
+  return table.render(session.io.width);
+}
+
+int list_events(const Session& session, const EventsArguments& arguments) {
+  const auto fetched = fetch_events(session.client, arguments.after);
+  if (!fetched) return report(session, fetched.error());
+  Json events = Json::array();
+  for (const Json& event : *fetched) {
+    if (arguments.workload.empty() || text_of(event, "workload") == arguments.workload) {
+      events.push_back(event);
+    }
+  }
+  if (session.format != Format::Table) {
+    print_data(session, {{"events", events}});
+  } else {
+    print(session, events.empty() ? "No events.\n" : events_table(events, session));
+  }
+  return kDone;
+}
+
+}  // namespace wherry::cli

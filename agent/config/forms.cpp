@@ -1,0 +1,225 @@
+#include "agent/config/forms.h"
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <array>
+#include <charconv>
+
+#include "agent/config/patterns.h"
+#include "base/quantity.h"
+#include "base/text.h"
+
+namespace wherry::config {
+namespace {
+
+template <typename T>
+T& in(const Slot& slot) {
+  return *std::get<T*>(slot);
+}
+
+tl::unexpected<Error> bad(std::string_view text, std::string_view must) {
+  return fail(Code::InvalidArgument, quoted(text) + " " + std::string(must));
+}
+
+// --- showing: YAML that reads back as the same value
+
+std::string whole(std::string_view text) { return quoted(text, std::string_view::npos); }
+std::string show_string(const Slot& slot) { return whole(in<std::string>(slot)); }
+std::string show_boolean(const Slot& slot) { return in<bool>(slot) ? "true" : "false"; }
+std::string show_count(const Slot& slot) { return std::to_string(in<int>(slot)); }
+std::string show_percent(const Slot& slot) { return show_count(slot) + "%"; }
+std::string show_version(const Slot& slot) { return in<int>(slot) == 4 ? "3.1.1" : "5"; }
+std::string show_size(const Slot& slot) { return format_bytes_exact(in<int64_t>(slot)); }
+std::string show_duration(const Slot& slot) { return format_duration(in<Duration>(slot)); }
+
+std::string show_list(const Slot& slot) {
+  std::vector<std::string> parts;
+  for (const std::string& one : in<std::vector<std::string>>(slot)) parts.push_back(whole(one));
+  return "[" + join(parts, ", ") + "]";
+}
+
+template <typename T>
+std::string show_map(const Slot& slot) {
+  std::vector<std::string> parts;
+  for (const auto& [key, value] : in<std::map<std::string, T>>(slot)) {
+    if constexpr (std::is_same_v<T, bool>) {
+      parts.push_back(whole(key) + ": " + (value ? "true" : "false"));
+    } else {
+      parts.push_back(whole(key) + ": " + whole(value));
+    }
+  }
+  return "{" + join(parts, ", ") + "}";
+}
+
+// --- reading texts: one checker each
+
+using Check = Status (*)(std::string_view text);
+
+template <Check kCheck>
+Status read_string(const Item& item, const Range&, const Slot& slot) {
+  return kCheck(item.text).map([&] { in<std::string>(slot) = item.text; });
+}
+
+template <Check kCheck>
+Status read_element(const Item& item, const Range&, const Slot& slot) {
+  auto& list = in<std::vector<std::string>>(slot);
+  if (std::find(list.begin(), list.end(), item.text) != list.end()) {
+    return bad(item.text, "is listed twice");
+  }
+  return kCheck(item.text).map([&] { list.emplace_back(item.text); });
+}
+
+// --- reading numbers
+
+Status within(const Item& item, int64_t value, const Range& range, std::string (*show)(int64_t)) {
+  if (value >= range.min && value <= range.max) return {};
+  if (range.max == Range{}.max) return bad(item.text, "must be at least " + show(range.min));
+  return bad(item.text, "must be between " + show(range.min) + " and " + show(range.max));
+}
+
+std::string show_number(int64_t value) { return std::to_string(value); }
+std::string show_percentage(int64_t value) { return std::to_string(value) + "%"; }
+std::string show_time(int64_t value) { return format_duration(Duration(value)); }
+
+Status read_int(std::string_view text, const Item& item, const Range& range, const Slot& slot,
+                std::string_view must, std::string (*show)(int64_t)) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return bad(item.text, must);
+  return within(item, value, range, show).map([&] { in<int>(slot) = value; });
+}
+
+Status read_count(const Item& item, const Range& range, const Slot& slot) {
+  return read_int(item.text, item, range, slot, "is not a whole number", show_number);
+}
+
+Status read_percent(const Item& item, const Range& range, const Slot& slot) {
+  constexpr std::string_view kMust = "is not a percentage; write for example 85%";
+  if (!item.text.ends_with('%')) return bad(item.text, kMust);
+  return read_int(item.text.substr(0, item.text.size() - 1), item, range, slot, kMust,
+                  show_percentage);
+}
+
+Status read_version(const Item& item, const Range&, const Slot& slot) {
+  if (item.text != "5" && item.text != "3.1.1") return bad(item.text, "must be 5 or 3.1.1");
+  in<int>(slot) = item.text == "5" ? 5 : 4;
+  return {};
+}
+
+Status read_boolean_into(bool& value, const Item& item) {
+  if (item.text != "true" && item.text != "false") return bad(item.text, "must be true or false");
+  value = item.text == "true";
+  return {};
+}
+
+Status read_boolean(const Item& item, const Range&, const Slot& slot) {
+  return read_boolean_into(in<bool>(slot), item);
+}
+
+Status read_size(const Item& item, const Range& range, const Slot& slot) {
+  const Result<int64_t> bytes = parse_quantity(item.text);
+  if (!bytes) return bad(item.text, "is not a size; write for example 64Ki, 10Mi or 2Gi");
+  return within(item, *bytes, range, format_bytes_exact).map([&] { in<int64_t>(slot) = *bytes; });
+}
+
+Status read_duration(const Item& item, const Range& range, const Slot& slot) {
+  const Result<Duration> time = parse_duration(item.text);
+  if (!time) return fail(time.error());
+  return within(item, time->count(), range, show_time).map([&] { in<Duration>(slot) = *time; });
+}
+
+Status read_seconds(const Item& item, const Range& range, const Slot& slot) {
+  const Result<Duration> time = parse_duration(item.text);
+  if (time && time->count() % 1'000'000'000 != 0) {
+    return bad(item.text, "must be whole seconds");
+  }
+  return read_duration(item, range, slot);
+}
+
+// --- reading words of a fixed set
+
+struct LevelName {
+  std::string_view name;
+  LogLevel level;
+};
+constexpr std::array<LevelName, 5> kLevels{{{"debug", LogLevel::Debug},
+                                            {"info", LogLevel::Info},
+                                            {"warn", LogLevel::Warn},
+                                            {"error", LogLevel::Error},
+                                            {"off", LogLevel::Off}}};
+
+Status read_level(const Item& item, const Range&, const Slot& slot) {
+  for (const LevelName& known : kLevels) {
+    if (known.name == item.text) {
+      in<LogLevel>(slot) = known.level;
+      return {};
+    }
+  }
+  return bad(item.text, "must be debug, info, warn, error or off");
+}
+
+std::string show_level(const Slot& slot) {
+  for (const LevelName& known : kLevels) {
+    if (known.level == in<LogLevel>(slot)) return quoted(known.name);
+  }
+  return {};
+}
+
+Status check_clock(std::string_view text) {
+  if (text == "auto" || text == "trusted") return {};
+  return bad(text, "must be auto or trusted");
+}
+
+Status check_log_format(std::string_view text) {
+  if (text == "auto" || text == "text" || text == "journald") return {};
+  return bad(text, "must be auto, text or journald");
+}
+
+// --- reading maps
+
+Status read_label(const Item& item, const Range&, const Slot& slot) {
+  const Status good = check_label(item.entry, item.text);
+  return good.map(
+      [&] { in<std::map<std::string, std::string>>(slot)[std::string(item.entry)] = item.text; });
+}
+
+Status read_text_entry(const Item& item, const Range&, const Slot& slot) {
+  return check_text(item.text).map(
+      [&] { in<std::map<std::string, std::string>>(slot)[std::string(item.entry)] = item.text; });
+}
+
+Status read_switch(const Item& item, const Range&, const Slot& slot) {
+  return read_boolean_into(in<std::map<std::string, bool>>(slot)[std::string(item.entry)], item);
+}
+
+}  // namespace
+
+const Form kText{"text", Shape::Scalar, read_string<check_text>, show_string};
+const Form kDeviceId{"name", Shape::Scalar, read_string<check_device_id>, show_string};
+const Form kIdentifier{"name", Shape::Scalar, read_string<check_identifier>, show_string};
+const Form kRuntime{"name or path", Shape::Scalar, read_string<check_runtime>, show_string};
+const Form kPath{"path", Shape::Scalar, read_string<check_path>, show_string};
+const Form kOptionalPath{"path or \"\"", Shape::Scalar, read_string<check_optional_path>,
+                         show_string};
+const Form kSocketPath{"path", Shape::Scalar, read_string<check_socket_path>, show_string};
+const Form kTopic{"topic", Shape::Scalar, read_string<check_topic>, show_string};
+const Form kBoolean{"true or false", Shape::Scalar, read_boolean, show_boolean};
+const Form kCount{"number", Shape::Scalar, read_count, show_count};
+const Form kPercent{"percentage", Shape::Scalar, read_percent, show_percent};
+const Form kMqttVersion{"5 or 3.1.1", Shape::Scalar, read_version, show_version};
+const Form kSize{"size", Shape::Scalar, read_size, show_size};
+const Form kDuration{"duration", Shape::Scalar, read_duration, show_duration};
+const Form kSeconds{"duration", Shape::Scalar, read_seconds, show_duration};
+const Form kSubnet{"network", Shape::Scalar, read_string<check_subnet>, show_string};
+const Form kListen{"address or \"\"", Shape::Scalar, read_string<check_listen>, show_string};
+const Form kLogForward{"none", Shape::Scalar, read_string<check_text>, show_string};
+const Form kLogLevel{"level", Shape::Scalar, read_level, show_level};
+const Form kLogFormat{"format", Shape::Scalar, read_string<check_log_format>, show_string};
+const Form kClock{"trust", Shape::Scalar, read_string<check_clock>, show_string};
+const Form kBrokers{"list of URLs", Shape::List, read_element<check_broker>, show_list};
+const Form kGroups{"list of names", Shape::List, read_element<check_name>, show_list};
+const Form kLabels{"map of labels", Shape::Map, read_label, show_map<std::string>};
+const Form kSwitches{"map of switches", Shape::Map, read_switch, show_map<bool>};
+const Form kTexts{"map of texts", Shape::Map, read_text_entry, show_map<std::string>};
+
+}  // namespace wherry::config

@@ -1,0 +1,15 @@
+#pragma once
+// The forms that values of the configuration take. InvalidArgument errors say what to write
+// instead.
+
+#include "agent/config/keys.h"
+
+namespace wherry::config {
+
+extern const Form kText, kDeviceId, kIdentifier, kRuntime, kPath, kOptionalPath, kSocketPath,
+    kTopic;
+extern const Form kBoolean, kCount, kPercent, kMqttVersion, kSize, kDuration, kSeconds;
+extern const Form kSubnet, kListen, kLogForward, kLogLevel, kLogFormat, kClock;
+extern const Form kBrokers, kGroups, kLabels, kSwitches, kTexts;
+
+}  // namespace wherry::config

@@ -1,0 +1,60 @@
+#pragma once
+// What is said on one connection: presence, subscriptions, the reported state, answers to commands.
+
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/fleet/fleet_link.h"
+#include "agent/fleet/mqtt_session.h"
+#include "agent/fleet/topics.h"
+
+namespace wherry {
+
+struct ConversationHooks {
+  std::function<void(bool session_present)> connected;
+  std::function<void(const std::vector<std::string>& filters)> subscription_refused;
+  std::function<void(DesiredMessage)> desired;
+  // The reported state to send now, in flight from then on; nothing while there is none.
+  std::function<std::optional<std::string>()> take_reported;
+  std::function<void()> reported_acknowledged;
+};
+
+// Not thread-safe. The session and the topics must outlive it.
+class Conversation {
+ public:
+  Conversation(MqttSession& session, const Topics& topics, std::string boot_id, const Clock& clock,
+               ConversationHooks hooks);
+
+  // Handles what the session received and sends what is due.
+  Status advance();
+  bool connected() const { return connected_; }
+  // Announces that the device goes offline; say it once, when nothing else is to be sent.
+  Status say_goodbye();
+  bool goodbye_said() const { return goodbye_.has_value(); }
+  bool goodbye_acknowledged() const { return goodbye_acknowledged_; }
+
+ private:
+  Status handle(const SessionConnected& event);
+  Status handle(SessionMessage& event);
+  Status handle(const SessionPublished& event);
+  Status handle(const SessionSubscribed& event);
+  Status answer(const std::string& request, const SessionMessage& command);
+  Result<int> publish_presence(bool online);
+
+  MqttSession& session_;
+  const Topics& topics_;
+  const std::string boot_id_;
+  const Clock& clock_;
+  const ConversationHooks hooks_;
+  std::vector<std::string> filters_;
+  bool connected_ = false;
+  std::optional<int> reported_;  // the id in flight
+  std::set<int> answers_;        // ids in flight, bounded
+  std::optional<int> goodbye_;
+  bool goodbye_acknowledged_ = false;
+};
+
+}  // namespace wherry

@@ -1,0 +1,299 @@
+#include "agent/fleet/link_worker.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <utility>
+
+#include "agent/fleet/payloads.h"
+#include "agent/manifest/document.h"
+#include "base/backoff.h"
+#include "base/executor.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/text.h"
+
+namespace wherry {
+namespace {
+
+// Half of each delay is random, so that a fleet does not come back as one.
+constexpr double kJitter = 0.5;
+// A connection that lasted this many minimal delays was a good one: the backoff starts anew.
+constexpr int kStableFactor = 10;
+constexpr const char* kStopped = "Stopped";
+constexpr Duration kMaxIdle = std::chrono::seconds(60);
+
+int poll_timeout(Duration duration) {
+  const auto millis = std::chrono::ceil<std::chrono::milliseconds>(duration).count();
+  return static_cast<int>(std::clamp<int64_t>(millis, 0, 60'000));
+}
+
+}  // namespace
+
+LinkWorker::LinkWorker(FleetOptions options, FleetHandlers handlers, const Clock& clock)
+    : options_(std::move(options)),
+      handlers_(std::move(handlers)),
+      clock_(clock),
+      topics_(options_.topic_prefix, options_.device_id, options_.groups),
+      wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  status_.broker = options_.brokers.empty() ? "" : options_.brokers.front();
+  status_.reason = options_.brokers.empty() ? "NoBroker" : "Connecting";
+  status_.message = options_.brokers.empty() ? "no broker is configured; set mqtt.brokers"
+                                             : "the first connection is being made";
+  status_.since = clock_.wall();
+}
+
+LinkWorker::~LinkWorker() { close(wake_fd_); }
+
+void LinkWorker::run() {
+  name_this_thread("fleet");
+  const Backoff backoff{options_.reconnect_min, options_.reconnect_max, kJitter};
+  size_t index = 0;
+  uint32_t failures = 0;
+  while (!stopping()) {
+    if (options_.brokers.empty()) {
+      pause(kMaxIdle);
+      continue;
+    }
+    const Outcome outcome = attempt(options_.brokers[index]);
+    if (stopping()) break;
+    // The list is tried in order without a pause; the pause comes after its end. After a good
+    // connection, the first broker is the preferred one again.
+    index = outcome.stable ? 0 : (index + 1) % options_.brokers.size();
+    if (outcome.stable) failures = 0;
+    if (index == 0) pause(backoff.delay(++failures, random_unit()));
+  }
+  const std::lock_guard lock(mutex_);
+  finished_ = true;
+  changed_.notify_all();
+}
+
+LinkWorker::Outcome LinkWorker::attempt(const std::string& broker) {
+  const Result<SessionOptions> session_options_for = session_options(broker);
+  if (!session_options_for) {
+    set_status(false, broker, std::string(session_options_for.error().reason()),
+               session_options_for.error().full());
+    return {session_options_for.error()};
+  }
+  Result<std::unique_ptr<MqttSession>> session = open(*session_options_for);
+  Outcome outcome = session ? converse(**session, broker) : Outcome{session.error()};
+  {
+    const std::lock_guard lock(mutex_);
+    if (abandoned_) return outcome;
+    reported_.connection_lost();
+  }
+  const bool left = stopping();
+  set_status(false, broker, left ? kStopped : std::string(outcome.error.reason()),
+             left ? "the agent is stopping" : outcome.error.full());
+  return outcome;
+}
+
+Result<SessionOptions> LinkWorker::session_options(const std::string& broker) const {
+  Result<BrokerUrl> url = parse_broker_url(broker);
+  if (!url) return fail(url.error());
+  SessionOptions session;
+  session.broker = std::move(*url);
+  session.version = options_.version;
+  session.client_id = options_.client_id.empty() ? options_.device_id : options_.client_id;
+  session.username = options_.username;
+  session.ca_file = options_.ca_file;
+  session.cert_file = options_.cert_file;
+  session.key_file = options_.key_file;
+  session.keepalive = options_.keepalive;
+  session.session_expiry = options_.session_expiry;
+  session.will_topic = topics_.presence();
+  session.will_payload = presence_payload(false, clock_.wall(), options_.boot_id);
+  session.max_payload = kMaxDocumentBytes + 1;
+  if (options_.password_file.empty()) return session;
+  // Read each time, so that a new password needs no restart.
+  Result<std::string> password = read_file(options_.password_file, 64u << 10);
+  if (!password)
+    return fail(
+        password.error().wrap("read mqtt.password_file").with_reason("PasswordFileUnreadable"));
+  session.password = std::string(trim(*password));
+  return session;
+}
+
+Result<std::unique_ptr<MqttSession>> LinkWorker::open(const SessionOptions& options) {
+  {
+    const std::lock_guard lock(mutex_);
+    resolving_ = true;
+  }
+  auto session = MqttSession::open(options);
+  const std::lock_guard lock(mutex_);
+  resolving_ = false;
+  changed_.notify_all();
+  if (abandoned_) return fail(Code::Cancelled, "stopped");
+  return session;
+}
+
+LinkWorker::Outcome LinkWorker::converse(MqttSession& session, const std::string& broker) {
+  Conversation conversation(session, topics_, options_.boot_id, clock_, hooks(broker));
+  const MonoTime connect_deadline = clock_.now() + options_.connect_timeout;
+  const Duration stable_after = options_.reconnect_min * kStableFactor;
+  while (true) {
+    if (stopping()) {
+      const Result<bool> left = take_leave(session, conversation);
+      if (!left || *left) return {left ? Error(Code::Cancelled, "stopped") : left.error()};
+    }
+    const Status turn = take_turn(session, conversation, connect_deadline);
+    if (turn) continue;
+    if (!conversation.connected()) return {turn.error()};
+    if (clock_.now() - connected_at_ >= stable_after) return {turn.error(), true};
+    return {
+        turn.error().wrap("the connection did not last (is the client id used twice, or do the "
+                          "broker's access rules forbid this device's topics?)")};
+  }
+}
+
+Status LinkWorker::take_turn(MqttSession& session, Conversation& conversation,
+                             MonoTime connect_deadline) {
+  const MonoTime now = clock_.now();
+  if (!conversation.connected() && now >= connect_deadline) {
+    return fail(Code::DeadlineExceeded,
+                "the broker did not answer within " + format_duration(options_.connect_timeout),
+                "Timeout");
+  }
+  // A quarter of the keep-alive is late enough to sleep and early enough for the broker's 1.5.
+  Duration wait = options_.keepalive > Duration::zero() ? options_.keepalive / 4 : kMaxIdle;
+  if (!conversation.connected()) wait = std::min(wait, connect_deadline - now);
+  {
+    const std::lock_guard lock(mutex_);
+    if (stop_at_) wait = std::min(wait, *stop_at_ - now);
+  }
+  pollfd fds[] = {{session.fd(), session.poll_events(), 0}, {wake_fd_, POLLIN, 0}};
+  poll(fds, 2, poll_timeout(wait));
+  if (fds[1].revents != 0) drain_wake();
+  if (fds[0].revents != 0) {
+    if (Status stepped = session.step(fds[0].revents); !stepped) return stepped;
+  }
+  if (Status alive = session.keep_alive(); !alive) return alive;
+  return conversation.advance();
+}
+
+// True when there is nothing left to wait for.
+Result<bool> LinkWorker::take_leave(MqttSession& session, Conversation& conversation) {
+  if (!conversation.connected()) return true;
+  bool sent = false;
+  bool late = false;
+  {
+    const std::lock_guard lock(mutex_);
+    sent = reported_.idle();
+    late = clock_.now() >= *stop_at_;
+  }
+  if (late) return true;
+  if (!sent) return false;
+  if (!conversation.goodbye_said()) {
+    if (const Status said = conversation.say_goodbye(); !said) return fail(said.error());
+  }
+  if (!conversation.goodbye_acknowledged()) return false;
+  session.disconnect();
+  return true;
+}
+
+ConversationHooks LinkWorker::hooks(const std::string& broker) {
+  ConversationHooks hooks;
+  hooks.connected = [this, broker](bool session_present) {
+    connected_at_ = clock_.now();
+    {
+      const std::lock_guard lock(mutex_);
+      if (!session_present || broker != last_broker_) reported_.forgotten();
+    }
+    last_broker_ = broker;
+    set_status(true, broker, "", "");
+  };
+  hooks.subscription_refused = [this, broker](const std::vector<std::string>& filters) {
+    set_status(true, broker, "SubscriptionRefused",
+               "the broker refuses to deliver " + join(filters, ", ") + "; check its access rules");
+  };
+  hooks.desired = [this](DesiredMessage message) {
+    if (handlers_.on_desired) handlers_.on_desired(std::move(message));
+  };
+  hooks.take_reported = [this] {
+    const std::lock_guard lock(mutex_);
+    return reported_.take();
+  };
+  hooks.reported_acknowledged = [this] {
+    const std::lock_guard lock(mutex_);
+    reported_.acknowledged();
+  };
+  return hooks;
+}
+
+void LinkWorker::publish_reported(std::string json) {
+  {
+    const std::lock_guard lock(mutex_);
+    reported_.put(std::move(json));
+  }
+  wake();
+}
+
+LinkStatus LinkWorker::status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+void LinkWorker::set_status(bool connected, const std::string& broker, const std::string& reason,
+                            const std::string& message) {
+  LinkStatus next{connected, broker, reason, message, clock_.wall()};
+  {
+    const std::lock_guard lock(mutex_);
+    const bool same_state = status_.connected == connected && status_.reason == reason;
+    if (same_state && status_.broker == broker && status_.message == message) return;
+    if (same_state) next.since = status_.since;
+    status_ = next;
+  }
+  if (connected && reason.empty()) {
+    log_info("connected to the broker", {{"broker", broker}});
+  } else if (reason == kStopped) {
+    log_info("left the broker", {{"broker", broker}});
+  } else {
+    log_warn(connected ? "the broker refuses a subscription" : "not connected to a broker",
+             {{"broker", broker}, {"reason", reason}, {"message", message}});
+  }
+  if (handlers_.on_status) handlers_.on_status(next);
+}
+
+void LinkWorker::pause(Duration duration) {
+  const MonoTime until = clock_.now() + duration;
+  for (Duration left = duration; left > Duration::zero() && !stopping();
+       left = until - clock_.now()) {
+    pollfd fd{wake_fd_, POLLIN, 0};
+    if (poll(&fd, 1, poll_timeout(left)) > 0) drain_wake();
+  }
+}
+
+void LinkWorker::request_stop(Duration timeout) {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_at_ = clock_.now() + timeout;
+  }
+  wake();
+}
+
+bool LinkWorker::wait_finished(Duration timeout) {
+  std::unique_lock lock(mutex_);
+  if (changed_.wait_for(lock, timeout, [this] { return finished_; })) return true;
+  changed_.wait(lock, [this] { return finished_ || resolving_; });
+  abandoned_ = !finished_;
+  return finished_;
+}
+
+bool LinkWorker::stopping() const {
+  const std::lock_guard lock(mutex_);
+  return stop_at_.has_value();
+}
+
+void LinkWorker::wake() {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(wake_fd_, &one, sizeof one);
+}
+
+void LinkWorker::drain_wake() {
+  uint64_t count = 0;
+  [[maybe_unused]] const ssize_t got = read(wake_fd_, &count, sizeof count);
+}
+
+}  // namespace wherry

@@ -1,0 +1,21 @@
+#pragma once
+// What the MQTT library, the broker and the kernel say, in one reason and a sentence with what to
+// do.
+
+#include <string>
+
+#include "base/result.h"
+
+namespace wherry {
+
+// A return code of libmosquitto (enum mosq_err_t). `detail` is its log's last error line, if any.
+// `saved_errno` is errno right after the call.
+Error library_error(int code, int saved_errno, const std::string& detail);
+// An errno of the socket.
+Error socket_error(int number);
+// CONNACK other than 0: of MQTT 3.1.1 (3.2.2.3, values 1 to 5) or MQTT 5 (3.2.2.2, 0x80 and up).
+Error connack_error(int code);
+// The reason code of a DISCONNECT from the broker (MQTT 5, 3.14.2.1).
+Error disconnect_error(int code);
+
+}  // namespace wherry

@@ -1,0 +1,67 @@
+#include "agent/fleet/topics.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/text.h"
+
+namespace wherry {
+namespace {
+
+constexpr std::string_view kDesired = "/desired";
+constexpr std::string_view kCommands = "/commands/";
+
+}  // namespace
+
+Topics::Topics(std::string prefix, std::string device_id, std::vector<std::string> groups)
+    : root_(std::move(prefix)) {
+  while (!root_.empty() && root_.back() == '/') root_.pop_back();
+  if (!root_.empty()) root_ += '/';
+  device_ = root_ + "devices/" + device_id;
+  sources_.push_back("devices/" + device_id);
+  for (const std::string& group : groups) sources_.push_back("groups/" + group);
+}
+
+std::string Topics::response(std::string_view request) const {
+  return device_ + "/responses/" + std::string(request);
+}
+
+std::vector<std::string> Topics::subscriptions() const {
+  std::vector<std::string> filters;
+  for (const std::string& source : sources_) {
+    filters.push_back(root_ + source + std::string(kDesired));
+    filters.push_back(root_ + source + std::string(kCommands) + "+");
+  }
+  return filters;
+}
+
+std::optional<InboundTopic> Topics::parse(std::string_view topic) const {
+  if (!topic.starts_with(root_)) return std::nullopt;
+  topic.remove_prefix(root_.size());
+  const auto source = std::find_if(sources_.begin(), sources_.end(), [&](const std::string& s) {
+    return topic.starts_with(s) && topic.substr(s.size()).starts_with('/');
+  });
+  if (source == sources_.end()) return std::nullopt;
+  topic.remove_prefix(source->size());
+  if (topic == kDesired) return InboundTopic{InboundTopic::Kind::Desired, *source, {}};
+  if (!topic.starts_with(kCommands)) return std::nullopt;
+  topic.remove_prefix(kCommands.size());
+  if (topic.empty() || topic.find('/') != std::string_view::npos) return std::nullopt;
+  return InboundTopic{InboundTopic::Kind::Command, *source, std::string(topic)};
+}
+
+std::string stale_filter(std::string_view topic) {
+  const size_t slash = topic.rfind('/');
+  if (slash == std::string_view::npos) return std::string(topic);
+  const std::string_view parent = topic.substr(0, slash);
+  if (!parent.ends_with("/commands")) return std::string(topic);
+  return std::string(parent) + "/+";
+}
+
+bool is_topic_name(std::string_view topic) {
+  using namespace std::string_view_literals;
+  return !topic.empty() && topic.size() <= 65535 &&
+         topic.find_first_of("+#\0"sv) == std::string_view::npos && is_valid_utf8(topic);
+}
+
+}  // namespace wherry

@@ -1,0 +1,48 @@
+#pragma once
+// The store as the reconciler sees it.
+
+#include "agent/reconcile/records.h"
+
+namespace wherry {
+
+class StoreRecords final : public Records, public UseRecords, public ControllerRecords {
+ public:
+  explicit StoreRecords(Store& store) : store_(store) {}  // must outlive it
+
+  Status save_document(const StoredDocument& document,
+                       const std::vector<EventRecord>& events) override {
+    return store_.save_document(document, events);
+  }
+  Result<std::vector<StoredDocument>> documents() override { return store_.documents(); }
+  Status remove_document(const std::string& source) override {
+    return store_.remove_document(source);
+  }
+  Status save_history(const ContainerHistory& history) override {
+    return store_.save_history(history);
+  }
+  Result<std::vector<ContainerHistory>> history() override { return store_.history(); }
+  Status remove_history(const std::string& workload) override {
+    return store_.remove_history(workload);
+  }
+  Status append_event(const EventRecord& event) override {
+    const auto number = store_.append_event(event);
+    if (!number) return fail(number.error());
+    return {};
+  }
+  Status save_image_uses(const std::vector<ImageUse>& uses,
+                         const std::vector<std::string>& gone) override {
+    return store_.save_image_uses(uses, gone);
+  }
+  Result<std::vector<ImageUse>> image_uses() override { return store_.image_uses(); }
+
+  Status save_controllers(const ControllerChanges& changes) override {
+    return store_.save_controllers(changes);
+  }
+  Result<std::vector<JobRecord>> jobs() override { return store_.jobs(); }
+  Result<std::vector<CronRecord>> cron_jobs() override { return store_.cron_jobs(); }
+
+ private:
+  Store& store_;
+};
+
+}  // namespace wherry

@@ -1,0 +1,217 @@
+#include "agent/manifest/environment.h"
+
+#include <unordered_map>
+
+#include "agent/manifest/names.h"
+
+namespace wherry::manifest {
+namespace {
+
+class Resolver {
+ public:
+  Resolver(const PodItem& pod, const ConfigObjects& objects, const DeviceFacts& facts,
+           size_t& budget, const Complain& complain, runtime::ContainerSpec& container)
+      : pod_(pod),
+        objects_(objects),
+        facts_(facts),
+        budget_(budget),
+        complain_(complain),
+        container_(container) {}
+
+  bool run(const ContainerItem& item) {
+    for (const EnvFromEntry& source : item.env_from) take_all(source);
+    for (const EnvEntry& entry : item.env) {
+      if (good_) take(entry, item.place);
+    }
+    expand_all(container_.command, item.place, "command");
+    expand_all(container_.args, item.place, "args");
+    for (const SubPathExpr& expression : item.sub_path_exprs) expand(expression);
+    return good_;
+  }
+
+ private:
+  bool fail(const Place& place, std::string message) {
+    complain_(place, std::move(message));
+    return good_ = false;
+  }
+
+  const ConfigItem* find(const ValueRef& ref) {
+    const bool secret = ref.from == ValueRef::From::Secret;
+    const auto& all = secret ? objects_.secrets : objects_.config_maps;
+    const auto found = all.find(ref.name);
+    if (found != all.end()) return found->second;
+    if (!ref.optional) {
+      fail(ref.place, std::string(secret ? "Secret" : "ConfigMap") + " \"" + shown(ref.name) +
+                          "\" is not there: add it, or mark the reference optional: true");
+    }
+    return nullptr;
+  }
+
+  void take_all(const EnvFromEntry& source) {
+    const ConfigItem* object = find(source.source);
+    if (object == nullptr) return;
+    for (const auto& [key, value] : object->data) {
+      if (!set(source.prefix + key, value, source.source.place)) return;
+    }
+  }
+
+  void take(const EnvEntry& entry, const Place& place) {
+    if (!entry.from) {
+      std::string value;
+      if (!expand_variables(entry.value, lookup(), kMaxExecString, value)) {
+        fail(place, "env " + shown(entry.name) + ": " + too_long());
+        return;
+      }
+      set(entry.name, std::move(value), place);
+      return;
+    }
+    const ValueRef& ref = *entry.from;
+    if (ref.from == ValueRef::From::Field) {
+      set(entry.name, field(ref.key), ref.place);
+      return;
+    }
+    const ConfigItem* object = find(ref);
+    if (object == nullptr) return;
+    const auto value = object->data.find(ref.key);
+    if (value != object->data.end()) {
+      set(entry.name, value->second, ref.place);
+    } else if (!ref.optional) {
+      const bool secret = ref.from == ValueRef::From::Secret;
+      fail(ref.place, std::string(secret ? "Secret" : "ConfigMap") + " \"" + shown(ref.name) +
+                          "\" has no key \"" + shown(ref.key) +
+                          "\": add it, or mark the reference optional: true");
+    }
+  }
+
+  std::string field(std::string_view path) const {
+    if (path == "metadata.name") return pod_.workload.name();
+    if (path == "metadata.namespace") return "default";
+    if (path == "spec.nodeName") return facts_.hostname;
+    const bool label = path.substr(0, 15) == "metadata.labels";
+    const auto& map = label ? pod_.labels : pod_.annotations;
+    const size_t start = path.find('\'') + 1;
+    const auto found = map.find(std::string(path.substr(start, path.rfind('\'') - start)));
+    return found == map.end() ? std::string() : found->second;
+  }
+
+  bool set(std::string name, std::string value, const Place& place) {
+    if (value.find('\0') != std::string::npos) {
+      return fail(
+          place, shown(name) + ": the value contains a NUL byte, which an environment cannot hold");
+    }
+    if (!spend(name.size() + value.size() + 1, place, shown(name))) return false;
+    const auto [known, added] = index_.emplace(name, container_.env.size());
+    if (added) {
+      container_.env.emplace_back(std::move(name), std::move(value));
+    } else {
+      container_.env[known->second].second = std::move(value);
+    }
+    return true;
+  }
+
+  bool spend(size_t bytes, const Place& place, const std::string& what) {
+    if (bytes > kMaxExecString) return fail(place, what + ": " + too_long());
+    spent_ += bytes;
+    if (spent_ > kMaxExecTotal) {
+      return fail(place,
+                  "command, arguments and environment are longer than 1 MiB together: no process "
+                  "can be started with that");
+    }
+    if (bytes > budget_) {
+      return fail(place, "the environments of all workloads are larger than 16 MiB together");
+    }
+    budget_ -= bytes;
+    return true;
+  }
+
+  static std::string too_long() {
+    return "longer than 128 KiB, the most that the kernel hands to a process in one string";
+  }
+
+  VariableLookup lookup() const {
+    return [this](std::string_view name) -> const std::string* {
+      const auto found = index_.find(std::string(name));
+      return found == index_.end() ? nullptr : &container_.env[found->second].second;
+    };
+  }
+
+  void expand_all(std::vector<std::string>& words, const Place& place, const char* what) {
+    for (std::string& word : words) {
+      if (!good_) return;
+      std::string result;
+      if (!expand_variables(word, lookup(), kMaxExecString, result)) {
+        fail(place, std::string(what) + ": " + too_long());
+        return;
+      }
+      if (!spend(result.size(), place, what)) return;
+      word = std::move(result);
+    }
+  }
+
+  // Unlike in a command, what is not known is an error: the part of the volume would be a guess.
+  void expand(const SubPathExpr& expression) {
+    std::string unknown, path;
+    const VariableLookup known = lookup();
+    const VariableLookup all = [&](std::string_view name) {
+      const std::string* value = known(name);
+      if (value == nullptr && unknown.empty()) unknown = name;
+      return value;
+    };
+    const bool fits = expand_variables(expression.text, all, kMaxExecString, path);
+    if (!unknown.empty()) {
+      fail(expression.place, "subPathExpr: there is no variable \"" + shown(unknown) + "\"");
+      return;
+    }
+    const std::string_view problem = fits ? sub_path_problem(path) : "is too long";
+    if (problem.empty()) {
+      container_.mounts.at(expression.mount).sub_path = plain_sub_path(path);
+    } else {
+      fail(expression.place, "subPathExpr " + std::string(problem) + " once $(NAME) is replaced");
+    }
+  }
+
+  const PodItem& pod_;
+  const ConfigObjects& objects_;
+  const DeviceFacts& facts_;
+  size_t& budget_;
+  const Complain& complain_;
+  runtime::ContainerSpec& container_;
+  std::unordered_map<std::string, size_t> index_;  // of env, by name
+  size_t spent_ = 0;
+  bool good_ = true;
+};
+
+}  // namespace
+
+bool expand_variables(std::string_view text, const VariableLookup& lookup, size_t bound,
+                      std::string& result) {
+  size_t at = 0;
+  while (at < text.size() && result.size() <= bound) {
+    const size_t dollar = std::min(text.find('$', at), text.size());
+    result += text.substr(at, dollar - at);
+    at = dollar;
+    if (at == text.size()) break;
+    const char next = at + 1 < text.size() ? text[at + 1] : '\0';
+    const size_t close = next == '(' ? text.find(')', at + 2) : std::string_view::npos;
+    if (next == '$') {
+      result += '$';
+      at += 2;
+    } else if (close != std::string_view::npos) {
+      const std::string* value = lookup(text.substr(at + 2, close - at - 2));
+      result += value != nullptr ? std::string_view(*value) : text.substr(at, close + 1 - at);
+      at = close + 1;
+    } else {
+      result += '$';
+      ++at;
+    }
+  }
+  return result.size() <= bound;
+}
+
+bool resolve_container(const PodItem& pod, const ContainerItem& item, const ConfigObjects& objects,
+                       const DeviceFacts& facts, size_t& budget, const Complain& complain,
+                       runtime::ContainerSpec& container) {
+  return Resolver(pod, objects, facts, budget, complain, container).run(item);
+}
+
+}  // namespace wherry::manifest

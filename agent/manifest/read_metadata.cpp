@@ -1,0 +1,54 @@
+// metadata of any object, and the annotations of ours.
+
+#include <vector>
+
+#include "agent/manifest/items.h"
+#include "agent/manifest/names.h"
+#include "base/text.h"
+
+namespace wherry::manifest {
+namespace {
+
+constexpr std::string_view kOurs = "wherry/";
+
+void check_our_annotation(const Cursor& annotation, std::string_view key, bool is_pod) {
+  const Field* known = nullptr;
+  std::vector<std::string_view> names;
+  for (const Field& field : known_annotations()) {
+    names.push_back(field.name);
+    if (field.name == key) known = &field;
+  }
+  if (known == nullptr) {
+    const std::string near = nearest(key, names);
+    return annotation.error("unknown annotation \"" + shown(key) + "\"" +
+                            (near.empty() ? "" : "; did you mean \"" + near + "\"?"));
+  }
+  if (!is_pod) return annotation.error(shown(key) + " belongs on a Pod");
+  check_field(annotation, *known);
+}
+
+}  // namespace
+
+void read_metadata(const Cursor& metadata, bool is_pod, std::map<std::string, std::string>& labels,
+                   std::map<std::string, std::string>& annotations) {
+  metadata.each_string("labels", [&](const Cursor& label) {
+    const std::string_view key = label.node().key->text;
+    if (const auto problem = label_key_problem(key); !problem.empty()) {
+      label.error(std::string(problem));
+    } else if (const auto wrong = label_value_problem(label.node().text); !wrong.empty()) {
+      label.error(std::string(wrong));
+    }
+    labels.emplace(key, label.node().text);
+  });
+  metadata.each_string("annotations", [&](const Cursor& annotation) {
+    const std::string_view key = annotation.node().key->text;
+    if (key.substr(0, kOurs.size()) == kOurs) {
+      check_our_annotation(annotation, key, is_pod);
+    } else if (const auto problem = label_key_problem(key); !problem.empty()) {
+      annotation.error(std::string(problem));
+    }
+    annotations.emplace(key, annotation.node().text);
+  });
+}
+
+}  // namespace wherry::manifest

@@ -1,0 +1,119 @@
+// A Pod: everything but what its containers hold.
+
+#include <algorithm>
+
+#include "agent/manifest/items.h"
+#include "agent/manifest/names.h"
+#include "base/text.h"
+
+namespace wherry::manifest {
+namespace {
+
+constexpr int64_t kMaxGraceSeconds = 86400;
+
+void read_depends_on(const Cursor& metadata, PodItem& pod) {
+  metadata.each_string("annotations", [&](const Cursor& annotation) {
+    if (annotation.node().key->text != "wherry/depends-on") return;
+    pod.depends_place = annotation.place();
+    if (trim(annotation.node().text).empty()) return;
+    std::vector<std::string>& names = pod.workload.depends_on;
+    for (const std::string& part : split(annotation.node().text, ',')) {
+      std::string name(trim(part));
+      if (!dns_label_problem(name).empty()) {
+        annotation.error("\"" + shown(name) +
+                         "\" is no workload's name; write names separated by commas");
+      } else if (std::find(names.begin(), names.end(), name) == names.end()) {
+        names.push_back(std::move(name));
+      }
+    }
+  });
+}
+
+void read_pod_metadata(const Cursor& metadata, PodItem& pod) {
+  read_metadata(metadata, true, pod.labels, pod.annotations);
+  const auto strategy = pod.annotations.find("wherry/update-strategy");
+  if (strategy != pod.annotations.end() && strategy->second == "delete-first") {
+    pod.workload.update_strategy = UpdateStrategy::DeleteFirst;
+  }
+  read_depends_on(metadata, pod);
+}
+
+void read_hostname(const Cursor& spec, PodItem& pod) {
+  runtime::PodSpec& made = pod.workload.pod;
+  const std::string_view hostname = spec.string("hostname");
+  if (!hostname.empty()) {
+    const std::string_view problem = dns_label_problem(hostname);
+    if (!problem.empty()) spec.error_at("hostname", std::string(problem));
+    if (made.host_network) {
+      spec.warning_at("hostname", "hostname is ignored: with hostNetwork it is the device's");
+    }
+  }
+  if (!made.host_network) made.hostname = hostname.empty() ? made.name : hostname;
+}
+
+void read_containers(const Cursor& spec, PodItem& pod, const PodContext& context) {
+  std::set<std::string, std::less<>> names;
+  const Node* list = spec.get("containers", Kind::List);
+  if (list != nullptr && list->count == 0) {
+    spec.error_at("containers", "a Pod needs at least one container");
+  }
+  spec.each("containers", Kind::Map, [&](const Cursor& entry) {
+    ContainerItem item = read_container(entry, context);
+    if (!item.spec.name.empty() && !names.insert(item.spec.name).second) {
+      entry.error_at("name", "two containers are named \"" + shown(item.spec.name) + "\"");
+    }
+    pod.containers.push_back(std::move(item));
+  });
+}
+
+void read_pod_spec(const Cursor& spec, PodItem& pod) {
+  WorkloadSpec& workload = pod.workload;
+  PodContext context;
+  workload.pod.host_network = context.host_network = spec.boolean("hostNetwork");
+  const std::string_view restart = spec.string("restartPolicy");
+  if (restart == "OnFailure") workload.restart_policy = RestartPolicy::OnFailure;
+  if (restart == "Never") workload.restart_policy = RestartPolicy::Never;
+  const auto grace = spec.integer_within("terminationGracePeriodSeconds", 0, kMaxGraceSeconds);
+  if (grace) workload.termination_grace = std::chrono::seconds(*grace);
+  read_hostname(spec, pod);
+  spec.with("securityContext", [&](const Cursor& security) {
+    context.security = read_security(security, {});
+    read_pod_security(security, context.host_network, workload.pod);
+  });
+  workload.pod.runtime_class = spec.string("runtimeClassName");
+  pod.runtime_class_place = spec.place();
+  pod.runtime_class_place.path += ".runtimeClassName";
+  spec.each_string("nodeSelector", [&](const Cursor& entry) {
+    pod.node_selector.emplace(entry.node().key->text, entry.node().text);
+  });
+  spec.each("imagePullSecrets", Kind::Map, [&](const Cursor& entry) {
+    pod.pull_secrets.push_back({std::string(entry.string("name")), entry.place()});
+  });
+  read_volumes(spec, pod, context);
+  read_containers(spec, pod, context);
+  pod.host_ports = read_host_ports(spec, context.host_network);
+  if (context.host_network) return;
+  for (const HostPort& port : pod.host_ports) workload.pod.ports.push_back(port.mapping);
+}
+
+}  // namespace
+
+PodItem read_pod(const Cursor& object) {
+  PodItem pod;
+  object.with("metadata", [&](const Cursor& metadata) {
+    pod.workload.pod.name = metadata.string("name");
+    if (metadata.get("name", Kind::String) == nullptr) return;
+    const std::string_view problem = dns_label_problem(pod.workload.pod.name);
+    if (!problem.empty()) metadata.error_at("name", std::string(problem));
+  });
+  read_template(object, pod);
+  return pod;
+}
+
+void read_template(const Cursor& object, PodItem& pod) {
+  pod.place = object.place();
+  object.with("metadata", [&](const Cursor& metadata) { read_pod_metadata(metadata, pod); });
+  object.with("spec", [&](const Cursor& spec) { read_pod_spec(spec, pod); });
+}
+
+}  // namespace wherry::manifest

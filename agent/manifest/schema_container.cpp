@@ -1,0 +1,256 @@
+// The fields of a container, its resources and its security (Kubernetes API v1, core).
+
+#include "agent/manifest/schema.h"
+
+namespace wherry::manifest {
+namespace {
+
+using enum Support;
+
+constexpr std::string_view kLater = "not supported by this version: leave it out";
+constexpr std::string_view kProbe =
+    "probes are not supported by this version: leave it out; a container that exits is restarted "
+    "all the same";
+constexpr std::string_view kNoSeLinux =
+    "SELinux labels are not supported by this version: leave it out";
+
+constexpr Field kKeyRef[] = {
+    {"name", Honoured, Type::String, nullptr, {}, {}, true},
+    {"key", Honoured, Type::String, nullptr, {}, {}, true},
+    {"optional", Honoured, Type::Boolean},
+};
+constexpr Schema kKeyRefSchema{"ConfigMapKeySelector, SecretKeySelector", kKeyRef};
+
+constexpr Field kFieldRef[] = {
+    {"fieldPath",
+     Honoured,
+     Type::String,
+     nullptr,
+     {},
+     "metadata.name, metadata.namespace (always default), metadata.labels['...'], "
+     "metadata.annotations['...'], spec.nodeName (the device's host name)",
+     true},
+    {"apiVersion", Honoured, Type::String, nullptr, "v1"},
+};
+constexpr Schema kFieldRefSchema{"ObjectFieldSelector", kFieldRef};
+
+constexpr Field kValueFrom[] = {
+    {"configMapKeyRef", Honoured, Type::Object, &kKeyRefSchema},
+    {"secretKeyRef", Honoured, Type::Object, &kKeyRefSchema},
+    {"fieldRef", Honoured, Type::Object, &kFieldRefSchema},
+    {"resourceFieldRef",
+     Refused,
+     Type::Any,
+     nullptr,
+     {},
+     "not supported by this version: write the number as value"},
+    {"fileKeyRef", Refused, Type::Any, nullptr, {}, kLater},
+};
+constexpr Schema kValueFromSchema{"EnvVarSource", kValueFrom};
+
+constexpr Field kEnv[] = {
+    {"name", Honoured, Type::String, nullptr, {}, {}, true},
+    {"value", Honoured, Type::String, nullptr, {}, "$(NAME) stands for a variable given before it"},
+    {"valueFrom", Honoured, Type::Object, &kValueFromSchema},
+};
+constexpr Schema kEnvSchema{"EnvVar", kEnv};
+
+constexpr Field kEnvFromRef[] = {
+    {"name", Honoured, Type::String, nullptr, {}, {}, true},
+    {"optional", Honoured, Type::Boolean},
+};
+constexpr Schema kEnvFromRefSchema{"ConfigMapEnvSource, SecretEnvSource", kEnvFromRef};
+
+constexpr Field kEnvFrom[] = {
+    {"prefix", Honoured, Type::String},
+    {"configMapRef", Honoured, Type::Object, &kEnvFromRefSchema},
+    {"secretRef", Honoured, Type::Object, &kEnvFromRefSchema},
+};
+constexpr Schema kEnvFromSchema{"EnvFromSource", kEnvFrom};
+
+constexpr Field kPort[] = {
+    {"containerPort", Honoured, Type::Integer, nullptr, {}, "1 to 65535", true},
+    {"hostPort",
+     Honoured,
+     Type::Integer,
+     nullptr,
+     {},
+     "1 to 65535; with hostNetwork it must equal containerPort"},
+    {"hostIP", Honoured, Type::String, nullptr, {}, "an IP address of the device"},
+    {"protocol", Honoured, Type::String, nullptr, "TCP|UDP|SCTP"},
+    {"name", Honoured, Type::String},
+};
+constexpr Schema kPortSchema{"ContainerPort", kPort};
+
+constexpr std::string_view kDomainResource =
+    "extended resources are not supported by this version: leave it out";
+constexpr Field kLimits[] = {
+    {"cpu", Honoured, Type::Quantity, nullptr, {}, "cores, as 500m or 2"},
+    {"memory", Honoured, Type::Quantity, nullptr, {}, "bytes, as 64Mi; a limit is at least 1Mi"},
+    {"ephemeral-storage", Refused, Type::Quantity, nullptr, {}, kLater},
+    {"hugepages-2Mi", Refused, Type::Quantity, nullptr, "0", kLater},
+    {"hugepages-1Gi", Refused, Type::Quantity, nullptr, "0", kLater},
+};
+constexpr Schema kLimitsSchema{"ResourceRequirements.limits", kLimits, kDomainResource};
+
+constexpr Field kRequests[] = {
+    {"cpu", Honoured, Type::Quantity, nullptr, {}, "at most the limit; default: the limit"},
+    {"memory", Honoured, Type::Quantity, nullptr, {}, "at most the limit; default: the limit"},
+    {"ephemeral-storage", Warned, Type::Quantity, nullptr, {}, "a device has no cluster scheduler"},
+    {"hugepages-2Mi", Refused, Type::Quantity, nullptr, "0", kLater},
+    {"hugepages-1Gi", Refused, Type::Quantity, nullptr, "0", kLater},
+};
+constexpr Schema kRequestsSchema{"ResourceRequirements.requests", kRequests, kDomainResource};
+
+constexpr Field kResources[] = {
+    {"limits", Honoured, Type::Object, &kLimitsSchema},
+    {"requests", Honoured, Type::Object, &kRequestsSchema},
+    {"claims", Refused, Type::Any, nullptr, {}, kLater},
+};
+
+constexpr Field kMount[] = {
+    {"name", Honoured, Type::String, nullptr, {}, "of one of the Pod's volumes", true},
+    {"mountPath", Honoured, Type::String, nullptr, {}, "absolute, without .. and :", true},
+    {"readOnly", Honoured, Type::Boolean},
+    {"recursiveReadOnly", Refused, Type::String, nullptr, "Disabled", kLater},
+    {"mountPropagation", Honoured, Type::String, nullptr, "None|HostToContainer|Bidirectional",
+     "Bidirectional only where the container is privileged"},
+    {"subPath",
+     Honoured,
+     Type::String,
+     nullptr,
+     {},
+     "relative, without ..; made as a directory where it is missing; links in the volume cannot "
+     "lead out of it"},
+    {"subPathExpr",
+     Honoured,
+     Type::String,
+     nullptr,
+     {},
+     "the same, with $(NAME); not with subPath"},
+};
+constexpr Schema kMountSchema{"VolumeMount", kMount};
+
+constexpr Field kCapabilities[] = {
+    {"add", Honoured, Type::Strings, nullptr, {}, "names without CAP_, or ALL"},
+    {"drop", Honoured, Type::Strings, nullptr, {}, "names without CAP_, or ALL"},
+};
+constexpr Schema kCapabilitiesSchema{"Capabilities", kCapabilities};
+
+constexpr Field kSeccomp[] = {
+    {"type", Honoured, Type::String, nullptr, "Unconfined|RuntimeDefault|Localhost",
+     "default Unconfined; a privileged container always is", true},
+    {"localhostProfile",
+     Honoured,
+     Type::String,
+     nullptr,
+     {},
+     "with Localhost: a file below seccomp in storage.state_dir, in the form of the OCI runtime "
+     "specification"},
+};
+constexpr Schema kSeccompSchema{"SeccompProfile", kSeccomp};
+
+constexpr Field kAppArmor[] = {
+    {"type", Honoured, Type::String, nullptr, "Unconfined|RuntimeDefault|Localhost",
+     "default Unconfined; RuntimeDefault is the profile wherry-default; a container does not start "
+     "where the kernel has no AppArmor or the profile is not loaded",
+     true},
+    {"localhostProfile", Honoured, Type::String, nullptr, {}, "with Localhost: a loaded profile"},
+};
+constexpr Schema kAppArmorSchema{"AppArmorProfile", kAppArmor};
+
+constexpr Field kSysctl[] = {
+    {"name",
+     Honoured,
+     Type::String,
+     nullptr,
+     {},
+     "one of Kubernetes' safe ones; those of net. not with hostNetwork",
+     true},
+    {"value", Honoured, Type::String, nullptr, {}, {}, true},
+};
+constexpr Schema kSysctlSchema{"Sysctl", kSysctl};
+
+constexpr Field kPodSecurity[] = {
+    {"runAsUser", Honoured, Type::Integer},
+    {"runAsGroup", Honoured, Type::Integer},
+    {"runAsNonRoot", Honoured, Type::Boolean},
+    {"supplementalGroups", Honoured, Type::Integers},
+    {"supplementalGroupsPolicy", Refused, Type::String, nullptr, "Merge", kLater},
+    {"seccompProfile", Honoured, Type::Object, &kSeccompSchema},
+    {"appArmorProfile", Honoured, Type::Object, &kAppArmorSchema},
+    {"seLinuxOptions", Refused, Type::Any, nullptr, {}, kNoSeLinux},
+    {"seLinuxChangePolicy", Refused, Type::String, nullptr, {}, kNoSeLinux},
+    {"fsGroup",
+     Honoured,
+     Type::Integer,
+     nullptr,
+     {},
+     "of all volumes but hostPath and image, and of every container besides its own groups"},
+    {"fsGroupChangePolicy", Honoured, Type::String, nullptr, "Always|OnRootMismatch",
+     "default Always; of claims only, as in Kubernetes"},
+    {"sysctls", Honoured, Type::Objects, &kSysctlSchema},
+    {"windowsOptions", Refused, Type::Any, nullptr, {}, "devices run Linux: leave it out"},
+};
+
+constexpr Field kSecurity[] = {
+    {"runAsUser", Honoured, Type::Integer},
+    {"runAsGroup", Honoured, Type::Integer},
+    {"runAsNonRoot", Honoured, Type::Boolean},
+    {"privileged", Honoured, Type::Boolean},
+    {"capabilities", Honoured, Type::Object, &kCapabilitiesSchema},
+    {"readOnlyRootFilesystem", Honoured, Type::Boolean},
+    {"allowPrivilegeEscalation",
+     Honoured,
+     Type::Boolean,
+     nullptr,
+     {},
+     "default false (true in Kubernetes), unless privileged"},
+    {"procMount", Refused, Type::String, nullptr, "Default",
+     "Unmasked needs hostUsers: false in Kubernetes too, and user namespaces are not supported by "
+     "this version: leave it out"},
+    {"seccompProfile", Honoured, Type::Object, &kSeccompSchema},
+    {"appArmorProfile", Honoured, Type::Object, &kAppArmorSchema},
+    {"seLinuxOptions", Refused, Type::Any, nullptr, {}, kNoSeLinux},
+    {"windowsOptions", Refused, Type::Any, nullptr, {}, "devices run Linux: leave it out"},
+};
+
+constexpr Field kContainer[] = {
+    {"name", Honoured, Type::String, nullptr, {}, "a DNS label, unique in the Pod", true},
+    {"image", Honoured, Type::String, nullptr, {}, {}, true},
+    {"imagePullPolicy", Honoured, Type::String, nullptr, "Always|IfNotPresent|Never",
+     "default as in Kubernetes; an image named by digest that is present is never pulled again"},
+    {"command", Honoured, Type::Strings, nullptr, {}, "with $(NAME)"},
+    {"args", Honoured, Type::Strings, nullptr, {}, "with $(NAME)"},
+    {"workingDir", Honoured, Type::String, nullptr, {}, "absolute"},
+    {"env", Honoured, Type::Objects, &kEnvSchema},
+    {"envFrom", Honoured, Type::Objects, &kEnvFromSchema},
+    {"ports", Honoured, Type::Objects, &kPortSchema},
+    {"resources", Honoured, Type::Object, &kResourcesSchema},
+    {"securityContext", Honoured, Type::Object, &kSecurityContextSchema},
+    {"volumeMounts", Honoured, Type::Objects, &kMountSchema},
+    {"livenessProbe", Refused, Type::Any, nullptr, {}, kProbe},
+    {"readinessProbe", Refused, Type::Any, nullptr, {}, kProbe},
+    {"startupProbe", Refused, Type::Any, nullptr, {}, kProbe},
+    {"lifecycle", Refused, Type::Any, nullptr, {}, kLater},
+    {"resizePolicy", Warned, Type::Any, nullptr, {}, "resources are never resized in place"},
+    {"restartPolicy", Refused, Type::String, nullptr, {}, "set restartPolicy of the Pod"},
+    {"restartPolicyRules", Refused, Type::Any, nullptr, {}, "set restartPolicy of the Pod"},
+    {"stdin", Refused, Type::Boolean, nullptr, "false", kLater},
+    {"stdinOnce", Refused, Type::Boolean, nullptr, "false", kLater},
+    {"tty", Refused, Type::Boolean, nullptr, "false", kLater},
+    {"terminationMessagePath", Warned, Type::String, nullptr, "/dev/termination-log",
+     "the reason of an exit is reported without it"},
+    {"terminationMessagePolicy", Warned, Type::String, nullptr, "File",
+     "the reason of an exit is reported without it"},
+    {"volumeDevices", Refused, Type::Any, nullptr, {}, kLater},
+};
+
+}  // namespace
+
+constexpr Schema kContainerSchema{"Container", kContainer};
+constexpr Schema kResourcesSchema{"ResourceRequirements", kResources};
+constexpr Schema kPodSecurityContextSchema{"PodSecurityContext", kPodSecurity};
+constexpr Schema kSecurityContextSchema{"SecurityContext", kSecurity};
+
+}  // namespace wherry::manifest

@@ -1,0 +1,146 @@
+// The fields of a Pod's spec and of what it holds besides containers (Kubernetes API v1, core).
+
+#include "agent/manifest/schema.h"
+
+namespace wherry::manifest {
+namespace {
+
+using enum Support;
+
+constexpr std::string_view kLater = "not supported by this version: leave it out";
+constexpr std::string_view kScheduling = "a device has no cluster scheduler";
+constexpr std::string_view kNoAccounts = "there is no API server to be authenticated to";
+
+constexpr Field kNodeAffinity[] = {
+    {"requiredDuringSchedulingIgnoredDuringExecution",
+     Refused,
+     Type::Any,
+     nullptr,
+     {},
+     "use nodeSelector to choose devices"},
+    {"preferredDuringSchedulingIgnoredDuringExecution",
+     Warned,
+     Type::Any,
+     nullptr,
+     {},
+     kScheduling},
+};
+constexpr Schema kNodeAffinitySchema{"NodeAffinity", kNodeAffinity};
+
+constexpr Field kAffinity[] = {
+    {"nodeAffinity", Honoured, Type::Object, &kNodeAffinitySchema},
+    {"podAffinity", Warned, Type::Any, nullptr, {}, kScheduling},
+    {"podAntiAffinity", Warned, Type::Any, nullptr, {}, kScheduling},
+};
+
+constexpr Field kLocalReference[] = {
+    {"name", Honoured, Type::String, nullptr, {}, {}, true},
+};
+constexpr Schema kLocalReferenceSchema{"LocalObjectReference", kLocalReference};
+
+constexpr Field kOs[] = {
+    {"name", Honoured, Type::String, nullptr, "linux", {}, true},
+};
+constexpr Schema kOsSchema{"PodOS", kOs};
+
+constexpr Field kPodSpec[] = {
+    {"containers", Honoured, Type::Objects, &kContainerSchema, {}, "at least one", true},
+    {"volumes", Honoured, Type::Objects, &kVolumeSchema},
+    {"restartPolicy", Honoured, Type::String, nullptr, "Always|OnFailure|Never"},
+    {"terminationGracePeriodSeconds",
+     Honoured,
+     Type::Integer,
+     nullptr,
+     {},
+     "0 to 86400, default 30"},
+    {"hostNetwork", Honoured, Type::Boolean},
+    {"hostname",
+     Honoured,
+     Type::String,
+     nullptr,
+     {},
+     "a DNS label; default: the Pod's name. Not with hostNetwork: the device's name holds there"},
+    {"nodeSelector",
+     Honoured,
+     Type::StringMap,
+     nullptr,
+     {},
+     "matched against device.labels, kubernetes.io/arch, kubernetes.io/os and "
+     "kubernetes.io/hostname"},
+    {"securityContext", Honoured, Type::Object, &kPodSecurityContextSchema},
+    {"dnsPolicy", Refused, Type::String, nullptr, "ClusterFirst|Default|ClusterFirstWithHostNet",
+     "Pods use the device's name servers; another choice is not supported by this version"},
+    {"os", Honoured, Type::Object, &kOsSchema},
+    {"affinity", Honoured, Type::Object, &kAffinitySchema},
+    {"activeDeadlineSeconds", Refused, Type::Integer, nullptr, {}, kLater},
+    {"automountServiceAccountToken", Warned, Type::Boolean, nullptr, "false", kNoAccounts},
+    {"dnsConfig", Refused, Type::Any, nullptr, {}, kLater},
+    {"enableServiceLinks", Warned, Type::Boolean, nullptr, "false",
+     "there are no Services to announce"},
+    {"ephemeralContainers", Refused, Type::Any, nullptr, {}, kLater},
+    {"hostAliases", Refused, Type::Any, nullptr, {}, kLater},
+    {"hostIPC", Refused, Type::Boolean, nullptr, "false", kLater},
+    {"hostPID", Refused, Type::Boolean, nullptr, "false", kLater},
+    {"hostUsers", Refused, Type::Boolean, nullptr, "true",
+     "user namespaces are not supported by this version: leave it out"},
+    {"hostnameOverride", Refused, Type::String, nullptr, {}, "use hostname"},
+    {"imagePullSecrets",
+     Honoured,
+     Type::Objects,
+     &kLocalReferenceSchema,
+     {},
+     "Secrets of type kubernetes.io/dockerconfigjson or kubernetes.io/dockercfg; one that is not "
+     "there is done without, with a warning; a change restarts nothing"},
+    {"initContainers",
+     Refused,
+     Type::Any,
+     nullptr,
+     {},
+     "not supported by this version: make it a Pod of its own with restartPolicy: OnFailure, or "
+     "part of the container's command"},
+    {"nodeName",
+     Refused,
+     Type::String,
+     nullptr,
+     {},
+     "choose the device by nodeSelector: { kubernetes.io/hostname: ... }"},
+    {"overhead", Warned, Type::Any, nullptr, {}, kScheduling},
+    {"preemptionPolicy", Warned, Type::String, nullptr, {}, kScheduling},
+    {"priority", Warned, Type::Integer, nullptr, "0", kScheduling},
+    {"priorityClassName", Warned, Type::String, nullptr, {}, kScheduling},
+    {"readinessGates", Refused, Type::Any, nullptr, {}, kLater},
+    {"resourceClaims", Refused, Type::Any, nullptr, {}, kLater},
+    {"resources",
+     Refused,
+     Type::Any,
+     nullptr,
+     {},
+     "not supported by this version: set resources of each container"},
+    {"runtimeClassName",
+     Honoured,
+     Type::String,
+     nullptr,
+     {},
+     "a key of containerd.runtime_classes"},
+    {"schedulerName", Warned, Type::String, nullptr, "default-scheduler", kScheduling},
+    {"schedulingGates",
+     Refused,
+     Type::Any,
+     nullptr,
+     {},
+     "a gated Pod would never start: leave it out"},
+    {"serviceAccount", Warned, Type::String, nullptr, "default", kNoAccounts},
+    {"serviceAccountName", Warned, Type::String, nullptr, "default", kNoAccounts},
+    {"setHostnameAsFQDN", Refused, Type::Boolean, nullptr, "false", kLater},
+    {"shareProcessNamespace", Refused, Type::Boolean, nullptr, "false", kLater},
+    {"subdomain", Refused, Type::String, nullptr, {}, kLater},
+    {"tolerations", Warned, Type::Any, nullptr, {}, kScheduling},
+    {"topologySpreadConstraints", Warned, Type::Any, nullptr, {}, kScheduling},
+};
+
+}  // namespace
+
+constexpr Schema kPodSpecSchema{"PodSpec", kPodSpec};
+constexpr Schema kAffinitySchema{"Affinity", kAffinity};
+
+}  // namespace wherry::manifest

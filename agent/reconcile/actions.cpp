@@ -1,0 +1,106 @@
+#include "agent/reconcile/actions.h"
+
+#include <algorithm>
+#include <csignal>
+
+#include "base/failpoint.h"
+
+namespace wherry {
+namespace {
+
+using runtime::ContainerSpec;
+
+void check_images(ActionResult& result, runtime::Images& images) {
+  for (const runtime::ImageNeed& need : images_of(result.action.spec->pod)) {
+    const auto image = images.find(need.reference);
+    if (image) continue;
+    if (image.error().code() == Code::NotFound) {
+      result.missing.insert(need.reference);
+    } else if (result.status) {
+      result.status = fail(image.error(), "image " + need.reference);
+    }
+  }
+}
+
+void update_files(ActionResult& result, runtime::Runtime& runtime, const CancelToken& cancel) {
+  if (result.status = failpoint("reconcile.before-update"); !result.status) return;
+  const auto prepared = runtime.prepare_pod(result.action.spec->pod, cancel);
+  if (!prepared) result.status = fail(prepared.error());
+}
+
+void start(ActionResult& result, runtime::Runtime& runtime, const CancelToken& cancel) {
+  const runtime::PodSpec& pod = result.action.spec->pod;
+  if (result.status = failpoint("reconcile.before-prepare"); !result.status) return;
+  auto ip = runtime.prepare_pod(pod, cancel);
+  if (!ip) {
+    result.status = fail(ip.error());
+    return;
+  }
+  result.ip = std::move(*ip);
+  for (const ContainerStart& wanted : result.action.starts) {
+    const auto spec =
+        std::find_if(pod.containers.begin(), pod.containers.end(),
+                     [&](const ContainerSpec& container) { return container.name == wanted.name; });
+    if (spec == pod.containers.end()) continue;
+    if (result.status = failpoint("reconcile.before-start"); !result.status) return;
+    auto started = runtime.start_container(pod, *spec, wanted.attempt, cancel);
+    if (started) {
+      result.started.push_back(std::move(*started));
+    } else {
+      result.not_started.emplace(wanted.name, started.error());
+    }
+    if (result.status = failpoint("reconcile.after-start"); !result.status) return;
+  }
+}
+
+void terminate(ActionResult& result, runtime::Runtime& runtime) {
+  if (result.status = failpoint("reconcile.before-terminate"); !result.status) return;
+  for (const std::string& id : result.action.container_ids) {
+    const Status sent = runtime.signal_container(id, SIGTERM);
+    if (!sent && sent.error().code() != Code::NotFound && result.status) result.status = sent;
+  }
+}
+
+void remove(ActionResult& result, runtime::Runtime& runtime) {
+  if (result.status = failpoint("reconcile.before-remove"); !result.status) return;
+  for (const std::string& id : result.action.container_ids) {
+    const Status removed = runtime.remove_container(id);
+    if (!removed && result.status) result.status = removed;
+  }
+  if (result.action.whole_pod && result.status) {
+    result.status = runtime.remove_pod(result.action.workload);
+  }
+  if (result.status) result.status = failpoint("reconcile.after-remove");
+}
+
+}  // namespace
+
+ActionResult carry_out(const Action& action, runtime::Runtime& runtime, runtime::Images& images,
+                       const CancelToken& cancel) {
+  ActionResult result;
+  result.action = action;
+  if (cancel.cancelled()) {
+    result.status = fail(Code::Cancelled, "no longer wanted");
+    return result;
+  }
+  switch (action.kind) {
+    case ActionKind::CheckImages:
+      check_images(result, images);
+      break;
+    case ActionKind::UpdateFiles:
+      update_files(result, runtime, cancel);
+      break;
+    case ActionKind::Start:
+      start(result, runtime, cancel);
+      break;
+    case ActionKind::Terminate:
+      terminate(result, runtime);
+      break;
+    case ActionKind::Remove:
+      remove(result, runtime);
+      break;
+  }
+  return result;
+}
+
+}  // namespace wherry

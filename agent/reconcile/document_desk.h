@@ -1,0 +1,95 @@
+#pragma once
+// Takes documents in: which are accepted, which are rejected and why, and what all accepted ones
+// together want. The rules are those of docs/documents.md.
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/manifest/document.h"
+#include "agent/reconcile/mailbox.h"
+#include "agent/reconcile/records.h"
+#include "agent/reconcile/state_view.h"
+#include "base/clock.h"
+
+namespace wherry {
+
+inline constexpr const char* kManifestsSource = "manifests";
+
+class DocumentDesk {
+ public:
+  // `sources` in the order of their precedence, the strongest last; local manifests come before
+  // them. References must outlive the desk.
+  DocumentDesk(std::vector<std::string> sources, DeviceFacts facts, Records& records,
+               const Clock& clock);
+
+  // What was accepted in earlier lives. Documents of sources that are no longer configured are
+  // forgotten. Call once, before anything else.
+  Status load();
+  // Each returns true when what is wanted may be another now.
+  bool receive(const std::string& source, const std::string& payload);
+  bool take_manifests(const LocalManifests& manifests);
+  // Tries again what could not be stored; does nothing before retry_at().
+  bool retry();
+  std::optional<MonoTime> retry_at() const { return retry_at_; }
+
+  const Merged& merged() const { return merged_; }
+  // Sources of which it is not known what they want: nothing of theirs may be removed.
+  std::set<std::string> held_sources() const;
+  // One entry a source that has something to say; `state` is left empty.
+  std::vector<DesiredView> views() const;
+  // The store's last answer.
+  const Status& store_status() const { return store_status_; }
+  // Rejections since the last call. (An acceptance is stored with its document.)
+  std::vector<EventRecord> take_events() { return std::exchange(events_, {}); }
+
+ private:
+  struct Candidate {
+    Document document;
+    std::string payload;
+  };
+  struct Slot {
+    std::string source;
+    std::optional<Document> document;  // accepted; none: never, or no longer readable
+    uint64_t revision = 0;             // of the accepted one
+    std::string digest;
+    std::vector<Finding> errors;  // why the stored one is no longer readable
+    std::optional<DesiredView::Rejected> rejected;
+    std::string rejected_digest;
+    std::optional<Candidate> waiting;  // good by itself; conflicts with others, or not stored yet
+  };
+  using Overrides = std::map<std::string, const Document*>;
+
+  Slot* find(const std::string& source);
+  std::vector<Finding> refusals(const Slot& slot, const Document& document) const;
+  Merged merge_with(const Overrides& overrides, const std::vector<Document>& manifests) const;
+  void take(Merged merged);
+  std::vector<Finding> new_errors(const Merged& merged) const;
+  bool settle();
+  bool try_waiting(Slot& slot);
+  bool try_all_waiting();
+  bool commit(Slot& slot);
+  void reject(Slot& slot, uint64_t revision, const std::string& digest,
+              std::vector<Finding> errors);
+
+  std::vector<Slot> slots_;
+  const DeviceFacts facts_;
+  Records& records_;
+  const Clock& clock_;
+
+  std::vector<Document> manifests_;  // good ones, in file order
+  std::map<std::string, Document> good_files_;
+  std::vector<Finding> manifest_errors_, manifest_warnings_;
+  std::string manifests_digest_;
+  bool manifests_held_ = true;  // until they were read once
+
+  Merged merged_;
+  std::map<std::string, std::vector<Finding>> left_out_;  // by source: what nodeSelector leaves out
+  Status store_status_;
+  std::optional<MonoTime> retry_at_;
+  std::vector<EventRecord> events_;
+};
+
+}  // namespace wherry

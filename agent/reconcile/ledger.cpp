@@ -1,0 +1,448 @@
+#include "agent/reconcile/ledger.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/log.h"
+
+namespace wherry {
+namespace {
+
+using runtime::ContainerStatus;
+using runtime::PodStatus;
+
+constexpr size_t kMaxEventsKept = 1000;  // while the store takes none
+
+bool uses(const WorkloadSpec& spec, const std::string& reference, runtime::PullPolicy policy) {
+  const auto needs = images_of(spec.pod);
+  return std::any_of(needs.begin(), needs.end(), [&](const runtime::ImageNeed& need) {
+    return need.reference == reference && need.pull_policy == policy;
+  });
+}
+
+}  // namespace
+
+Status Ledger::load() {
+  const auto histories = records_.history();
+  if (!histories) return fail(histories.error(), "read the workloads' histories");
+  for (const ContainerHistory& row : *histories) {
+    ContainerMemory& past = memory_[row.workload].containers[row.container];
+    past.hash = row.spec_hash;
+    past.attempt = row.restarts;
+    past.ended = row.last_exit_code.has_value();
+    past.exit_code = row.last_exit_code.value_or(0);
+    past.reason = row.last_reason;
+    past.started_at = row.last_started_at;
+    past.finished_at = row.last_finished_at;
+    past.failures = past.ended ? row.restarts + 1 : 0;
+  }
+  return {};
+}
+
+void Ledger::set_desired(const std::vector<WorkloadSpec>& workloads) {
+  std::map<std::string, SpecPtr> desired;
+  for (const WorkloadSpec& workload : workloads) {
+    auto spec = std::make_shared<WorkloadSpec>(workload);
+    spec->pod.labels = pod_labels(workload);
+    const auto before = desired_.find(workload.name());
+    WorkloadMemory& memory = memory_[workload.name()];
+    if (before != desired_.end() && before->second->pod.hash != spec->pod.hash) {
+      const auto pod = observed_.find(workload.name());
+      const bool runs = pod != observed_.end() && pod->second.hash == before->second->pod.hash;
+      if (runs) memory.previous = before->second;
+    }
+    memory.want(*spec);
+    desired.emplace(workload.name(), std::move(spec));
+  }
+  desired_ = std::move(desired);
+  for (auto& [reference, pull] : pulls_) {
+    if (pull.credentials != pull_credentials(reference)) pull.trouble.clear();
+  }
+  for (const auto& [name, pod] : observed_) take_in(name);
+  forget_what_is_gone();
+}
+
+// Memory of what neither is wanted nor exists, and its history.
+void Ledger::forget_what_is_gone() {
+  if (!looked_once_) return;
+  std::erase_if(memory_, [this](const auto& entry) {
+    const auto& [name, memory] = entry;
+    if (desired_.contains(name) || observed_.contains(name)) return false;
+    if (memory.busy || memory.kill_at || !memory.prepared_hash.empty()) return false;
+    if (!memory.containers.empty()) unsaved_removals_.insert(name);
+    return true;
+  });
+}
+
+const WorkloadSpec* Ledger::spec_of(const std::string& name, const std::string& hash) const {
+  const auto wanted = desired_.find(name);
+  if (wanted != desired_.end() && wanted->second->pod.hash == hash) return wanted->second.get();
+  const auto known = memory_.find(name);
+  if (known == memory_.end()) return nullptr;
+  const SpecPtr& previous = known->second.previous;
+  return previous && previous->pod.hash == hash ? previous.get() : nullptr;
+}
+
+bool Ledger::look_needed() const {
+  if (look_at_all_ != 0) return true;
+  return std::any_of(look_at_.begin(), look_at_.end(), [this](const auto& entry) {
+    const auto known = memory_.find(entry.first);
+    return known == memory_.end() || !known->second.busy;
+  });
+}
+
+void Ledger::looked(uint64_t begun, const std::vector<PodStatus>& pods) {
+  const bool all = look_at_all_ != 0 && look_at_all_ <= begun;
+  if (all) look_at_all_ = 0;
+  std::map<std::string, const PodStatus*> found;
+  for (const PodStatus& pod : pods) found[pod.name] = &pod;
+  std::set<std::string> names;
+  for (const auto& [name, pod] : found) names.insert(name);
+  for (const auto& [name, pod] : observed_) names.insert(name);
+  for (const std::string& name : names) {
+    const auto known = memory_.find(name);
+    if (known != memory_.end() && (known->second.busy || known->second.touched > begun)) {
+      if (all) look_at(name);
+      continue;
+    }
+    const auto seen = found.find(name);
+    if (seen == found.end() || seen->second->containers.empty()) {
+      observed_.erase(name);
+    } else {
+      observed_[name] = *seen->second;
+      take_in(name);
+    }
+    const auto due = look_at_.find(name);
+    if (due != look_at_.end() && due->second <= begun) look_at_.erase(due);
+  }
+  std::erase_if(look_at_,
+                [&](const auto& due) { return due.second <= begun && !names.contains(due.first); });
+  looked_once_ = true;
+  forget_what_is_gone();
+}
+
+// What a Pod shows now, into its memory.
+void Ledger::take_in(const std::string& name) {
+  const PodStatus& pod = observed_.at(name);
+  WorkloadMemory& memory = memory_[name];
+  if (memory.prepared_hash.empty()) memory.prepared_hash = pod.hash.empty() ? "?" : pod.hash;
+  if (memory.previous && memory.previous->pod.hash != pod.hash) memory.previous.reset();
+  const Observation seen{pod, spec_of(name, pod.hash), clock_.now(), random_unit()};
+  for (const ContainerNote& note : remember(memory, seen)) {
+    const ContainerMemory& past = memory.containers[note.container];
+    const bool backoff = note.kind == ContainerNote::Kind::BackOff;
+    const bool good = !backoff && (past.exit_code == 0 || memory.kill_at);
+    event(name, note.container, good ? "Normal" : "Warning", backoff ? "BackOff" : past.reason,
+          note.message);
+    save(name, note.container);
+  }
+}
+
+void Ledger::acting(const Action& action) {
+  WorkloadMemory& memory = memory_[action.workload];
+  memory.busy = true;
+  memory.touched = ++count_;
+  if (action.kind == ActionKind::Start) memory.prepared_hash = action.spec->pod.hash;
+}
+
+bool Ledger::is_transient(const Error& error) {
+  if (error.code() == Code::Cancelled) return true;
+  if (error.code() != Code::Unavailable) return false;
+  unreachable_ = true;
+  return true;
+}
+
+void Ledger::acted(const ActionResult& result) {
+  const Action& action = result.action;
+  WorkloadMemory& memory = memory_[action.workload];
+  memory.busy = false;
+  memory.touched = ++count_;
+  switch (action.kind) {
+    case ActionKind::CheckImages:
+      if (!result.status) {
+        if (!is_transient(result.status.error())) {
+          memory.setup.failed(result.status.error(), "ErrImageInspect", clock_.now());
+        }
+      } else if (memory.wanted_hash == action.spec->pod.hash) {
+        memory.missing = result.missing;
+        memory.images = result.missing.empty() ? ImagesState::Present : ImagesState::Missing;
+        memory.setup.clear();
+      }
+      break;
+    case ActionKind::UpdateFiles:
+      acted_update(result, memory);
+      break;
+    case ActionKind::Start:
+      acted_start(result, memory);
+      break;
+    case ActionKind::Terminate:
+      if (result.status || !is_transient(result.status.error())) {
+        memory.kill_at = clock_.now() + action.grace;
+        event(action.workload, "", "Normal", "Killing",
+              "stopping, at most " + format_duration(action.grace));
+      }
+      look_at(action.workload);  // it may have been gone already
+      break;
+    case ActionKind::Remove:
+      acted_remove(result, memory);
+      break;
+  }
+}
+
+void Ledger::acted_update(const ActionResult& result, WorkloadMemory& memory) {
+  const std::string& name = result.action.workload;
+  if (result.status) {
+    // The first time of this life nobody knows whether anything was to be done.
+    if (!memory.files_hash.empty()) {
+      event(name, "", "Normal", "VolumesUpdated", "its volumes show the new content");
+    }
+    memory.files_hash = result.action.spec->pod.files_hash;
+    memory.files.clear();
+  } else if (!is_transient(result.status.error())) {
+    memory.files.failed(result.status.error(), "VolumeUpdateFailed", clock_.now());
+    event(name, "", "Warning", "VolumeUpdateFailed", memory.files.message);
+  }
+}
+
+void Ledger::acted_start(const ActionResult& result, WorkloadMemory& memory) {
+  const WorkloadSpec& spec = *result.action.spec;
+  const std::string& name = result.action.workload;
+  if (!result.started.empty()) {
+    PodStatus& pod = observed_[name];
+    pod.name = name;
+    pod.hash = spec.pod.hash;
+    pod.labels = spec.pod.labels;
+    pod.ip = result.ip;
+    pod.network_ready = true;
+    for (const ContainerStatus& status : result.started) {
+      std::erase_if(pod.containers, [&](const auto& old) { return old.name == status.name; });
+      pod.containers.push_back(status);
+      event(name, status.name, "Normal", "Started",
+            "container " + status.name + " started with image " + status.image);
+      save(name, status.name);
+    }
+    take_in(name);
+    memory.setup.clear();
+  }
+  if (result.status) {  // the Pod was prepared
+    memory.files_hash = spec.pod.files_hash;
+    memory.files.clear();
+  }
+  for (const auto& [container, error] : result.not_started) {
+    not_started(spec, memory, container, error);
+  }
+  if (!result.status && result.status.error().reason() == "ImageNotPresent" &&
+      memory.wanted_hash == spec.pod.hash) {
+    memory.images = ImagesState::Unknown;  // a volume's was removed meanwhile
+  } else if (!result.status && !is_transient(result.status.error())) {
+    memory.setup.failed(result.status.error(), "FailedToStart", clock_.now());
+    event(name, "", "Warning", memory.setup.reason, memory.setup.message);
+  }
+  // What a volume's image is, only a look tells.
+  const bool shows_images = images_of(spec.pod).size() > spec.pod.containers.size();
+  if (!result.status || !result.not_started.empty() || shows_images) look_at(name);
+}
+
+void Ledger::not_started(const WorkloadSpec& spec, WorkloadMemory& memory,
+                         const std::string& container, const Error& error) {
+  if (is_transient(error)) return;
+  if (error.reason() == "ImageNotPresent" && memory.images == ImagesState::Present &&
+      memory.wanted_hash == spec.pod.hash) {
+    memory.images = ImagesState::Unknown;  // it was removed meanwhile
+    return;
+  }
+  ContainerMemory& past = memory.containers[container];
+  if (past.hash != spec.pod.hash) {
+    past = {};
+    past.hash = spec.pod.hash;
+  }
+  past.start.failed(error, "CreateContainerError", clock_.now());
+  event(spec.name(), container, "Warning", past.start.reason, past.start.message);
+}
+
+void Ledger::acted_remove(const ActionResult& result, WorkloadMemory& memory) {
+  const std::string& name = result.action.workload;
+  if (!result.status) {
+    look_at(name);
+    if (is_transient(result.status.error())) return;
+    memory.setup.failed(result.status.error(), "FailedToRemove", clock_.now());
+    event(name, "", "Warning", memory.setup.reason, memory.setup.message);
+    return;
+  }
+  if (!result.action.whole_pod) {
+    look_at(name);
+    return;
+  }
+  event(name, "", "Normal", "Removed", "nothing of it is left");
+  observed_.erase(name);
+  look_at_.erase(name);
+  unsaved_removals_.insert(name);
+  std::erase_if(unsaved_, [&](const auto& entry) { return entry.first == name; });
+  memory.prepared_hash.clear();
+  memory.kill_at.reset();
+  memory.previous.reset();
+  memory.containers.clear();
+  memory.setup.clear();
+  memory.files_hash.clear();
+  memory.files.clear();
+  if (!desired_.contains(name)) memory_.erase(name);
+}
+
+std::vector<runtime::RegistryCredential> Ledger::pull_credentials(
+    const std::string& reference) const {
+  std::vector<runtime::RegistryCredential> all;
+  for (const auto& [name, spec] : desired_) {
+    const auto needs = images_of(spec->pod);
+    const bool wants = std::any_of(needs.begin(), needs.end(),
+                                   [&](const auto& need) { return need.reference == reference; });
+    if (!wants) continue;
+    for (const runtime::RegistryCredential& each : spec->pod.pull_credentials) {
+      if (std::find(all.begin(), all.end(), each) == all.end()) all.push_back(each);
+    }
+  }
+  return all;
+}
+
+void Ledger::pulling(const std::string& reference) {
+  PullMemory& pull = pulls_[reference];
+  pull.busy = true;
+  pull.progress = {};
+  pull.credentials = pull_credentials(reference);
+}
+
+void Ledger::pulled(const PullResult& result, bool unreachable) {
+  const std::string& reference = result.reference;
+  PullMemory& pull = pulls_[reference];
+  pull.busy = false;
+  const bool good = result.image.has_value();
+  if (good) {
+    digests_[result.image->name] = result.image->digest;
+    pull.trouble.clear();
+  } else if (pull.credentials != pull_credentials(reference)) {
+    pull.trouble.clear();  // others have come meanwhile: it is tried with them at once
+    return;
+  } else if (result.image.error().code() != Code::Cancelled && !unreachable) {
+    // A link that breaks again and again, but brings something each time, is tried again soon.
+    if (result.progressed) pull.trouble.clear();
+    pull.trouble.failed(result.image.error(), "ErrImagePull", clock_.now());
+  } else {
+    return;
+  }
+  for (const auto& [name, spec] : desired_) {
+    WorkloadMemory& memory = memory_[name];
+    const bool missing = memory.missing.contains(reference);
+    const bool always = uses(*spec, reference, runtime::PullPolicy::Always);
+    if (good && missing) {
+      memory.missing.erase(reference);
+      if (memory.missing.empty()) memory.images = ImagesState::Present;
+    }
+    if (good && (missing || always)) {
+      event(name, "", "Normal", "Pulled", "image " + reference + " pulled");
+    } else if (missing || (always && !memory.pulled.contains(reference))) {
+      event(name, "", "Warning", pull.trouble.reason, pull.trouble.message);
+    }
+    if (!always) continue;
+    // The device must come up without its registry: what is there is run, if nothing runs yet.
+    const auto pod = observed_.find(name);
+    const bool runs = pod != observed_.end() && !running_ids(pod->second).empty();
+    if (good || (!missing && memory.images == ImagesState::Present && !runs)) {
+      memory.pulled.insert(reference);
+    }
+  }
+}
+
+void Ledger::listed(const std::vector<runtime::Image>& images) {
+  digests_.clear();
+  for (const runtime::Image& image : images) digests_[image.name] = image.digest;
+  // One that was not whole may be now, under the same digest.
+  for (auto& [name, memory] : memory_) {
+    if (memory.images == ImagesState::Missing) memory.images = ImagesState::Unknown;
+  }
+}
+
+std::vector<std::string> Ledger::unwanted_pulls(const std::set<std::string>& wanted) {
+  std::vector<std::string> running;
+  std::erase_if(pulls_, [&](const auto& entry) {
+    if (wanted.contains(entry.first)) return false;
+    if (entry.second.busy) running.push_back(entry.first);
+    return !entry.second.busy;
+  });
+  return running;
+}
+
+std::vector<std::string> Ledger::short_of_space() const {
+  std::vector<std::string> references;
+  for (const auto& [reference, pull] : pulls_) {
+    const bool waits = !pull.busy && pull.trouble.waits(clock_.now());
+    if (waits && pull.trouble.reason == "InsufficientStorage") references.push_back(reference);
+  }
+  return references;
+}
+
+void Ledger::pull_again(const std::string& reference) {
+  const auto pull = pulls_.find(reference);
+  if (pull != pulls_.end() && !pull->second.busy) pull->second.trouble.not_before = clock_.now();
+}
+
+void Ledger::event(const std::string& workload, const std::string& container, const char* type,
+                   std::string reason, std::string message) {
+  EventRecord record;
+  record.workload = workload;
+  record.container = container;
+  record.type = type;
+  record.reason = std::move(reason);
+  record.message = std::move(message);
+  const auto wanted = desired_.find(workload);
+  const auto pod = observed_.find(workload);
+  if (wanted != desired_.end()) {
+    record.revision = wanted->second->revision;
+  } else if (pod != observed_.end()) {
+    record.revision = std::strtoull(pod_label(pod->second, kRevisionLabel).c_str(), nullptr, 10);
+  }
+  note(std::move(record));
+}
+
+void Ledger::note(EventRecord event) {
+  if (event.at == WallTime{}) event.at = clock_.wall();
+  const auto level = event.type == "Warning" ? LogLevel::Warn : LogLevel::Info;
+  if (!event.workload.empty()) {
+    log(level, event.message,
+        {{"workload", event.workload},
+         {"container", event.container},
+         {"reason", event.reason},
+         {"revision", std::to_string(event.revision)}});
+  }
+  if (events_.size() < kMaxEventsKept) events_.push_back(std::move(event));
+}
+
+void Ledger::save(const std::string& workload, const std::string& container) {
+  unsaved_.emplace(workload, container);
+}
+
+Status Ledger::flush() {
+  Status first;
+  const auto keep = [&first](const Status& status) {
+    if (!status && first) first = status;
+    return status.has_value();
+  };
+  std::erase_if(unsaved_removals_, [&](const std::string& workload) {
+    return keep(records_.remove_history(workload));
+  });
+  std::erase_if(unsaved_, [&](const auto& entry) {
+    const auto known = memory_.find(entry.first);
+    if (known == memory_.end()) return true;
+    const auto container = known->second.containers.find(entry.second);
+    if (container == known->second.containers.end()) return true;
+    const ContainerMemory& past = container->second;
+    ContainerHistory row{entry.first, entry.second, past.hash,       past.attempt,
+                         {},          past.reason,  past.started_at, past.finished_at};
+    if (past.ended) row.last_exit_code = past.exit_code;
+    return keep(records_.save_history(row));
+  });
+  size_t written = 0;
+  while (written < events_.size() && keep(records_.append_event(events_[written]))) ++written;
+  events_.erase(events_.begin(), events_.begin() + static_cast<std::ptrdiff_t>(written));
+  return first;
+}
+
+}  // namespace wherry

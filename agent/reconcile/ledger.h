@@ -1,0 +1,102 @@
+#pragma once
+// The books of the reconciler: what is wanted, what was observed, what is remembered, and how each
+// result changes them. Calls nothing but the records, and those only in flush().
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/reconcile/mailbox.h"
+#include "agent/reconcile/plan.h"
+#include "agent/reconcile/records.h"
+
+namespace wherry {
+
+class Ledger {
+ public:
+  Ledger(Records& records, const Clock& clock) : records_(records), clock_(clock) {}
+
+  Status load();  // histories; call once, first
+
+  void set_desired(const std::vector<WorkloadSpec>& workloads);
+  const std::map<std::string, SpecPtr>& desired() const { return desired_; }
+  const std::map<std::string, runtime::PodStatus>& observed() const { return observed_; }
+  const std::map<std::string, WorkloadMemory>& memory() const { return memory_; }
+  const std::map<std::string, PullMemory>& pulls() const { return pulls_; }
+  PlanInput input(const std::set<std::string>& held, MonoTime now) const {
+    return {desired_, observed_, memory_, pulls_, digests_, held, now};
+  }
+
+  // --- looking. A look that began before an action on a Pod began or ended says nothing about it.
+  void look_at(const std::string& pod) { look_at_[pod] = ++count_; }
+  void look_at_all() { look_at_all_ = ++count_; }
+  bool look_needed() const;
+  uint64_t begin_look() { return ++count_; }
+  void looked(uint64_t begun, const std::vector<runtime::PodStatus>& pods);
+
+  // --- actions
+  void acting(const Action& action);
+  void acted(const ActionResult& result);
+
+  // --- images
+  // Those of all Pods that want it.
+  std::vector<runtime::RegistryCredential> pull_credentials(const std::string& reference) const;
+  void pulling(const std::string& reference);
+  void progressed(const std::string& reference, const runtime::PullProgress& progress) {
+    const auto pull = pulls_.find(reference);
+    if (pull != pulls_.end()) pull->second.progress = progress;
+  }
+  // `unreachable`: the container stack is away, so a failure says nothing about the image.
+  void pulled(const PullResult& result, bool unreachable);
+  void listed(const std::vector<runtime::Image>& images);
+  // Forgets pulls that nobody wants any more; returns those of them that are under way.
+  std::vector<std::string> unwanted_pulls(const std::set<std::string>& wanted);
+
+  // References of pulls that wait because the disk has no room for them.
+  std::vector<std::string> short_of_space() const;
+  // Its next attempt waits no longer.
+  void pull_again(const std::string& reference);
+
+  // True after a result that says the container stack is away.
+  bool take_unreachable() { return std::exchange(unreachable_, false); }
+
+  void note(EventRecord event);
+  // Writes what became known. Not before the actions: nothing of it is needed to act.
+  Status flush();
+
+ private:
+  const WorkloadSpec* spec_of(const std::string& name, const std::string& hash) const;
+  void take_in(const std::string& name);
+  void forget_what_is_gone();
+  void acted_start(const ActionResult& result, WorkloadMemory& memory);
+  void acted_update(const ActionResult& result, WorkloadMemory& memory);
+  void acted_remove(const ActionResult& result, WorkloadMemory& memory);
+  void not_started(const WorkloadSpec& spec, WorkloadMemory& memory, const std::string& container,
+                   const Error& error);
+  bool is_transient(const Error& error);
+  void event(const std::string& workload, const std::string& container, const char* type,
+             std::string reason, std::string message);
+  void save(const std::string& workload, const std::string& container);
+
+  Records& records_;
+  const Clock& clock_;
+  std::map<std::string, SpecPtr> desired_;
+  std::map<std::string, runtime::PodStatus> observed_;
+  std::map<std::string, WorkloadMemory> memory_;
+  std::map<std::string, PullMemory> pulls_;
+  std::map<std::string, std::string> digests_;
+
+  uint64_t count_ = 0;
+  std::map<std::string, uint64_t> look_at_;
+  uint64_t look_at_all_ = 0;  // 0: not needed
+  bool looked_once_ = false;
+  bool unreachable_ = false;
+
+  std::vector<EventRecord> events_;
+  std::set<std::pair<std::string, std::string>> unsaved_;  // workload, container
+  std::set<std::string> unsaved_removals_;
+};
+
+}  // namespace wherry

@@ -1,0 +1,434 @@
+#include "agent/reconcile/plan.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "agent/reconcile/pod_tally.h"
+#include "base/text.h"
+
+namespace wherry {
+namespace {
+
+using runtime::ContainerStatus;
+using runtime::ImageNeed;
+using runtime::PodStatus;
+using runtime::PullPolicy;
+
+template <typename Map>
+const typename Map::mapped_type* find(const Map& map, const std::string& key) {
+  const auto found = map.find(key);
+  return found == map.end() ? nullptr : &found->second;
+}
+
+bool is_pinned(const std::string& reference) { return reference.find('@') != std::string::npos; }
+
+bool is_pull_failure(std::string_view reason) {
+  return reason == "ErrImagePull" || reason == "RegistryUnavailable";
+}
+
+void earlier(std::optional<MonoTime>& wake, MonoTime at) {
+  if (!wake || at < *wake) wake = at;
+}
+
+Duration grace_of(const WorkloadSpec* workload, const PodStatus& pod) {
+  if (workload != nullptr) return workload->termination_grace;
+  int64_t ms = 30'000;
+  const std::string text = pod_label(pod, kGraceLabel);
+  std::from_chars(text.data(), text.data() + text.size(), ms);
+  return std::chrono::milliseconds(ms);
+}
+
+// Plans one workload.
+class WorkloadPlanner {
+ public:
+  WorkloadPlanner(const PlanInput& input, const std::string& name) : input_(input), name_(name) {
+    static const WorkloadMemory kNothing;
+    if (const SpecPtr* wanted = find(input.desired, name)) wanted_ = *wanted;
+    pod_ = find(input.observed, name);
+    const WorkloadMemory* known = find(input.memory, name);
+    memory_ = known == nullptr ? &kNothing : known;
+  }
+
+  Verdict run() {
+    if (!wanted_) {
+      unwanted();
+    } else if (wanted_->claim == Claim::Down) {
+      take_down();
+    } else if (memory_->kill_at) {
+      say(Phase::Stopping, "Replacing", "it is being stopped, to be started anew");
+      stop();
+    } else if (wanted_->claim == Claim::Keep) {
+      keep();
+    } else if (pod_ != nullptr && needs_replacement(*wanted_, *pod_, input_.digests)) {
+      replace();
+    } else if (pod_ == nullptr && !memory_->prepared_hash.empty() &&
+               memory_->prepared_hash != wanted_->pod.hash) {
+      say(Phase::Starting, "Replacing", "what was prepared for its previous version is removed");
+      stop();
+    } else {
+      supervise(wanted_);
+    }
+    if (memory_->busy) verdict_.action.reset();
+    return std::move(verdict_);
+  }
+
+  // It is being stopped for good or for another version, or would be if nothing had to wait.
+  bool goes_down() {
+    if (pod_ == nullptr || running_ids(*pod_).empty()) return false;
+    if (!wanted_) return !held();
+    if (memory_->kill_at || wanted_->claim == Claim::Down) return true;
+    if (wanted_->claim == Claim::Keep) return false;
+    return needs_replacement(*wanted_, *pod_, input_.digests) && may_stop_now();
+  }
+
+  // It is to be replaced once its images are there, and nobody has looked for them yet.
+  bool is_undecided() const {
+    if (!wanted_ || pod_ == nullptr || memory_->kill_at || memory_->setup) return false;
+    if (wanted_->claim == Claim::Keep || wanted_->claim == Claim::Down) return false;
+    if (memory_->images != ImagesState::Unknown || stops_without_images()) return false;
+    return needs_replacement(*wanted_, *pod_, input_.digests);
+  }
+
+ private:
+  void say(Phase phase, std::string reason, std::string message) {
+    verdict_.phase = phase;
+    verdict_.reason = std::move(reason);
+    verdict_.message = std::move(message);
+  }
+
+  Action& act(ActionKind kind) {
+    verdict_.action.emplace();
+    verdict_.action->kind = kind;
+    verdict_.action->workload = name_;
+    return *verdict_.action;
+  }
+
+  bool held() const {
+    return pod_ != nullptr && input_.held_sources.contains(pod_label(*pod_, kSourceLabel));
+  }
+
+  void unwanted() {
+    if (held()) {
+      verdict_.ready = !running_ids(*pod_).empty();
+      say(verdict_.ready ? Phase::Running : Phase::Pending, "DesiredStateUnknown",
+          "left as it is until a good document of " + pod_label(*pod_, kSourceLabel) + " arrives");
+      return;
+    }
+    const std::string owner = pod_ == nullptr ? "" : pod_label(*pod_, kOwnerLabel);
+    say(Phase::Stopping, "NoLongerWanted",
+        owner.empty() ? "no document has it any more; it is being removed"
+                      : owner + " does not want it any more; it is being removed");
+    if (waits_for_dependents()) return;
+    stop();
+  }
+
+  // As its controller says.
+  void take_down() {
+    const bool there = pod_ != nullptr || !memory_->prepared_hash.empty() || memory_->kill_at;
+    say(there ? Phase::Stopping : Phase::Pending, wanted_->claim_reason, wanted_->claim_message);
+    if (there && !waits_for_dependents()) stop();
+  }
+
+  void keep() {
+    if (pod_ == nullptr) {
+      return say(Phase::Pending, wanted_->claim_reason, wanted_->claim_message);
+    }
+    const SpecPtr spec = pod_->hash == wanted_->pod.hash ? wanted_ : previous();
+    const bool runs = !running_ids(*pod_).empty();
+    verdict_.ready = runs;
+    if (spec) {
+      const PodTally sum = tally(*spec, pod_, memory_, input_.now);
+      verdict_.ready = sum.ready();
+      describe(sum);
+    }
+    if (runs) say(Phase::Running, wanted_->claim_reason, wanted_->claim_message);
+  }
+
+  bool waits_for_dependents() {
+    const std::string other = blocking_dependent(input_, name_);
+    if (other.empty()) return false;
+    say(Phase::Stopping, "DependentStillRunning",
+        "waits for " + other + ", which depends on it, to stop first");
+    return true;
+  }
+
+  // SIGTERM, the grace period, then removal, which kills what is still there.
+  void stop() {
+    if (waits_for_setup()) return;
+    const auto ids = pod_ == nullptr ? std::vector<std::string>() : running_ids(*pod_);
+    if (ids.empty() || (memory_->kill_at && *memory_->kill_at <= input_.now)) {
+      act(ActionKind::Remove).whole_pod = true;
+    } else if (!memory_->kill_at) {
+      Action& action = act(ActionKind::Terminate);
+      action.container_ids = ids;
+      action.grace = grace_of(wanted_.get(), *pod_);
+    } else {
+      earlier(verdict_.wake_at, *memory_->kill_at);
+    }
+  }
+
+  // A failure of the Pod as a whole that waits for its next try.
+  bool waits_for_setup() {
+    if (!memory_->setup.waits(input_.now)) return false;
+    earlier(verdict_.wake_at, memory_->setup.not_before);
+    say(wanted_ ? Phase::BackOff : Phase::Stopping, memory_->setup.reason, memory_->setup.message);
+    return true;
+  }
+
+  SpecPtr previous() const {
+    const bool known = memory_->previous && memory_->previous->pod.hash == pod_->hash;
+    return known ? memory_->previous : nullptr;
+  }
+
+  // By its strategy, or because there is nothing to keep up meanwhile.
+  bool stops_without_images() const {
+    return wanted_->update_strategy == UpdateStrategy::DeleteFirst ||
+           (running_ids(*pod_).empty() && !previous());
+  }
+
+  bool may_stop_now() { return stops_without_images() || images_ready(); }
+
+  // A dependency may be replaced too, and whether it can is not known yet: then the order is not
+  // known either.
+  bool order_undecided() const {
+    return std::any_of(
+        wanted_->depends_on.begin(), wanted_->depends_on.end(),
+        [this](const auto& name) { return WorkloadPlanner(input_, name).is_undecided(); });
+  }
+
+  void replace() {
+    say(Phase::Stopping, "Replacing", "its definition changed; the previous version is stopped");
+    if (may_stop_now()) {
+      say(Phase::Stopping, "Replacing", "its definition changed; the previous version is stopped");
+      verdict_.action.reset();
+      if (!order_undecided() && !waits_for_dependents()) stop();
+      return;
+    }
+    // The previous version is looked after until its successor can start.
+    verdict_.ready = !running_ids(*pod_).empty();
+    if (!previous()) return;
+    Verdict update = std::move(verdict_);
+    verdict_ = {};
+    supervise(previous());
+    update.ready = verdict_.ready;
+    if (!update.action) update.action = std::move(verdict_.action);
+    if (verdict_.wake_at) earlier(update.wake_at, *verdict_.wake_at);
+    update.pulls.merge(verdict_.pulls);
+    verdict_ = std::move(update);
+  }
+
+  // Sees to the wanted spec's images. False while they are not all in the store; says why.
+  bool images_ready() {
+    const bool runs = pod_ != nullptr && !running_ids(*pod_).empty();
+    const std::string kept = runs ? "; the previous version keeps running" : "";
+    if (memory_->images == ImagesState::Unknown) {
+      say(Phase::Starting, "ContainerCreating", "looking for its images" + kept);
+      if (!waits_for_setup()) act(ActionKind::CheckImages).spec = wanted_;
+      verdict_.pulls = memory_->missing;  // those under way go on meanwhile
+      return false;
+    }
+    bool ready = true;
+    for (const ImageNeed& need : images_of(wanted_->pod)) {
+      if (memory_->missing.contains(need.reference)) {
+        ready = false;
+        missing(need, kept);
+      } else if (must_pull(need)) {
+        ready = false;
+        fetch(need.reference, kept);
+      }
+    }
+    return ready;
+  }
+
+  // Always means: when the Pod is made. A Pod that comes up again after a reboot is not made anew.
+  bool must_pull(const ImageNeed& need) const {
+    return need.pull_policy == PullPolicy::Always && !is_pinned(need.reference) &&
+           !memory_->pulled.contains(need.reference) && !memory_->ran_before();
+  }
+
+  void missing(const ImageNeed& need, const std::string& kept) {
+    if (need.pull_policy != PullPolicy::Never) return fetch(need.reference, kept);
+    say(Phase::BackOff, "ErrImageNeverPull",
+        "image " + need.reference + " is not on the device and imagePullPolicy is Never: import " +
+            "it with wherry images import" + kept);
+  }
+
+  void fetch(const std::string& reference, const std::string& kept) {
+    verdict_.pulls.insert(reference);
+    const PullMemory* pull = find(input_.pulls, reference);
+    if (pull == nullptr || pull->busy || !pull->trouble.waits(input_.now)) {
+      if (verdict_.phase == Phase::BackOff) return;  // an image in trouble says more
+      const bool again = pull != nullptr && pull->trouble;
+      verdict_.pull_aside = (again ? ", again after: " + pull->trouble.message : "") + kept;
+      say(Phase::Pulling, "Pulling", "pulling " + reference + verdict_.pull_aside);
+      return;
+    }
+    earlier(verdict_.wake_at, pull->trouble.not_before);
+    const bool first = pull->trouble.failures == 1 || !is_pull_failure(pull->trouble.reason);
+    say(Phase::BackOff, first ? pull->trouble.reason : "ImagePullBackOff",
+        pull->trouble.message + kept);
+  }
+
+  bool dependencies_ready() {
+    for (const std::string& dependency : wanted_->depends_on) {
+      const SpecPtr* wanted = find(input_.desired, dependency);
+      if (wanted != nullptr && is_up(**wanted)) continue;
+      say(Phase::Pending, "DependencyNotReady", "waits for " + dependency + " to be ready");
+      return false;
+    }
+    return true;
+  }
+
+  // A dependency that waits for its next version is as good as ever.
+  bool is_up(const WorkloadSpec& workload) const {
+    const PodStatus* pod = find(input_.observed, workload.name());
+    if (pod == nullptr) return false;
+    if (needs_replacement(workload, *pod, input_.digests)) {
+      return running_ids(*pod).size() == pod->containers.size() &&
+             !WorkloadPlanner(input_, workload.name()).goes_down();
+    }
+    const WorkloadMemory* memory = find(input_.memory, workload.name());
+    return !(memory != nullptr && memory->kill_at) &&
+           tally(workload, pod, memory, input_.now).ready();
+  }
+
+  void supervise(const SpecPtr& spec) {
+    const PodTally sum = tally(*spec, pod_, memory_, input_.now);
+    if (sum.wake_at) earlier(verdict_.wake_at, *sum.wake_at);
+    verdict_.ready = sum.ready();
+    if (!sum.due.empty()) return start(spec, sum);
+    describe(sum);
+    update_files(spec, sum);
+  }
+
+  // The content of ConfigMaps and Secrets changed, or another life of the agent was the last to see
+  // to it. A start does this by itself.
+  void update_files(const SpecPtr& spec, const PodTally& sum) {
+    if (spec->pod.files_hash == memory_->files_hash) return;
+    if (pod_ == nullptr || !pod_->network_ready || sum.running == 0) return;
+    if (!memory_->files.waits(input_.now)) {
+      act(ActionKind::UpdateFiles).spec = spec;
+      return;
+    }
+    earlier(verdict_.wake_at, memory_->files.not_before);
+    if (verdict_.reason.empty()) {
+      verdict_.reason = "VolumeUpdateFailed";
+      verdict_.message = "its volumes show older content: " + memory_->files.message;
+    }
+  }
+
+  void describe(const PodTally& sum) {
+    if (!sum.trouble_reason.empty()) {
+      say(Phase::BackOff, sum.trouble_reason, sum.trouble_message);
+    } else if (sum.running > 0 || sum.unknown > 0) {
+      say(Phase::Running, sum.failed > 0 ? sum.failed_reason : "", sum.failed_message);
+    } else if (sum.failed > 0) {
+      say(Phase::Failed, sum.failed_reason, sum.failed_message);
+    } else {
+      say(Phase::Succeeded, "Completed", "");
+    }
+  }
+
+  void start(const SpecPtr& spec, const PodTally& sum) {
+    // Nothing of it runs in this boot: as when it is made, its dependencies and images come first.
+    const bool fresh = sum.running + sum.unknown == 0 && !sum.restarted;
+    say(Phase::Starting, "ContainerCreating", "its containers are being started");
+    if (waits_for_setup()) return;
+    if (fresh && !dependencies_ready()) return;
+    if (spec == wanted_ && !images_ready()) return;
+    if (pod_ != nullptr && !pod_->network_ready && sum.running > 0) {
+      // A new namespace would part the container from its siblings.
+      act(ActionKind::Remove).container_ids = running_ids(*pod_);
+      return;
+    }
+    Action& action = act(ActionKind::Start);
+    action.spec = spec;
+    action.starts = sum.due;
+    if (!sum.trouble_reason.empty()) say(Phase::BackOff, sum.trouble_reason, sum.trouble_message);
+  }
+
+  static std::vector<std::string> dependencies_of(const PlanInput& input, const std::string& name) {
+    if (const SpecPtr* wanted = find(input.desired, name)) return (*wanted)->depends_on;
+    const WorkloadMemory* memory = find(input.memory, name);
+    if (memory != nullptr && !memory->source.empty()) return memory->depends_on;
+    const PodStatus* pod = find(input.observed, name);
+    return pod == nullptr ? std::vector<std::string>() : split(pod_label(*pod, kDependsLabel), ',');
+  }
+
+  static bool depends(const PlanInput& input, const std::string& name, const std::string& on,
+                      std::set<std::string>& visited) {
+    if (!visited.insert(name).second) return false;
+    const auto needs = dependencies_of(input, name);
+    return std::any_of(needs.begin(), needs.end(), [&](const std::string& need) {
+      return need == on || depends(input, need, on, visited);
+    });
+  }
+
+  // A workload that stops too and must do so first; "" where there is none. Labels of two documents
+  // may depend on each other in a circle: then nobody waits.
+  static std::string blocking_dependent(const PlanInput& input, const std::string& name) {
+    for (const auto& [other, pod] : input.observed) {
+      if (other == name) continue;
+      std::set<std::string> there, back;
+      if (!depends(input, other, name, there) || depends(input, name, other, back)) continue;
+      if (WorkloadPlanner(input, other).goes_down()) return other;
+    }
+    return {};
+  }
+
+  const PlanInput& input_;
+  const std::string& name_;
+  SpecPtr wanted_;
+  const PodStatus* pod_ = nullptr;
+  const WorkloadMemory* memory_ = nullptr;
+  Verdict verdict_;
+};
+
+// A volume's image, of which the tag now names another.
+bool shows_another_image(const WorkloadSpec& workload, const PodStatus& pod,
+                         const std::map<std::string, std::string>& digests) {
+  return std::any_of(
+      workload.pod.volumes.begin(), workload.pod.volumes.end(), [&](const auto& volume) {
+        if (volume.image.empty() || is_pinned(volume.image)) return false;
+        const auto* shown = find(pod.volume_images, volume.name);
+        const std::string* now = shown == nullptr ? nullptr : find(digests, shown->first);
+        return now != nullptr && *now != shown->second;
+      });
+}
+
+}  // namespace
+
+bool needs_replacement(const WorkloadSpec& workload, const PodStatus& pod,
+                       const std::map<std::string, std::string>& digests) {
+  if (pod.containers.empty()) return false;
+  if (pod.hash != workload.pod.hash) return true;
+  if (workload.claim == Claim::Once || workload.claim == Claim::Keep) return false;
+  return std::any_of(workload.pod.containers.begin(), workload.pod.containers.end(),
+                     [&](const auto& container) {
+                       const ContainerStatus* status = find_container(&pod, container.name);
+                       if (status == nullptr || is_pinned(container.image)) return false;
+                       const std::string* now = find(digests, status->image);
+                       return now != nullptr && !status->image_digest.empty() &&
+                              *now != status->image_digest;
+                     }) ||
+         shows_another_image(workload, pod, digests);
+}
+
+Plan plan(const PlanInput& input) {
+  std::set<std::string> names;
+  for (const auto& [name, workload] : input.desired) names.insert(name);
+  for (const auto& [name, pod] : input.observed) names.insert(name);
+  for (const auto& [name, memory] : input.memory) {
+    if (!memory.prepared_hash.empty() || memory.kill_at) names.insert(name);
+  }
+  Plan all;
+  for (const std::string& name : names) {
+    Verdict one = WorkloadPlanner(input, name).run();
+    if (one.wake_at) earlier(all.wake_at, *one.wake_at);
+    all.pulls.insert(one.pulls.begin(), one.pulls.end());
+    all.workloads.emplace(name, std::move(one));
+  }
+  return all;
+}
+
+}  // namespace wherry

@@ -1,0 +1,86 @@
+#pragma once
+// What to do next for each workload: a pure function of what is wanted, what was observed and what
+// is remembered. No I/O and no clock of its own.
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/reconcile/memory.h"
+#include "agent/reconcile/state_view.h"
+#include "runtime/runtime.h"
+
+namespace wherry {
+
+enum class ActionKind {
+  CheckImages,  // are they all in the store?
+  UpdateFiles,  // of the volumes of a Pod that runs
+  Start,        // prepare the Pod, start the containers named
+  Terminate,    // SIGTERM to the containers named
+  Remove,       // what is left of the Pod, or only the containers named; kills what still runs
+};
+
+struct ContainerStart {
+  std::string name;
+  uint32_t attempt = 0;
+  bool operator==(const ContainerStart&) const = default;
+};
+
+// Short: none waits for a grace period, a backoff, a dependency or a download.
+struct Action {
+  ActionKind kind{};
+  std::string workload;
+  SpecPtr spec;                            // CheckImages, UpdateFiles, Start
+  std::vector<ContainerStart> starts;      // Start
+  std::vector<std::string> container_ids;  // Terminate, Remove
+  bool whole_pod = false;                  // Remove: the host side, logs and emptyDirs too
+  Duration grace{};                        // Terminate: until it may be killed
+};
+
+// What is known of fetching one reference.
+struct PullMemory {
+  bool busy = false;
+  Trouble trouble;
+  std::vector<runtime::RegistryCredential> credentials{};  // of the latest attempt
+  runtime::PullProgress progress{};                        // of the pull under way
+};
+
+struct PlanInput {
+  const std::map<std::string, SpecPtr>& desired;
+  const std::map<std::string, runtime::PodStatus>& observed;
+  const std::map<std::string, WorkloadMemory>& memory;
+  const std::map<std::string, PullMemory>& pulls;
+  // Name of each image in the store now -> its digest.
+  const std::map<std::string, std::string>& digests;
+  // Pods of these sources are never removed: what the source wants is not known.
+  const std::set<std::string>& held_sources;
+  MonoTime now;
+};
+
+// About one workload: the next action, if any, and why it is as it is, for people.
+struct Verdict {
+  std::optional<Action> action;
+  std::set<std::string> pulls;  // references to be fetched, begun or not
+  Phase phase = Phase::Pending;
+  std::string reason, message;
+  std::string pull_aside;  // the end of `message`, where it is about a pull
+  bool ready = false;
+  std::optional<MonoTime> wake_at;  // plan again no later than this
+};
+
+struct Plan {
+  std::map<std::string, Verdict> workloads;
+  std::set<std::string> pulls;  // of all
+  std::optional<MonoTime> wake_at;
+};
+
+Plan plan(const PlanInput& input);
+
+// True when the Pod is not what the workload wants: another spec, or a tag it was started from that
+// now names another image in the store. An image that is not in the store says nothing.
+bool needs_replacement(const WorkloadSpec& workload, const runtime::PodStatus& pod,
+                       const std::map<std::string, std::string>& digests);
+
+}  // namespace wherry

@@ -1,0 +1,46 @@
+#pragma once
+// What the reconciler keeps beyond its own life. Narrow on purpose: the store behind it can do
+// more, and tests stand in for it.
+
+#include <string>
+#include <vector>
+
+#include "agent/store/store.h"
+
+namespace wherry {
+
+// Used by the reconciler's thread only. Meanings as in Store.
+class Records {
+ public:
+  virtual ~Records() = default;
+  // On disk and synced when it returns.
+  virtual Status save_document(const StoredDocument& document,
+                               const std::vector<EventRecord>& events) = 0;
+  virtual Result<std::vector<StoredDocument>> documents() = 0;
+  virtual Status remove_document(const std::string& source) = 0;
+  virtual Status save_history(const ContainerHistory& history) = 0;
+  virtual Result<std::vector<ContainerHistory>> history() = 0;
+  virtual Status remove_history(const std::string& workload) = 0;
+  virtual Status append_event(const EventRecord& event) = 0;
+};
+
+// The same for the use of images.
+class UseRecords {
+ public:
+  virtual ~UseRecords() = default;
+  virtual Status save_image_uses(const std::vector<ImageUse>& uses,
+                                 const std::vector<std::string>& gone) = 0;
+  virtual Result<std::vector<ImageUse>> image_uses() = 0;
+};
+
+// The same for Jobs and CronJobs.
+class ControllerRecords {
+ public:
+  virtual ~ControllerRecords() = default;
+  // On disk and synced when it returns.
+  virtual Status save_controllers(const ControllerChanges& changes) = 0;
+  virtual Result<std::vector<JobRecord>> jobs() = 0;
+  virtual Result<std::vector<CronRecord>> cron_jobs() = 0;
+};
+
+}  // namespace wherry

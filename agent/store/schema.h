@@ -1,0 +1,14 @@
+#pragma once
+// The schema's versions and the checks that a database is whole and ours.
+
+#include <string>
+
+#include "agent/store/sqlite.h"
+
+namespace wherry::store {
+
+// Opens or creates, sets up the connection, checks, migrates. Errors: DataLoss where the file is
+// damaged (set it aside), FailedPrecondition where it is another program's or a newer version's.
+Result<Database> open_database(const std::string& path, Duration busy_timeout);
+
+}  // namespace wherry::store

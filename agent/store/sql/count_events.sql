@@ -1,0 +1,1 @@
+SELECT count(*), coalesce(max(number), 0) FROM events;

@@ -1,0 +1,1 @@
+DELETE FROM image_use WHERE digest = ?1;

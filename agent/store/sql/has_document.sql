@@ -1,0 +1,1 @@
+SELECT 1 FROM documents WHERE source = ?1 AND revision = ?2 AND digest = ?3 AND payload = ?4;

@@ -1,0 +1,1 @@
+SELECT name, source, schedule, seen, started FROM cron_jobs ORDER BY name;

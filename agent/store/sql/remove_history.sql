@@ -1,0 +1,1 @@
+DELETE FROM container_history WHERE workload = ?1;

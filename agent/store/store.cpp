@@ -1,0 +1,322 @@
+#include "agent/store/store.h"
+
+#include <algorithm>
+#include <limits>
+#include <mutex>
+#include <sys/stat.h>
+#include <utility>
+
+#include "agent/store/controllers.h"
+#include "agent/store/documents.h"
+#include "agent/store/events.h"
+#include "agent/store/image_uses.h"
+#include "agent/store/repair.h"
+#include "agent/store/schema.h"
+#include "agent/store/sqlite.h"
+#include "base/failpoint.h"
+#include "base/files.h"
+#include "sql.h"
+
+namespace wherry {
+
+using store::Database;
+using store::Statement;
+using store::Transaction;
+namespace sql = store::sql;
+
+namespace {
+
+bool has_content(const std::string& path) {
+  struct stat info {};
+  return stat(path.c_str(), &info) == 0 && info.st_size > 0;
+}
+
+// For one scope, commits are on the disk when they return.
+class Synced {
+ public:
+  static Result<Synced> begin(Database& database) {
+    const Status set = database.execute(sql::synchronous_full);
+    if (!set) return fail(set.error());
+    return Synced(database);
+  }
+  ~Synced() {
+    if (database_ == nullptr) return;
+    [[maybe_unused]] const Status set = database_->execute(sql::synchronous_normal);
+  }
+  Synced(Synced&& other) noexcept : database_(std::exchange(other.database_, nullptr)) {}
+  Synced& operator=(Synced&&) = delete;
+
+ private:
+  explicit Synced(Database& database) : database_(&database) {}
+  Database* database_;
+};
+
+Result<Database> open_whole(const StoreOptions& options) {
+  Result<Database> database = store::open_database(options.path, options.busy_timeout);
+  if (!database) return database;
+  // What SQLite's check of the structure cannot see, the checksums of the documents do.
+  const auto documents = store::list_documents(*database);
+  if (documents) return database;
+  database->keep_as_is();
+  return fail(documents.error());
+}
+
+}  // namespace
+
+struct Store::Impl {
+  Impl(Database opened, int64_t max_rows)
+      : database(std::move(opened)), max_events(std::max<int64_t>(1, max_rows)) {}
+
+  Status load_numbers(bool unclean);
+  // Inside of a transaction; note_events() once that is committed.
+  Status put_events(const std::vector<EventRecord>& events);
+  void note_events(size_t count);
+  Result<bool> has_document(const StoredDocument& document);
+
+  std::mutex mutex;  // one connection, one statement at a time
+  Database database;
+  const int64_t max_events;
+  int64_t event_count = 0;
+  int64_t next_event = 1;
+};
+
+Status Store::Impl::load_numbers(bool unclean) {
+  Result<Statement> count = database.prepare(sql::count_events);
+  if (!count) return fail(count.error());
+  const Result<bool> row = count->step();
+  if (!row) return fail(row.error());
+  event_count = count->integer(0);
+  next_event = count->integer(1) + 1 + (unclean ? store::kNumbersSkipped : 0);
+  return {};
+}
+
+Status Store::Impl::put_events(const std::vector<EventRecord>& events) {
+  int64_t number = next_event;
+  for (EventRecord event : events) {
+    event.number = number++;
+    const Status put = store::put_event(database, event);
+    if (!put) return put;
+  }
+  const int64_t excess = event_count + static_cast<int64_t>(events.size()) - max_events;
+  if (events.empty() || excess <= 0) return {};
+  // A twentieth more than needed, so that not every event touches both ends of the table.
+  Result<Statement> trim = database.prepare(sql::trim_events);
+  if (!trim) return fail(trim.error());
+  return trim->bind(excess + max_events / 20).run();
+}
+
+void Store::Impl::note_events(size_t count) {
+  next_event += static_cast<int64_t>(count);
+  event_count += static_cast<int64_t>(count);
+  if (event_count > max_events) event_count = max_events - max_events / 20;
+}
+
+Result<bool> Store::Impl::has_document(const StoredDocument& document) {
+  Result<Statement> has = database.prepare(sql::has_document);
+  if (!has) return fail(has.error());
+  return has
+      ->bind(document.source, document.revision, document.digest, store::Blob{document.payload})
+      .step();
+}
+
+Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Store::~Store() = default;
+
+Result<Store::Opened> Store::open(const StoreOptions& options) {
+  const std::string context = "open " + options.path;
+  const size_t slash = options.path.rfind('/');
+  if (slash != std::string::npos && slash > 0) {
+    const Status made = make_directories(options.path.substr(0, slash), 0700);
+    if (!made) return fail(made.error(), context);
+  }
+  const Status finished = store::finish_repair(options.path);
+  if (!finished) return fail(finished.error(), context);
+
+  Opened opened;
+  const bool unclean = has_content(options.path + "-wal");
+  Result<Database> database = open_whole(options);
+  if (!database && database.error().code() == Code::DataLoss) {
+    opened.damage = database.error().full();
+    auto repaired =
+        store::repair(options.path, opened.damage, SystemClock().wall(), options.busy_timeout);
+    if (!repaired) return fail(repaired.error(), context);
+    opened.set_aside = std::move(repaired->set_aside);
+    opened.salvaged = std::move(repaired->sources);
+    database = open_whole(options);
+  }
+  if (!database) return fail(database.error(), context);
+  auto impl = std::make_unique<Impl>(*std::move(database), options.max_event_rows);
+  const Status loaded = impl->load_numbers(unclean);
+  if (!loaded) return fail(loaded.error(), context);
+  impl->database.release_memory();
+  opened.store.reset(new Store(std::move(impl)));
+  return opened;
+}
+
+Status Store::save_document(const StoredDocument& document,
+                            const std::vector<EventRecord>& events) {
+  const std::string context = "save the document of " + document.source;
+  const std::lock_guard lock(impl_->mutex);
+  const Result<bool> unchanged = impl_->has_document(document);
+  if (!unchanged) return fail(unchanged.error(), context);
+  if (*unchanged && events.empty()) return {};
+  Status done = failpoint("store.save_document.begin");
+  if (!done) return done;
+
+  const Result<Synced> synced = Synced::begin(impl_->database);
+  if (!synced) return fail(synced.error(), context);
+  Result<Transaction> transaction = Transaction::begin(impl_->database);
+  if (!transaction) return fail(transaction.error(), context);
+  if (!*unchanged) done = store::put_document(impl_->database, document);
+  if (done) done = impl_->put_events(events);
+  if (done) done = failpoint("store.save_document.commit");
+  if (done) done = transaction->commit();
+  if (!done) return fail(done.error(), context);
+  impl_->note_events(events.size());
+  impl_->database.release_memory();
+  return failpoint("store.save_document.committed");
+}
+
+Result<std::vector<StoredDocument>> Store::documents() {
+  const std::lock_guard lock(impl_->mutex);
+  auto documents = store::list_documents(impl_->database);
+  if (!documents) return fail(documents.error(), "read the documents");
+  return documents;
+}
+
+Status Store::remove_document(const std::string& source) {
+  const std::string context = "remove the document of " + source;
+  const std::lock_guard lock(impl_->mutex);
+  const Result<Synced> synced = Synced::begin(impl_->database);
+  if (!synced) return fail(synced.error(), context);
+  Result<Statement> remove = impl_->database.prepare(sql::remove_document);
+  if (!remove) return fail(remove.error(), context);
+  const Status done = remove->bind(source).run();
+  if (!done) return fail(done.error(), context);
+  return {};
+}
+
+Status Store::save_history(const ContainerHistory& history) {
+  const std::string context = "save the history of " + history.workload;
+  const std::lock_guard lock(impl_->mutex);
+  Result<Statement> put = impl_->database.prepare(sql::put_history);
+  if (!put) return fail(put.error(), context);
+  const Status done = put->bind(history.workload, history.container, history.spec_hash,
+                                history.restarts, history.last_exit_code, history.last_reason,
+                                history.last_started_at, history.last_finished_at)
+                          .run();
+  if (!done) return fail(done.error(), context);
+  return {};
+}
+
+Result<std::vector<ContainerHistory>> Store::history() {
+  const std::string context = "read the history";
+  const std::lock_guard lock(impl_->mutex);
+  Result<Statement> list = impl_->database.prepare(sql::list_history);
+  if (!list) return fail(list.error(), context);
+  std::vector<ContainerHistory> all;
+  while (true) {
+    const Result<bool> more = list->step();
+    if (!more) return fail(more.error(), context);
+    if (!*more) return all;
+    ContainerHistory one;
+    one.workload = list->text(0);
+    one.container = list->text(1);
+    one.spec_hash = list->text(2);
+    one.restarts = static_cast<uint32_t>(list->integer(3));
+    one.last_exit_code = list->optional_integer(4);
+    one.last_reason = list->text(5);
+    one.last_started_at = list->time(6);
+    one.last_finished_at = list->time(7);
+    all.push_back(std::move(one));
+  }
+}
+
+Status Store::remove_history(const std::string& workload) {
+  const std::string context = "remove the history of " + workload;
+  const std::lock_guard lock(impl_->mutex);
+  Result<Statement> remove = impl_->database.prepare(sql::remove_history);
+  if (!remove) return fail(remove.error(), context);
+  const Status done = remove->bind(workload).run();
+  if (!done) return fail(done.error(), context);
+  return {};
+}
+
+Status Store::save_image_uses(const std::vector<ImageUse>& uses,
+                              const std::vector<std::string>& gone) {
+  const std::string context = "save the use of images";
+  if (uses.empty() && gone.empty()) return {};
+  const std::lock_guard lock(impl_->mutex);
+  Result<Transaction> transaction = Transaction::begin(impl_->database);
+  if (!transaction) return fail(transaction.error(), context);
+  Status done;
+  for (const std::string& digest : gone) {
+    if (done) done = store::forget_image(impl_->database, digest);
+  }
+  for (const ImageUse& use : uses) {
+    if (done) done = store::put_image_use(impl_->database, use);
+  }
+  if (done) done = transaction->commit();
+  if (!done) return fail(done.error(), context);
+  return {};
+}
+
+Result<std::vector<ImageUse>> Store::image_uses() {
+  const std::lock_guard lock(impl_->mutex);
+  auto uses = store::list_image_uses(impl_->database);
+  if (!uses) return fail(uses.error(), "read the use of images");
+  return uses;
+}
+
+Status Store::save_controllers(const ControllerChanges& changes) {
+  const std::string context = "save the state of Jobs";
+  if (changes.empty()) return {};
+  const std::lock_guard lock(impl_->mutex);
+  const Result<Synced> synced = Synced::begin(impl_->database);
+  if (!synced) return fail(synced.error(), context);
+  Result<Transaction> transaction = Transaction::begin(impl_->database);
+  if (!transaction) return fail(transaction.error(), context);
+  Status done = store::put_controllers(impl_->database, changes);
+  if (done) done = failpoint("store.save_controllers.commit");
+  if (done) done = transaction->commit();
+  if (!done) return fail(done.error(), context);
+  return {};
+}
+
+Result<std::vector<JobRecord>> Store::jobs() {
+  const std::lock_guard lock(impl_->mutex);
+  auto jobs = store::list_jobs(impl_->database);
+  if (!jobs) return fail(jobs.error(), "read the state of Jobs");
+  return jobs;
+}
+
+Result<std::vector<CronRecord>> Store::cron_jobs() {
+  const std::lock_guard lock(impl_->mutex);
+  auto jobs = store::list_cron_jobs(impl_->database);
+  if (!jobs) return fail(jobs.error(), "read the state of CronJobs");
+  return jobs;
+}
+
+Result<int64_t> Store::append_event(const EventRecord& event) {
+  const std::string context = "append an event";
+  const std::lock_guard lock(impl_->mutex);
+  Result<Transaction> transaction = Transaction::begin(impl_->database);
+  if (!transaction) return fail(transaction.error(), context);
+  Status done = impl_->put_events({event});
+  if (done) done = transaction->commit();
+  if (!done) return fail(done.error(), context);
+  const int64_t number = impl_->next_event;
+  impl_->note_events(1);
+  return number;
+}
+
+Result<std::vector<EventRecord>> Store::events(int64_t after, size_t limit) {
+  constexpr size_t kMost = std::numeric_limits<int64_t>::max();
+  const std::lock_guard lock(impl_->mutex);
+  auto events =
+      store::list_events(impl_->database, after, static_cast<int64_t>(std::min(limit, kMost)));
+  if (!events) return fail(events.error(), "read the events");
+  return events;
+}
+
+}  // namespace wherry

@@ -1,0 +1,162 @@
+#pragma once
+// What must survive: the last accepted documents, the history of each workload, the event log.
+// One SQLite database, WAL, held exclusively. Thread-safe: one call at a time has the connection,
+// so a reader may wait for a writer's sync. Nothing is written when nothing changed.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace wherry {
+
+struct StoredDocument {
+  std::string source;  // "devices/<id>", "groups/<g>", "local"
+  uint64_t revision = 0;
+  std::string digest;
+  std::string payload;
+  WallTime accepted_at{};
+};
+
+// What is remembered of a container between restarts of the agent.
+struct ContainerHistory {
+  std::string workload;
+  std::string container;
+  std::string spec_hash;  // history is void for another one
+  uint32_t restarts = 0;
+  std::optional<int32_t> last_exit_code;
+  std::string last_reason;
+  WallTime last_started_at{};
+  WallTime last_finished_at{};
+};
+
+// The last time a workload began or ceased to use an image.
+struct ImageUse {
+  std::string workload;  // empty: no workload did, it came onto the device
+  std::string digest;
+  std::string name;
+  std::string spec_hash;  // of the version that used it
+  uint64_t order = 0;     // grows with each use: the wall clock may be wrong
+  WallTime used_at{};
+  bool operator==(const ImageUse&) const = default;
+};
+
+// One run of a Job: what was counted so far. Its Pods are known by `run`.
+struct JobRecord {
+  std::string name;
+  std::string cron_job;  // that started it; empty: it is a Job of a document
+  std::string source;
+  std::string run;            // random
+  std::string template_hash;  // of the Job it runs; another one is another run
+  WallTime scheduled_at{};    // of a CronJob's
+  std::string phase;          // "" (active), Complete, Failed
+  std::string reason, message;
+  WallTime started_at{}, finished_at{};
+  std::string succeeded;  // completion indexes, as "0-4,7"
+  std::string attempts;   // failed attempts of each index that has some, as "3:2,5:1"
+  uint32_t failed = 0;
+  // For how long it had been active (or finished) at a moment of the boot's monotonic clock, in ns.
+  std::string boot;
+  int64_t clock = 0;
+  int64_t lasted = 0;
+  bool suspended = false;
+  bool operator==(const JobRecord&) const = default;
+};
+
+// What a CronJob has started, so that no time is ever taken twice.
+struct CronRecord {
+  std::string name;
+  std::string source;
+  std::string schedule;  // with its time zone: another one begins anew
+  // Stretches of time that have been seen to, the present one last: "from-to,from-to", in ns.
+  std::string seen;
+  WallTime started{};  // the time of the last Job started; 0: none
+  bool operator==(const CronRecord&) const = default;
+};
+
+struct ControllerChanges {
+  std::vector<JobRecord> jobs;
+  std::vector<CronRecord> cron_jobs;
+  std::vector<std::string> gone_jobs, gone_cron_jobs;
+  bool empty() const {
+    return jobs.empty() && cron_jobs.empty() && gone_jobs.empty() && gone_cron_jobs.empty();
+  }
+};
+
+struct EventRecord {
+  int64_t number = 0;  // given by the store, growing
+  WallTime at{};
+  std::string workload;   // or empty
+  std::string container;  // or empty
+  std::string type;       // "Normal" or "Warning"
+  std::string reason;     // CamelCase word
+  std::string message;
+  uint64_t revision = 0;
+};
+
+struct StoreOptions {
+  std::string path;               // …/wherry.db; directories are made (0700), the file is 0600
+  int64_t max_event_rows = 2000;  // oldest go first
+  Duration busy_timeout = std::chrono::seconds(2);  // for a predecessor that is still closing
+};
+
+class Store {
+ public:
+  // Opens, migrates, checks. A damaged database is renamed to <path>.corrupt-<time> and replaced by
+  // a new one with every document of it that is whole; the event log then begins with a
+  // DatabaseDamaged warning, the histories are gone.
+  // Errors: Unavailable where another process has the database open, FailedPrecondition where it is
+  // another program's or a newer version's, ResourceExhausted, PermissionDenied.
+  struct Opened {
+    std::unique_ptr<Store> store;
+    std::string set_aside;              // path of the damaged file, or empty
+    std::string damage;                 // what was wrong with it
+    std::vector<std::string> salvaged;  // sources of the documents that were saved
+  };
+  static Result<Opened> open(const StoreOptions& options);
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  // All of the following: ResourceExhausted when the disk is full (nothing has then changed; try
+  // again later), DataLoss when the file was damaged while open (the next open() repairs it).
+
+  // On disk and synced when it returns. Replaces the source's previous document; its events are the
+  // same transaction. The same revision, digest and payload again is no write.
+  Status save_document(const StoredDocument& document, const std::vector<EventRecord>& events);
+  Result<std::vector<StoredDocument>> documents();
+  Status remove_document(const std::string& source);
+
+  // These may be lost at a power cut, which is only a restart counter too low.
+  Status save_history(const ContainerHistory& history);
+  Result<std::vector<ContainerHistory>> history();
+  Status remove_history(const std::string& workload);
+
+  // One transaction, not synced. Replaces what is known of the same workload and digest; `gone`:
+  // digests to be forgotten.
+  Status save_image_uses(const std::vector<ImageUse>& uses, const std::vector<std::string>& gone);
+  Result<std::vector<ImageUse>> image_uses();  // oldest first
+
+  // On disk and synced when it returns, all of it or nothing. What exists already is replaced.
+  Status save_controllers(const ControllerChanges& changes);
+  Result<std::vector<JobRecord>> jobs();
+  Result<std::vector<CronRecord>> cron_jobs();
+
+  // May lose the last events at a power cut, never the order. Returns the number given (`number` of
+  // `event` is not read); numbers grow, may skip, and are never given twice. A message is cut after
+  // 2 KiB.
+  Result<int64_t> append_event(const EventRecord& event);
+  // Those with number > after, oldest first, at most `limit`.
+  Result<std::vector<EventRecord>> events(int64_t after, size_t limit);
+
+ private:
+  struct Impl;
+  explicit Store(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace wherry

@@ -1,0 +1,67 @@
+# Helpers that keep every room's CMakeLists.txt to a few lines.
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+# Enough to read a backtrace; full debug information doubles the time to compile and link.
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1 -DNDEBUG")
+
+add_library(wherry_options INTERFACE)
+target_include_directories(wherry_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(wherry_options INTERFACE
+  -Wall -Wextra -Wpedantic -Werror -ffunction-sections -fdata-sections)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  # Fires inside std::string when optimising (GCC bug 105651).
+  target_compile_options(wherry_options INTERFACE -Wno-restrict)
+endif()
+target_link_options(wherry_options INTERFACE -Wl,--gc-sections -Wl,--as-needed)
+if(WHERRY_SANITIZE)
+  target_compile_options(wherry_options INTERFACE
+    -fsanitize=${WHERRY_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(wherry_options INTERFACE -fsanitize=${WHERRY_SANITIZE})
+endif()
+
+# wherry_library(<name> [PUBLIC deps...] [PRIVATE deps...]): a static library of every .cpp in this folder.
+function(wherry_library name)
+  cmake_parse_arguments(ARG "" "" "PUBLIC;PRIVATE;SOURCES" ${ARGN})
+  if(NOT ARG_SOURCES)
+    file(GLOB ARG_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  endif()
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC wherry_options ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+endfunction()
+
+# wherry_test(<name> LABEL <suite> SOURCES ... DEPS ...): one GoogleTest binary, one ctest entry.
+# Suites: unit, contract (fake and real adapters), integration (real daemons), bench, fuzz.
+function(wherry_test name)
+  cmake_parse_arguments(ARG "NO_GTEST_MAIN" "LABEL;TIMEOUT" "SOURCES;DEPS" ${ARGN})
+  if(NOT ARG_SOURCES)
+    file(GLOB ARG_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE wherry_options ${ARG_DEPS} GTest::gmock GTest::gtest)
+  if(NOT ARG_NO_GTEST_MAIN)
+    target_link_libraries(${name} PRIVATE GTest::gtest_main)
+  endif()
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  # All binaries of a suite as one target: unit_suite, contract_suite, integration_suite.
+  if(NOT TARGET ${ARG_LABEL}_suite)
+    add_custom_target(${ARG_LABEL}_suite)
+  endif()
+  add_dependencies(${ARG_LABEL}_suite ${name})
+  if(ARG_LABEL STREQUAL "unit")
+    add_test(NAME ${name} COMMAND ${name})
+  else()
+    add_test(NAME ${name} COMMAND ${CMAKE_SOURCE_DIR}/scripts/isolate.sh $<TARGET_FILE:${name}>)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT})
+  if(WHERRY_SANITIZE MATCHES "thread")
+    set_property(TEST ${name} APPEND PROPERTY
+      ENVIRONMENT "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp")
+  endif()
+endfunction()

@@ -1,0 +1,93 @@
+#include "runtime/containerd/convert.h"
+
+namespace wherry::runtime {
+namespace {
+
+SnapshotInfo to_info(const rpc::snapshots::Info& info) {
+  return {info.name(), info.parent(), info.kind() == rpc::snapshots::COMMITTED,
+          to_map(info.labels())};
+}
+
+}  // namespace
+
+Snapshots::Snapshots(std::shared_ptr<Transport> transport, std::string snapshotter)
+    : transport_(std::move(transport)), snapshotter_(std::move(snapshotter)) {}
+
+Result<std::vector<Mount>> Snapshots::prepare(const std::string& key, const std::string& parent,
+                                              const StringMap& labels, const std::string& lease,
+                                              const CancelToken* cancel) {
+  rpc::snapshots::PrepareSnapshotRequest request;
+  request.set_snapshotter(snapshotter_);
+  request.set_key(key);
+  request.set_parent(parent);
+  set_map(labels, *request.mutable_labels());
+  const auto response = transport_->call(rpc::kSnapshotPrepare, request, {kShort, lease, cancel});
+  if (!response) return fail(response.error());
+  return to_mounts(response->mounts());
+}
+
+Result<std::vector<Mount>> Snapshots::view(const std::string& key, const std::string& parent,
+                                           const std::string& lease, const CancelToken* cancel,
+                                           const StringMap& labels) {
+  rpc::snapshots::ViewSnapshotRequest request;
+  request.set_snapshotter(snapshotter_);
+  request.set_key(key);
+  request.set_parent(parent);
+  set_map(labels, *request.mutable_labels());
+  const auto response = transport_->call(rpc::kSnapshotView, request, {kShort, lease, cancel});
+  if (!response) return fail(response.error());
+  return to_mounts(response->mounts());
+}
+
+Result<std::vector<Mount>> Snapshots::mounts(const std::string& key) {
+  rpc::snapshots::MountsRequest request;
+  request.set_snapshotter(snapshotter_);
+  request.set_key(key);
+  const auto response = transport_->call(rpc::kSnapshotMounts, request, {kShort});
+  if (!response) return fail(response.error());
+  return to_mounts(response->mounts());
+}
+
+Status Snapshots::commit(const std::string& name, const std::string& key,
+                         const std::string& lease) {
+  rpc::snapshots::CommitSnapshotRequest request;
+  request.set_snapshotter(snapshotter_);
+  request.set_name(name);
+  request.set_key(key);
+  // The snapshotter may have to sync what was written.
+  return done(transport_->call(rpc::kSnapshotCommit, request, {kLong, lease}));
+}
+
+Status Snapshots::remove(const std::string& key) {
+  rpc::snapshots::RemoveSnapshotRequest request;
+  request.set_snapshotter(snapshotter_);
+  request.set_key(key);
+  return ignore_missing(done(transport_->call(rpc::kSnapshotRemove, request, {kLong})));
+}
+
+Result<SnapshotInfo> Snapshots::stat(const std::string& key) {
+  rpc::snapshots::StatSnapshotRequest request;
+  request.set_snapshotter(snapshotter_);
+  request.set_key(key);
+  const auto response = transport_->call(rpc::kSnapshotStat, request, {kShort});
+  if (!response) return fail(response.error());
+  return to_info(response->info());
+}
+
+Result<std::vector<SnapshotInfo>> Snapshots::list(const std::vector<std::string>& filters) {
+  rpc::snapshots::ListSnapshotsRequest request;
+  request.set_snapshotter(snapshotter_);
+  for (const std::string& filter : filters) request.add_filters(filter);
+  auto stream = transport_->read_stream(rpc::kSnapshotList, request, {kShort});
+  if (!stream) return fail(stream.error());
+  std::vector<SnapshotInfo> result;
+  rpc::snapshots::ListSnapshotsResponse message;
+  for (;;) {
+    const auto more = (*stream)->read(message);
+    if (!more) return fail(more.error());
+    if (!*more) return result;
+    for (const auto& info : message.info()) result.push_back(to_info(info));
+  }
+}
+
+}  // namespace wherry::runtime

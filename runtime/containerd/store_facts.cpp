@@ -1,0 +1,78 @@
+#include "runtime/containerd/store_facts.h"
+
+#include <sys/stat.h>
+
+#include "runtime/containerd/convert.h"
+
+namespace wherry::runtime {
+namespace {
+
+constexpr const char* kContentType = "io.containerd.content.v1";
+constexpr const char* kSnapshotterType = "io.containerd.snapshotter.v1";
+constexpr const char* kDefaultRoot = "/var/lib/containerd";
+
+bool is_directory(const std::string& path) {
+  struct stat info {};
+  return !path.empty() && stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+class ContainerdStoreFacts final : public StoreFacts {
+ public:
+  explicit ContainerdStoreFacts(Client& client) : client_(client) {}
+
+  // Plugins export their root as containerd 1.6 and later build them in; proxy plugins do not. Then
+  // the usual neighbours are taken, as far as they exist.
+  Result<StorePlaces> places() override {
+    const std::string& snapshotter = client_.snapshots().snapshotter();
+    rpc::introspection::PluginsRequest request;
+    request.add_filters(std::string("type==") + kContentType);
+    request.add_filters(std::string("type==") + kSnapshotterType);
+    const auto response = client_.transport()->call(rpc::kPlugins, request, {kShort});
+    if (!response && response.error().code() != Code::Unimplemented) return fail(response.error());
+    StorePlaces places;
+    for (int i = 0; response && i < response->plugins_size(); ++i) {
+      const auto& plugin = response->plugins(i);
+      const auto root = plugin.exports().find("root");
+      if (root == plugin.exports().end()) continue;
+      if (plugin.type() == kContentType) places.content = root->second;
+      if (plugin.type() == kSnapshotterType && plugin.id() == snapshotter) {
+        places.snapshots = root->second;
+      }
+    }
+    if (!is_directory(places.content)) {
+      places.content = is_directory(kDefaultRoot) ? kDefaultRoot : "";
+    }
+    if (!is_directory(places.snapshots)) places.snapshots = beside(places.content, snapshotter);
+    return places;
+  }
+
+  Result<int64_t> ingested(const std::string& ref) override {
+    rpc::content::StatusRequest request;
+    request.set_ref(ref);
+    const auto response = client_.transport()->call(rpc::kContentStatus, request, {kShort});
+    if (response) return response->status().offset();
+    if (response.error().code() == Code::NotFound) return 0;
+    return fail(response.error());
+  }
+
+ private:
+  static std::string beside(const std::string& content, const std::string& snapshotter) {
+    const size_t slash = content.rfind('/');
+    if (slash == std::string::npos) return content;
+    const std::string usual = "/" + std::string(kSnapshotterType) + "." + snapshotter;
+    for (const std::string& root : {content, content.substr(0, slash)}) {
+      if (is_directory(root + usual)) return root + usual;
+    }
+    return content;
+  }
+
+  Client& client_;
+};
+
+}  // namespace
+
+std::unique_ptr<StoreFacts> make_containerd_store_facts(Client& client) {
+  return std::make_unique<ContainerdStoreFacts>(client);
+}
+
+}  // namespace wherry::runtime

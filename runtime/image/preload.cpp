@@ -1,0 +1,84 @@
+// Images that were laid ready on the device: what a device without network lives from.
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <dirent.h>
+#include <memory>
+#include <sys/stat.h>
+
+#include "base/digest.h"
+#include "base/log.h"
+#include "runtime/image/image_service.h"
+
+namespace wherry::runtime {
+namespace {
+
+// Files and directories in name order.
+Result<std::vector<std::string>> candidates(const std::string& dir) {
+  std::vector<std::string> names;
+  const std::unique_ptr<DIR, int (*)(DIR*)> listing(opendir(dir.c_str()), closedir);
+  if (!listing && errno == ENOENT) return names;
+  if (!listing) {
+    return fail(Code::PermissionDenied, "images.preload_dir " + dir + ": " + std::strerror(errno));
+  }
+  while (const dirent* entry = readdir(listing.get())) {
+    if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// Says which file, in which state; empty for what is no file of ours to look at. A directory counts
+// by its index.json, which changes with every image in it.
+std::string fingerprint(const std::string& path, const std::string& name) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) return {};
+  if (S_ISDIR(info.st_mode) && stat((path + "/index.json").c_str(), &info) != 0) return {};
+  if (!S_ISREG(info.st_mode)) return {};
+  return sha256_hex(name + '\0' + std::to_string(info.st_size) + '\0' +
+                    std::to_string(info.st_mtim.tv_sec) + '.' +
+                    std::to_string(info.st_mtim.tv_nsec));
+}
+
+bool is_imported(const std::vector<ImageRecord>& records, const std::string& print) {
+  return std::any_of(records.begin(), records.end(), [&](const ImageRecord& record) {
+    const auto label = record.labels.find(kPreloadLabel);
+    return label != record.labels.end() && label->second == print;
+  });
+}
+
+}  // namespace
+
+Result<PreloadReport> ImageService::preload(const std::string& dir, CancelToken cancel) {
+  PreloadReport report;
+  const auto names = candidates(dir);
+  if (!names) return fail(names.error());
+  if (names->empty()) return report;
+  const auto records = backend_.images();
+  if (!records) return fail(records.error());
+  for (const std::string& name : *names) {
+    const std::string path = dir + "/" + name;
+    const std::string print = fingerprint(path, name);
+    if (print.empty()) continue;
+    if (is_imported(*records, print)) {
+      ++report.unchanged;
+      continue;
+    }
+    const auto imported = import(path, {{kPreloadLabel, print}}, cancel);
+    if (!imported) {
+      const Code code = imported.error().code();
+      if (code == Code::Cancelled || code == Code::Unavailable) return fail(imported.error());
+      const std::lock_guard lock(mutex_);
+      if (told_.insert(print).second) report.failed.push_back({path, imported.error()});
+      continue;
+    }
+    for (const ImportedImage& each : *imported) {
+      log_info("preloaded image imported", {{"path", path}, {"image", each.name}});
+      report.imported.push_back({each.name, each.layout.target.digest, each.layout.size(), true});
+    }
+  }
+  return report;
+}
+
+}  // namespace wherry::runtime

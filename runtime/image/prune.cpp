@@ -1,0 +1,89 @@
+// Images off the device again: those that nobody needs, the ones unused for longest first.
+
+#include <algorithm>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "base/quantity.h"
+#include "runtime/image/image_service.h"
+
+namespace wherry::runtime {
+
+bool ImageService::is_pressing(int percent) {
+  const auto disks = space_.filesystems();
+  return std::any_of(disks.begin(), disks.end(),
+                     [&](const Filesystem& disk) { return disk.percent() >= percent; });
+}
+
+// The next that may go: asked each time, for what is wanted changes meanwhile. None: no more.
+Result<std::optional<Image>> ImageService::remove_next(std::set<std::string>& tried) {
+  std::optional<std::string> next;
+  for (const std::string& name : removable_()) {
+    const std::lock_guard lock(mutex_);
+    if (pulling_.contains(name) || !tried.insert(name).second) continue;
+    next = name;
+    break;
+  }
+  if (!next) return std::optional<Image>();
+  const auto records = backend_.images();
+  if (!records) return fail(records.error());
+  const auto record = std::find_if(records->begin(), records->end(),
+                                   [&](const ImageRecord& each) { return each.name == *next; });
+  if (record == records->end()) return remove_next(tried);
+  const auto layout = layout_of(record->target);
+  if (Status reached = failpoint("image.prune"); !reached) return fail(reached.error());
+  if (Status removed = backend_.remove_image(*next); !removed) return fail(removed.error());
+  log_info("image removed: nobody needs it", {{"image", *next}, {"digest", record->target.digest}});
+  return std::optional<Image>(
+      Image{*next, record->target.digest, layout ? layout->size() : record->target.size});
+}
+
+// How much one removal frees cannot be told beforehand, for layers are shared: remove, look again.
+void ImageService::remove_until(const std::function<bool()>& enough, const CancelToken& cancel,
+                                PruneReport& report) {
+  const auto alone = pruning_.enter("", cancel);
+  if (!alone || !removable_) return;
+  std::set<std::string> tried;
+  while (!cancel.cancelled() && !enough()) {
+    auto removed = remove_next(tried);
+    if (!removed) {
+      log_warn("an image is not removed", {{"error", removed.error().full()}});
+      if (removed.error().code() == Code::Unavailable) return;
+      continue;
+    }
+    if (!*removed) return;
+    report.removed.push_back(std::move(**removed));
+  }
+}
+
+Result<PruneReport> ImageService::prune(const PruneRequest& request, CancelToken cancel) {
+  PruneReport report;
+  std::vector<std::pair<std::string, std::string>> waiting;  // as asked for -> name
+  std::vector<std::string> names;
+  for (const std::string& text : request.waiting) {
+    const auto reference = parse_reference(text);
+    if (!reference) continue;
+    names.push_back(reference->name());
+    waiting.emplace_back(text, names.back());
+  }
+  space_.forget_all_but(names);
+  const int64_t before = free_of(space_.filesystems());
+  if (request.all) {
+    remove_until([] { return false; }, cancel, report);
+  } else if (is_pressing(gc_high_)) {
+    // Down to the low mark means: not above it.
+    remove_until([&] { return !is_pressing(gc_low_ + 1); }, cancel, report);
+  }
+  for (const auto& [text, name] : waiting) {
+    remove_until([&, &name = name] { return space_.fits(name); }, cancel, report);
+    if (space_.fits(name)) report.fits.push_back(text);
+  }
+  if (cancel.cancelled()) return fail(Code::Cancelled, "cancelled");
+  if (report.removed.empty()) return report;
+  report.freed_bytes = std::max<int64_t>(0, free_of(space_.filesystems()) - before);
+  log_info("images pruned", {{"images", std::to_string(report.removed.size())},
+                             {"freed", format_bytes(report.freed_bytes)}});
+  return report;
+}
+
+}  // namespace wherry::runtime

@@ -1,0 +1,342 @@
+#include "runtime/image/pull.h"
+
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <optional>
+#include <thread>
+
+#include "base/digest.h"
+#include "base/executor.h"
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "runtime/image/fetch.h"
+#include "runtime/image/rate_meter.h"
+
+namespace wherry::runtime {
+namespace {
+
+// Of one connection. 10 MB/s at a round trip of 50 ms; and no more than that is lost with the
+// agent.
+constexpr int kWindow = 512 << 10;
+constexpr int kLeast = 32 << 10;
+constexpr Duration kReportEvery = std::chrono::milliseconds(250);
+
+// Keeps what it has received in memory: for configs, whose size is bounded.
+class MemorySink final : public BlobSink {
+ public:
+  explicit MemorySink(const Descriptor& blob) : blob_(blob) {}
+  Status begin(int64_t) override {
+    bytes_.clear();
+    return {};
+  }
+  Status data(std::string_view bytes) override {
+    if (static_cast<int64_t>(bytes_.size() + bytes.size()) > blob_.size) {
+      return fail(Code::DataLoss, "blob " + blob_.digest + " is longer than announced");
+    }
+    bytes_ += bytes;
+    return {};
+  }
+  std::string take() { return std::move(bytes_); }
+
+ private:
+  const Descriptor& blob_;
+  std::string bytes_;
+};
+
+StringMap source_label(const Reference& reference) {
+  return {{"containerd.io/distribution.source." + reference.host, reference.repository}};
+}
+
+}  // namespace
+
+struct Puller::Job {
+  Reference reference;
+  std::string name;  // of the image
+  const PullRequest& request;
+  CancelToken cancel;  // of the caller, or of ourselves when a layer has failed
+  Throttle::Share share;
+  bool leased = false;
+  std::unique_ptr<Registry> registry{};
+  ImageLayout layout{};
+  StringMap source{};
+
+  // Layers: fetched by threads, awaited by the pull in order.
+  std::mutex mutex{};
+  std::condition_variable changed{};
+  std::vector<bool> ready{};                // guarded by mutex
+  Status failed{};                          // guarded by mutex: the first failure
+  std::deque<std::atomic<int64_t>> done{};  // bytes, by layer
+  std::atomic<size_t> next{0};              // the next layer to fetch
+  std::atomic<int64_t> received{0};         // bytes, from the registry
+  RateMeter rate{};
+  std::optional<PullProgress> reported{};
+
+  void report(MonoTime at) {
+    if (!request.progress) return;
+    PullProgress now;
+    now.total_bytes = layout.size();
+    now.done_bytes = now.total_bytes;
+    for (size_t i = 0; i < done.size(); ++i) {
+      now.done_bytes += done[i] - layout.content.layers[i].size;
+    }
+    now.bytes_per_second = rate.add(at, received);
+    if (reported && now.done_bytes == reported->done_bytes &&
+        now.bytes_per_second == reported->bytes_per_second) {
+      return;
+    }
+    reported = now;
+    request.progress(now);
+  }
+};
+
+Puller::Puller(ImageBackend& backend, PullOptions options)
+    : backend_(backend),
+      options_(std::move(options)),
+      leases_(backend, clock_),
+      slots_(std::max<size_t>(1, options_.max_parallel), options_.slice),
+      throttle_(options_.bandwidth_limit) {}
+
+// A limit on bytes per second holds from the first second on: no burst into large buffers.
+HttpTimeouts Puller::http_timeouts() const {
+  HttpTimeouts timeouts = options_.timeouts;
+  const int64_t limit = throttle_.limit();
+  timeouts.window = kWindow;
+  if (limit > 0)
+    timeouts.window = static_cast<int>(std::clamp<int64_t>(limit / 8, kLeast, kWindow));
+  return timeouts;
+}
+
+Result<Registry*> Puller::connect(Job& job) {
+  if (job.registry) return job.registry.get();
+  auto hosts = registry_hosts(options_.hosts_dir, job.reference.host);
+  if (!hosts) return fail(hosts.error());
+  RegistryAccess access{job.request.credentials, options_.credentials, options_.proxies};
+  job.registry = std::make_unique<Registry>(job.reference, std::move(*hosts), std::move(access),
+                                            http_timeouts());
+  return job.registry.get();
+}
+
+// From the store where it is there and sound, else from the registry.
+Result<std::string> Puller::fetch_document(Job& job, const Descriptor& blob) {
+  if (backend_.stat_blob(blob.digest)) {
+    auto local = read_document(backend_, blob);
+    if (local || local.error().code() == Code::Unavailable) return local;
+  }
+  return job.registry->document(blob, job.cancel);
+}
+
+Status Puller::store_documents(Job& job, const Descriptor& target) {
+  if (Status reached = failpoint("image.manifest"); !reached) return reached;
+  ImageLayout& layout = job.layout;
+  layout.target = layout.manifest = target;
+  auto bytes = fetch_document(job, target);
+  if (!bytes) return fail(bytes.error());
+  for (int depth = 0; media::is_index(layout.manifest.media_type); ++depth) {
+    if (depth == 2) return fail(Code::InvalidArgument, "indexes within indexes within indexes");
+    const std::string what = "index " + layout.manifest.digest;
+    const auto entries = parse_index(*bytes, what);
+    if (!entries) return fail(entries.error());
+    auto entry = choose(*entries, options_.platform, what);
+    if (!entry) return fail(entry.error());
+    StringMap labels = index_labels(*entries);
+    labels.insert(job.source.begin(), job.source.end());
+    Status stored = store_document(backend_, "index", layout.manifest, *bytes, labels,
+                                   leases_.current(job.name));
+    if (!stored) return stored;
+    layout.index_size += layout.manifest.size;
+    layout.manifest = entry->target;
+    bytes = fetch_document(job, layout.manifest);
+    if (!bytes) return fail(bytes.error());
+  }
+  auto manifest = parse_manifest(*bytes, "manifest " + layout.manifest.digest);
+  if (!manifest) return fail(manifest.error());
+  StringMap labels = manifest_labels(*manifest);
+  labels.insert(job.source.begin(), job.source.end());
+  layout.content = std::move(*manifest);
+  return store_document(backend_, "manifest", layout.manifest, *bytes, labels,
+                        leases_.current(job.name));
+}
+
+Status Puller::fetch_config(Job& job) {
+  if (Status reached = failpoint("image.config"); !reached) return reached;
+  const Descriptor& blob = job.layout.content.config;
+  if (blob.size > kMaxDocument) {
+    return fail(Code::InvalidArgument, "config " + blob.digest + " is larger than 4 MiB");
+  }
+  std::string bytes;
+  const auto local = backend_.stat_blob(blob.digest) ? read_document(backend_, blob)
+                                                     : fail(Code::NotFound, "not in the store");
+  if (local) {
+    bytes = *local;
+  } else {
+    MemorySink sink(blob);
+    if (Status got = job.registry->blob(blob, 0, sink, job.cancel); !got) return got;
+    bytes = sink.take();
+    if (sha256_digest(bytes) != blob.digest) {
+      return fail(Code::DataLoss, "config " + blob.digest + " arrived damaged");
+    }
+  }
+  if (Status added = add_rootfs(job.layout, bytes); !added) return added;
+  StringMap labels = config_labels(options_.snapshotter, job.layout.top_chain());
+  labels.insert(job.source.begin(), job.source.end());
+  return store_document(backend_, "config", blob, bytes, labels, leases_.current(job.name));
+}
+
+Status Puller::fetch_layer(Job& job, size_t index) {
+  const Descriptor& layer = job.layout.content.layers[index];
+  // One fetch for a blob that two pulls want: the second finds it in the store.
+  const auto pass = blobs_.enter(layer.digest, job.cancel);
+  if (!pass) return fail(pass.error());
+  const FetchContext context{
+      backend_,       *job.registry, [this, &job] { return leases_.current(job.name); },
+      options_.retry, slots_,        job.share,
+      job.received};
+  return fetch_blob(context, "layer", layer, job.source, job.done[index], job.cancel);
+}
+
+void Puller::fetch_layers(Job& job) {
+  name_this_thread("wherry-fetch");
+  while (!job.cancel.cancelled()) {
+    const size_t index = job.next.fetch_add(1);
+    if (index >= job.layout.content.layers.size()) return;
+    Status fetched = fetch_layer(job, index);
+    {
+      const std::lock_guard lock(job.mutex);
+      if (fetched) {
+        job.ready[index] = true;
+      } else if (job.failed) {
+        job.failed = fail(fetched.error(), "layer " + std::to_string(index + 1) + " of " +
+                                               std::to_string(job.layout.content.layers.size()));
+      }
+    }
+    job.changed.notify_all();
+    if (!fetched) job.cancel.cancel();
+  }
+  job.changed.notify_all();
+}
+
+// Until the layer is there, telling about progress meanwhile.
+Status Puller::await_layer(Job& job, size_t index) {
+  while (true) {
+    job.report(clock_.now());
+    std::unique_lock lock(job.mutex);
+    if (job.ready[index]) return {};
+    if (!job.failed) return job.failed;
+    if (job.cancel.cancelled()) return fail(Code::Cancelled, "cancelled");
+    job.changed.wait_for(lock, kReportEvery);
+  }
+}
+
+// How many of the layers are unpacked already. From then on they stay, also when the image that
+// they came with is removed meanwhile.
+Result<size_t> Puller::hold_unpacked(Job& job) {
+  while (true) {
+    const auto count = unpacked_layers(backend_, job.layout);
+    if (!count || *count == 0) return count;
+    const std::string& chain = job.layout.chains[*count - 1];
+    Status held = backend_.lease_snapshot(chain, leases_.current(job.name));
+    if (!held) return fail(held.error());
+    const auto there = backend_.has_snapshot(chain);
+    if (!there) return fail(there.error());
+    if (*there) return count;
+  }
+}
+
+Status Puller::fetch_and_unpack(Job& job) {
+  const size_t count = job.layout.content.layers.size();
+  job.ready.assign(count, false);
+  for (size_t i = 0; i < count; ++i) job.done.emplace_back(0);
+  if (options_.space != nullptr) {
+    Status fits = options_.space->before_fetch(job.reference.name(), job.layout);
+    if (!fits) return fits;
+  }
+  const auto unpacked = hold_unpacked(job);
+  if (!unpacked) return fail(unpacked.error());
+
+  Status outcome;
+  {
+    struct Joined {
+      Job& job;
+      std::vector<std::thread> threads;
+      ~Joined() {
+        for (std::thread& thread : threads) thread.join();
+      }
+    } fetchers{job, {}};
+    const size_t threads = std::min(count, std::max<size_t>(1, options_.max_parallel));
+    for (size_t i = 0; i < threads; ++i) {
+      fetchers.threads.emplace_back([this, &job] { fetch_layers(job); });
+    }
+    for (size_t i = 0; i < count && outcome; ++i) {
+      outcome = await_layer(job, i);
+      if (outcome && i >= *unpacked && options_.space != nullptr) {
+        outcome = options_.space->before_unpack(job.layout.content.layers[i]);
+      }
+      if (outcome && i >= *unpacked) {
+        outcome =
+            unpack_one(backend_, chains_, job.layout, i, leases_.current(job.name), job.cancel);
+      }
+    }
+    if (!outcome) job.cancel.cancel();  // the other layers are of no use now
+  }
+  job.report(clock_.now());
+  // The cause rather than the cancel that followed it.
+  const std::lock_guard lock(job.mutex);
+  const bool followed = !outcome && outcome.error().code() == Code::Cancelled && !job.failed;
+  return followed ? job.failed : outcome;
+}
+
+Status Puller::run(Job& job) {
+  const auto registry = connect(job);
+  if (!registry) return fail(registry.error());
+  const auto target = (*registry)->resolve(job.cancel);
+  if (!target) return fail(target.error());
+  const auto lease = leases_.take(job.name);
+  if (!lease) return fail(lease.error());
+  job.leased = true;
+  if (Status reached = failpoint("image.lease"); !reached) return reached;
+  if (Status stored = store_documents(job, *target); !stored) return stored;
+  if (Status fetched = fetch_config(job); !fetched) return fetched;
+  if (Status done = fetch_and_unpack(job); !done) return done;
+  // A record stands for a whole image. Snapshots that were there before are kept alive by the
+  // config's label, and the config by our lease.
+  if (Status whole = check_content(backend_, job.layout); !whole) return whole;
+  if (Status whole = check_unpacked(backend_, job.layout); !whole) return whole;
+  return record_image(backend_, job.reference.name(), job.layout.target, {{kPulledLabel, "true"}},
+                      leases_.current(job.name));
+}
+
+Result<ImageLayout> Puller::pull(const Reference& reference, const PullRequest& request,
+                                 const CancelToken& cancel) {
+  Job job{reference, reference.name(), request, CancelToken(), Throttle::Share(throttle_)};
+  job.source = source_label(reference);
+  const auto linked = cancel.on_cancel([token = job.cancel]() mutable { token.cancel(); });
+  Status outcome = run(job);
+  if (!outcome && cancel.cancelled()) outcome = fail(Code::Cancelled, "cancelled");
+  static_cast<void>(failpoint("image.release"));
+  if (job.leased) leases_.settle(job.name, outcome);
+  if (!outcome) return fail(outcome.error());
+  return std::move(job.layout);
+}
+
+Status Puller::unpack(const ImageLayout& layout, const CancelToken& cancel) {
+  const std::string name = "unpack " + layout.target.digest;
+  const auto lease = leases_.take(name);
+  if (!lease) return fail(lease.error());
+  Status outcome;
+  const auto unpacked = unpacked_layers(backend_, layout);
+  if (!unpacked) outcome = fail(unpacked.error());
+  for (size_t i = unpacked.value_or(0); i < layout.chains.size() && outcome; ++i) {
+    outcome = unpack_one(backend_, chains_, layout, i, leases_.current(name), cancel);
+  }
+  // Without this label the collector would take the snapshots with the lease.
+  if (outcome) {
+    outcome = backend_.set_blob_labels(layout.content.config.digest,
+                                       config_labels(options_.snapshotter, layout.top_chain()));
+  }
+  leases_.settle(name, outcome);
+  return outcome;
+}
+
+}  // namespace wherry::runtime

@@ -1,0 +1,293 @@
+#include "runtime/image/registry.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/digest.h"
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "runtime/image/manifest.h"
+#include "runtime/image/registry_parts.h"
+
+namespace wherry::runtime {
+namespace {
+
+constexpr int kMaxRedirects = 5;
+constexpr int kMaxPatience = 3;
+constexpr int kMaxLogIns = 16;
+constexpr int64_t kLongestPatience = 20;  // seconds
+constexpr size_t kMaxErrorBody = 4096;
+constexpr std::string_view kUserAgent = "wherry/1";
+
+std::string accepted_documents() {
+  return std::string(media::kOciIndex) + ", " + std::string(media::kDockerIndex) + ", " +
+         std::string(media::kOciManifest) + ", " + std::string(media::kDockerManifest) +
+         ", */*;q=0.1";
+}
+
+// "bytes 100-199/200" -> 100
+std::optional<int64_t> content_range_start(const std::string& header) {
+  constexpr std::string_view kUnit = "bytes ";
+  if (!header.starts_with(kUnit)) return std::nullopt;
+  int64_t start = 0;
+  const char* begin = header.data() + kUnit.size();
+  const auto [end, error] = std::from_chars(begin, header.data() + header.size(), start);
+  if (error != std::errc() || end == begin || *end != '-') return std::nullopt;
+  return start;
+}
+
+bool is_redirect(int status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+// Another host may do better.
+bool worth_another_host(const Error& error) {
+  return error.code() != Code::Cancelled && error.code() != Code::InvalidArgument;
+}
+
+std::string media_type_only(std::string type) {
+  type.resize(std::min(type.find_first_of("; "), type.size()));
+  return type;
+}
+
+}  // namespace
+
+Registry::Registry(Reference reference, std::vector<RegistryHost> hosts, RegistryAccess access,
+                   HttpTimeouts timeouts)
+    : reference_(std::move(reference)), session_(timeouts, std::move(access.proxies)) {
+  for (RegistryHost& settings : hosts) {
+    auto host = std::make_unique<Host>();
+    host->settings = std::move(settings);
+    const std::string name = host->settings.origin ? reference_.host : host->authority();
+    host->queue.emplace(access.credentials, access.device, name, reference_.repository);
+    hosts_.push_back(std::move(host));
+  }
+}
+
+Registry::~Registry() = default;
+
+std::string Registry::url_of(const Host& host, const std::string& path) const {
+  std::string url = host.settings.base + "/" + reference_.repository + "/" + path;
+  if (host.settings.mirror) url += "?ns=" + encode_query(reference_.host);
+  return url;
+}
+
+std::string Registry::authorization_of(Host& host) {
+  const std::lock_guard lock(mutex_);
+  const bool fresh = host.expires == MonoTime{} || clock_.now() < host.expires;
+  return fresh ? host.authorization : std::string();
+}
+
+template <typename Attempt>
+auto Registry::each_host(bool for_resolve, const Attempt& attempt)
+    -> decltype(attempt(std::declval<Host&>())) {
+  std::optional<Error> worst;
+  for (const auto& each : hosts_) {
+    Host& host = *each;
+    if (for_resolve ? !host.settings.resolve : !host.settings.pull) continue;
+    auto result = attempt(host);
+    if (result || !worth_another_host(result.error())) return result;
+    log_debug("registry host failed",
+              {{"host", host.settings.base}, {"error", result.error().full()}});
+    // "Not found" on a mirror says less than any other failure.
+    if (!worst || worst->code() == Code::NotFound) worst = result.error();
+  }
+  if (worst) return fail(*worst);
+  return fail(Code::FailedPrecondition, "hosts.toml names no host for " + reference_.host +
+                                            " that may " + (for_resolve ? "resolve" : "pull"));
+}
+
+Result<Registry::Answer> Registry::follow(Host& host, const Ask& ask,
+                                          const std::string& authorization,
+                                          const CancelToken& cancel) {
+  auto url = parse_url(ask.url);
+  if (!url) return fail(url.error());
+  const std::string home = url->authority();
+  for (int hops = 0; hops <= kMaxRedirects; ++hops) {
+    HttpRequest request{ask.method, *url, ask.headers};
+    request.headers.emplace("User-Agent", kUserAgent);
+    request.headers.emplace("Accept-Encoding", "identity");
+    request.body = ask.form;
+    request.body_type = "application/x-www-form-urlencoded";
+    // Credentials and configured headers are for this host only.
+    if (url->authority() == home) {
+      for (const auto& [name, value] : host.settings.headers) request.headers.emplace(name, value);
+      if (!authorization.empty()) {
+        request.headers.erase("Authorization");
+        request.headers.emplace("Authorization", authorization);
+      }
+    }
+    Answer answer;
+    const BodySink sink = [&](const HttpHead& head, std::string_view bytes) -> Status {
+      if (head.status >= 200 && head.status < 300) {
+        return ask.body ? ask.body(head, bytes) : Status();
+      }
+      const size_t room = kMaxErrorBody - std::min(kMaxErrorBody, answer.error_body.size());
+      answer.error_body += bytes.substr(0, room);
+      return {};
+    };
+    auto head = session_.send(request, host.settings.tls, sink, cancel);
+    if (!head) return fail(head.error());
+    answer.head = std::move(*head);
+    const std::string location = answer.head.header("Location");
+    if (!is_redirect(answer.head.status) || location.empty()) return answer;
+    if (!ask.form.empty()) {
+      return fail(Code::PermissionDenied, home + " redirects a log-in, which is not followed");
+    }
+    url = resolve_location(*url, location);
+    if (!url) return fail(url.error());
+  }
+  return fail(Code::Unavailable, home + ": redirects without end");
+}
+
+Result<Registry::Answer> Registry::authorized(Host& host, const Ask& ask,
+                                              const CancelToken& cancel) {
+  for (int log_ins = 0;; ++log_ins) {
+    const std::string used = authorization_of(host);
+    auto answer = follow(host, ask, used, cancel);
+    if (!answer) return answer;
+    if (answer->head.status != 401 || log_ins == kMaxLogIns) {
+      const std::lock_guard lock(mutex_);
+      if (host.authorization == used) host.accepted = answer->head.status != 401;
+      return answer;
+    }
+    const std::string header = answer->head.header("WWW-Authenticate");
+    if (Status got = log_in(host, used, header, cancel); !got) {
+      // Without any name of ours the registry's own words say more.
+      if (got.error().code() == Code::NotFound) return answer;
+      return fail(got.error());
+    }
+  }
+}
+
+Result<Registry::Answer> Registry::request(Host& host, const Ask& ask, const CancelToken& cancel) {
+  for (int patience = 0;; ++patience) {
+    auto answer = authorized(host, ask, cancel);
+    if (!answer || answer->good()) return answer;
+    const int status = answer->head.status;
+    const int64_t wait = retry_after(answer->head, clock_.wall()).value_or(1 + patience);
+    if ((status == 429 || status == 503) && patience < kMaxPatience && wait <= kLongestPatience) {
+      if (cancel.wait_for(std::chrono::seconds(wait))) return fail(Code::Cancelled, "cancelled");
+      continue;
+    }
+    if (status == 416) return answer;
+    Error error = status_error(answer->head, answer->error_body, ask.url);
+    if ((status == 429 || status == 503) && wait > kLongestPatience) {
+      error = error.with_retry_after(std::chrono::seconds(wait));
+    }
+    return fail(std::move(error));
+  }
+}
+
+Result<Descriptor> Registry::resolve_at(Host& host, const CancelToken& cancel) {
+  const std::string& wanted = reference_.digest.empty() ? reference_.tag : reference_.digest;
+  Ask ask{"HEAD", url_of(host, "manifests/" + wanted), {{"Accept", accepted_documents()}}};
+  auto answer = request(host, ask, cancel);
+  if (!answer &&
+      (answer.error().code() == Code::Cancelled || answer.error().code() == Code::NotFound)) {
+    return fail(answer.error());
+  }
+  if (answer && answer->good()) {
+    Descriptor found{media_type_only(answer->head.header("Content-Type")),
+                     answer->head.header("Docker-Content-Digest"), 0};
+    const std::string length = answer->head.header("Content-Length");
+    std::from_chars(length.data(), length.data() + length.size(), found.size);
+    const bool typed = media::is_index(found.media_type) || media::is_manifest(found.media_type);
+    const bool same = reference_.digest.empty() || found.digest == reference_.digest;
+    if (typed && same && found.size > 0 && is_sha256_digest(found.digest)) return found;
+  }
+  // Not every registry answers HEAD in full: take the document itself.
+  std::string body;
+  ask.method = "GET";
+  ask.body = [&](const HttpHead& head, std::string_view bytes) -> Status {
+    const std::string length = head.header("Content-Length");
+    int64_t announced = 0;
+    std::from_chars(length.data(), length.data() + length.size(), announced);
+    const auto arrived = static_cast<int64_t>(body.size() + bytes.size());
+    if (std::max(announced, arrived) > kMaxDocument) {
+      return fail(Code::InvalidArgument,
+                  host.settings.base + ": the manifest is larger than 4 MiB, so it is not read");
+    }
+    body += bytes;
+    return {};
+  };
+  answer = request(host, ask, cancel);
+  if (!answer) return fail(answer.error());
+  const std::string said = media_type_only(answer->head.header("Content-Type"));
+  std::string type =
+      media::is_index(said) || media::is_manifest(said) ? said : sniff_media_type(body);
+  if (type.empty()) {
+    return fail(Code::Unavailable, host.settings.base + " answered with " +
+                                       (said.empty() ? "something" : said) +
+                                       " that is no image manifest; is there a proxy or a log-in "
+                                       "page in between?");
+  }
+  Descriptor found{std::move(type), sha256_digest(body), static_cast<int64_t>(body.size())};
+  if (!reference_.digest.empty() && found.digest != reference_.digest) {
+    return fail(Code::DataLoss, host.settings.base + " answered with " + found.digest +
+                                    " when asked for " + reference_.digest);
+  }
+  return found;
+}
+
+Result<Descriptor> Registry::resolve(const CancelToken& cancel) {
+  if (Status reached = failpoint("image.resolve"); !reached) return fail(reached.error());
+  return each_host(true, [&](Host& host) { return resolve_at(host, cancel); });
+}
+
+Result<std::string> Registry::document(const Descriptor& wanted, const CancelToken& cancel) {
+  if (wanted.size > kMaxDocument) {
+    return fail(Code::InvalidArgument, "manifest " + wanted.digest + " is larger than 4 MiB (" +
+                                           std::to_string(wanted.size) +
+                                           " bytes), so it is not read");
+  }
+  return each_host(false, [&](Host& host) -> Result<std::string> {
+    std::string body;
+    Ask ask{"GET", url_of(host, "manifests/" + wanted.digest), {{"Accept", accepted_documents()}}};
+    ask.body = [&](const HttpHead&, std::string_view bytes) -> Status {
+      if (static_cast<int64_t>(body.size() + bytes.size()) > wanted.size) {
+        return fail(Code::DataLoss, "manifest " + wanted.digest + " is larger than announced");
+      }
+      body += bytes;
+      return {};
+    };
+    auto answer = request(host, ask, cancel);
+    if (!answer) return fail(answer.error());
+    if (sha256_digest(body) != wanted.digest) {
+      return fail(Code::DataLoss,
+                  host.settings.base + " sent a manifest that is not " + wanted.digest);
+    }
+    return body;
+  });
+}
+
+Status Registry::blob(const Descriptor& wanted, int64_t offset, BlobSink& sink,
+                      const CancelToken& cancel) {
+  return each_host(false, [&](Host& host) -> Status {
+    Ask ask{"GET", url_of(host, "blobs/" + wanted.digest), {}};
+    if (offset > 0) ask.headers.emplace("Range", "bytes=" + std::to_string(offset) + "-");
+    bool begun = false;
+    ask.body = [&](const HttpHead& head, std::string_view bytes) -> Status {
+      if (!begun) {
+        const auto start = head.status == 206 ? content_range_start(head.header("Content-Range"))
+                                              : std::optional<int64_t>(0);
+        if (!start || (*start != 0 && *start != offset)) {
+          return fail(Code::Unavailable, host.settings.base + " answered with another range");
+        }
+        if (Status ready = sink.begin(*start); !ready) return ready;
+        offset = *start;
+        begun = true;
+      }
+      Status taken = sink.data(bytes);
+      // What has arrived stays: another host continues from there.
+      if (taken) offset += static_cast<int64_t>(bytes.size());
+      return taken;
+    };
+    auto answer = request(host, ask, cancel);
+    if (!answer) return fail(answer.error());
+    if (answer->head.status == 416) return sink.begin(0);  // nothing is left there: start over
+    return {};
+  });
+}
+
+}  // namespace wherry::runtime

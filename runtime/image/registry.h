@@ -1,0 +1,102 @@
+#pragma once
+// The pulling half of an OCI registry (OCI distribution-spec 1.1, "Pull").
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/result.h"
+#include "runtime/image/auth.h"
+#include "runtime/image/backend.h"
+#include "runtime/image/credentials.h"
+#include "runtime/image/hosts.h"
+#include "runtime/image/http.h"
+#include "runtime/image/proxy.h"
+#include "runtime/image/reference.h"
+#include "runtime/image/store.h"
+
+namespace wherry::runtime {
+
+// Where a blob goes while it arrives.
+class BlobSink {
+ public:
+  virtual ~BlobSink() = default;
+  // Once for every host that begins to answer: `offset` is the place of the next byte in the blob,
+  // as asked for, or 0 where the registry cannot continue.
+  virtual Status begin(int64_t offset) = 0;
+  virtual Status data(std::string_view bytes) = 0;
+};
+
+// How to get into registries.
+struct RegistryAccess {
+  std::vector<RegistryCredential> credentials{};  // of the Pods that want the image
+  DeviceCredentials device{};
+  ProxySettings proxies{};
+};
+
+// One repository, for the time of one pull. Thread-safe. Hosts are tried in order; the next one is
+// asked when a host is not reachable, or does not have it. A host that asks for patience (429, 503)
+// for at most 20 s gets it, three times. Credentials go to the host they are for, and to no other:
+// a mirror has its own. They are tried one after the other until one is right, and what was right
+// is used again when a token has expired. Errors: Unavailable (retry later; with reason
+// RegistryUnavailable where it is not there at all), ResourceExhausted (a rate limit; the message
+// says until when), NotFound, PermissionDenied (credentials), FailedPrecondition (certificates),
+// DataLoss (bytes are not what their digest says), InvalidArgument (not an image), Cancelled.
+class Registry {
+ public:
+  Registry(Reference reference, std::vector<RegistryHost> hosts, RegistryAccess access,
+           HttpTimeouts timeouts);
+  ~Registry();
+  Registry(const Registry&) = delete;
+  Registry& operator=(const Registry&) = delete;
+
+  // What the reference's tag or digest is now.
+  Result<Descriptor> resolve(const CancelToken& cancel);
+  // An index or manifest, whole and verified.
+  Result<std::string> document(const Descriptor& descriptor, const CancelToken& cancel);
+  // A blob from byte `offset` on. Unverified: the sink sees to that.
+  Status blob(const Descriptor& descriptor, int64_t offset, BlobSink& sink,
+              const CancelToken& cancel);
+
+ private:
+  struct Host;
+  struct Ask;
+  struct Answer;
+
+  template <typename Attempt>
+  auto each_host(bool for_resolve, const Attempt& attempt)
+      -> decltype(attempt(std::declval<Host&>()));
+  Result<Answer> request(Host& host, const Ask& ask, const CancelToken& cancel);
+  Result<Answer> authorized(Host& host, const Ask& ask, const CancelToken& cancel);
+  Result<Answer> follow(Host& host, const Ask& ask, const std::string& authorization,
+                        const CancelToken& cancel);
+  Status log_in(Host& host, const std::string& refused, const std::string& header,
+                const CancelToken& cancel);
+  Status log_in_alone(Host& host, const std::vector<Challenge>& challenges,
+                      const CancelToken& cancel);
+  Status choose_credential(Host& host, bool for_token, const CancelToken& cancel);
+  Result<Token> fetch_token(Host& host, const Challenge& challenge, const CancelToken& cancel);
+  Error refused_by(const Host& host) const;
+  Result<Descriptor> resolve_at(Host& host, const CancelToken& cancel);
+  std::string authorization_of(Host& host);
+  std::string url_of(const Host& host, const std::string& path) const;
+
+  const Reference reference_;
+  const SystemClock clock_;
+  HttpSession session_;
+  Gate log_ins_;  // one at a time for each host
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Host>> hosts_;
+};
+
+// For a non-2xx answer: the code and the sentence, with the registry's own words where it has any.
+Error status_error(const HttpHead& head, std::string_view body, const std::string& what);
+
+// Retry-After in seconds (RFC 9110 section 10.2.3), or nothing. `now` is for the date form.
+std::optional<int64_t> retry_after(const HttpHead& head, WallTime now);
+
+}  // namespace wherry::runtime

@@ -1,0 +1,199 @@
+#include "runtime/image/store.h"
+
+#include <algorithm>
+
+#include "base/digest.h"
+#include "base/failpoint.h"
+
+namespace wherry::runtime {
+namespace {
+
+// A cancel is looked for now and then: its callback could not take the lock that we hold here.
+template <typename Ready>
+Status wait_until(std::condition_variable& changed, std::unique_lock<std::mutex>& lock,
+                  const CancelToken& cancel, const Ready& ready) {
+  while (!ready()) {
+    if (cancel.cancelled()) return fail(Code::Cancelled, "cancelled");
+    changed.wait_for(lock, std::chrono::milliseconds(50));
+  }
+  return {};
+}
+
+Status write_whole(BlobWriter& writer, std::string_view bytes) {
+  constexpr size_t kPiece = 256u << 10;
+  if (writer.offset() != 0) {
+    if (Status reset = writer.truncate(); !reset) return reset;
+  }
+  for (; !bytes.empty(); bytes.remove_prefix(std::min(kPiece, bytes.size()))) {
+    if (Status written = writer.write(bytes.substr(0, kPiece)); !written) return written;
+  }
+  return {};
+}
+
+}  // namespace
+
+int64_t ImageLayout::size() const {
+  int64_t sum = index_size + manifest.size + content.config.size;
+  for (const Descriptor& layer : content.layers) sum += layer.size;
+  return sum;
+}
+
+std::string ingest_name(std::string_view kind, const std::string& digest) {
+  return std::string(kind) + "-" + digest;
+}
+
+Result<std::string> read_document(ImageBackend& backend, const Descriptor& blob) {
+  if (blob.size > kMaxDocument) {
+    return fail(Code::InvalidArgument, blob.digest + " is larger than 4 MiB: no document");
+  }
+  auto bytes = backend.read_blob(blob.digest, 0, blob.size);
+  if (!bytes) return fail(bytes.error(), "read " + blob.digest);
+  if (sha256_digest(*bytes) != blob.digest) {
+    return fail(Code::DataLoss, "the content of " + blob.digest + " in the store is damaged");
+  }
+  return bytes;
+}
+
+Status store_document(ImageBackend& backend, std::string_view kind, const Descriptor& blob,
+                      std::string_view bytes, const StringMap& labels, const std::string& lease) {
+  auto writer = backend.open_blob(ingest_name(kind, blob.digest), blob, lease);
+  if (!writer && writer.error().code() != Code::AlreadyExists) {
+    return fail(writer.error(), "store " + blob.digest);
+  }
+  const bool there = !writer || (*writer)->offset() == blob.size;
+  if (writer) {
+    if (Status written = write_whole(**writer, bytes); !written) return written;
+    Status committed = (*writer)->commit(labels);
+    if (!committed) return fail(committed.error(), "store " + blob.digest);
+  }
+  // The labels of a commit are lost on a blob that was there before.
+  return there && !labels.empty() ? backend.set_blob_labels(blob.digest, labels) : Status();
+}
+
+Status add_rootfs(ImageLayout& layout, std::string_view config_json) {
+  auto rootfs = parse_rootfs(config_json, "config " + layout.content.config.digest);
+  if (!rootfs) return fail(rootfs.error());
+  if (rootfs->diff_ids.size() != layout.content.layers.size()) {
+    return fail(Code::InvalidArgument,
+                "the config lists " + std::to_string(rootfs->diff_ids.size()) +
+                    " layers, the manifest " + std::to_string(layout.content.layers.size()));
+  }
+  layout.diff_ids = std::move(rootfs->diff_ids);
+  layout.chains = chain_ids(layout.diff_ids);
+  return {};
+}
+
+Result<ImageLayout> read_layout(ImageBackend& backend, const Descriptor& target,
+                                const Platform& platform) {
+  ImageLayout layout;
+  layout.target = layout.manifest = target;
+  auto bytes = read_document(backend, target);
+  if (!bytes) return fail(bytes.error());
+  // An index may hold indexes; twice is more than anybody does.
+  for (int depth = 0; media::is_index(layout.manifest.media_type); ++depth) {
+    if (depth == 2) return fail(Code::InvalidArgument, "indexes within indexes within indexes");
+    const auto entries = parse_index(*bytes, "index " + layout.manifest.digest);
+    if (!entries) return fail(entries.error());
+    auto entry = choose(*entries, platform, "index " + layout.manifest.digest);
+    if (!entry) return fail(entry.error());
+    layout.index_size += layout.manifest.size;
+    layout.manifest = entry->target;
+    bytes = read_document(backend, layout.manifest);
+    if (!bytes) return fail(bytes.error());
+  }
+  auto manifest = parse_manifest(*bytes, "manifest " + layout.manifest.digest);
+  if (!manifest) return fail(manifest.error());
+  layout.content = std::move(*manifest);
+  const auto config = read_document(backend, layout.content.config);
+  if (!config) return fail(config.error());
+  if (Status added = add_rootfs(layout, *config); !added) return fail(added.error());
+  return layout;
+}
+
+Status check_content(ImageBackend& backend, const ImageLayout& layout) {
+  std::vector<const Descriptor*> blobs{&layout.target, &layout.manifest, &layout.content.config};
+  for (const Descriptor& layer : layout.content.layers) blobs.push_back(&layer);
+  for (const Descriptor* blob : blobs) {
+    const auto there = backend.stat_blob(blob->digest);
+    if (!there) return fail(there.error(), "content " + blob->digest);
+    if (there->size != blob->size) {
+      return fail(Code::NotFound, "content " + blob->digest + " has another size in the store");
+    }
+  }
+  return {};
+}
+
+Status check_unpacked(ImageBackend& backend, const ImageLayout& layout) {
+  if (layout.chains.empty()) return {};
+  const auto there = backend.has_snapshot(layout.top_chain());
+  if (!there) return fail(there.error());
+  if (*there) return {};
+  return fail(Code::NotFound,
+              "the image is not unpacked: snapshot " + layout.top_chain() + " is missing");
+}
+
+Status record_image(ImageBackend& backend, const std::string& name, const Descriptor& target,
+                    const StringMap& labels, const std::string& lease) {
+  if (Status reached = failpoint("image.record"); !reached) return reached;
+  auto records = backend.images();
+  if (!records) return fail(records.error());
+  ImageRecord record{name, target, {}, {}, {}};
+  for (ImageRecord& each : *records) {
+    if (each.name == name) record.labels = std::move(each.labels);
+  }
+  for (const auto& [key, value] : labels) record.labels[key] = value;
+  return backend.put_image(record, lease);
+}
+
+Gate::Pass::~Pass() {
+  if (gate_ != nullptr) gate_->leave(name_);
+}
+
+Result<Gate::Pass> Gate::enter(const std::string& name, const CancelToken& cancel) {
+  std::unique_lock lock(mutex_);
+  Status free = wait_until(changed_, lock, cancel, [&] { return !busy_.contains(name); });
+  if (!free) return fail(free.error());
+  busy_.insert(name);
+  return Pass(*this, name);
+}
+
+void Gate::leave(const std::string& name) {
+  {
+    const std::lock_guard lock(mutex_);
+    busy_.erase(name);
+  }
+  changed_.notify_all();
+}
+
+Result<size_t> unpacked_layers(ImageBackend& backend, const ImageLayout& layout) {
+  for (size_t count = layout.chains.size(); count > 0; --count) {
+    const auto there = backend.has_snapshot(layout.chains[count - 1]);
+    if (!there) return fail(there.error());
+    if (*there) return count;
+  }
+  return size_t{0};
+}
+
+Status unpack_one(ImageBackend& backend, Gate& chains, const ImageLayout& layout, size_t index,
+                  const std::string& lease, const CancelToken& cancel) {
+  const std::string& chain = layout.chains[index];
+  const Descriptor& layer = layout.content.layers[index];
+  const auto pass = chains.enter(chain, cancel);
+  if (!pass) return fail(pass.error());
+  if (Status reached = failpoint("image.unpack"); !reached) return reached;
+  const auto there = backend.has_snapshot(chain);
+  if (!there) return fail(there.error());
+  if (!*there) {
+    Status unpacked = backend.unpack_layer(layer, index == 0 ? "" : layout.chains[index - 1], chain,
+                                           layout.diff_ids[index], lease, cancel);
+    if (!unpacked) {
+      return fail(unpacked.error(), "unpack layer " + std::to_string(index + 1) + " of " +
+                                        std::to_string(layout.chains.size()));
+    }
+  }
+  // As containerd's own unpacker notes it; "ctr image export" and "diff" read it.
+  return backend.set_blob_labels(layer.digest,
+                                 {{"containerd.io/uncompressed", layout.diff_ids[index]}});
+}
+
+}  // namespace wherry::runtime

@@ -1,0 +1,85 @@
+#include "runtime/log/directory_watch.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+namespace wherry::runtime {
+namespace {
+
+constexpr uint32_t kNames = IN_CREATE | IN_MOVED_TO;
+// Our logs are replaced by renaming and deleted only all together. That a file is gone counts, as
+// the directory itself is not told of its end while somebody has one of its files open.
+constexpr uint32_t kGone = IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT;
+
+}  // namespace
+
+Result<std::unique_ptr<DirectoryWatch>> DirectoryWatch::make(const std::string& directory,
+                                                             const CancelToken& cancel, For what) {
+  const int inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+  if (inotify_fd < 0) {
+    return fail(Code::ResourceExhausted, std::string("inotify: ") + std::strerror(errno));
+  }
+  const uint32_t wanted =
+      what == For::Lines ? IN_MODIFY | kNames | IN_DELETE : IN_CLOSE_WRITE | IN_MOVED_TO;
+  if (inotify_add_watch(inotify_fd, directory.c_str(),
+                        wanted | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR) < 0) {
+    const int error = errno;
+    close(inotify_fd);
+    return fail(error == ENOENT ? Code::NotFound : Code::ResourceExhausted,
+                "watch " + directory + ": " + std::strerror(error));
+  }
+  const int cancel_fd = eventfd(0, EFD_CLOEXEC);
+  if (cancel_fd < 0) {
+    close(inotify_fd);
+    return fail(Code::ResourceExhausted, std::string("eventfd: ") + std::strerror(errno));
+  }
+  return std::unique_ptr<DirectoryWatch>(new DirectoryWatch(inotify_fd, cancel_fd, cancel));
+}
+
+DirectoryWatch::DirectoryWatch(int inotify_fd, int cancel_fd, const CancelToken& cancel)
+    : inotify_fd_(inotify_fd), cancel_fd_(cancel_fd) {
+  on_cancel_ = cancel.on_cancel([cancel_fd] {
+    const uint64_t one = 1;
+    static_cast<void>(!write(cancel_fd, &one, sizeof one));
+  });
+}
+
+DirectoryWatch::~DirectoryWatch() {
+  on_cancel_.reset();  // waits for a callback that is writing
+  close(cancel_fd_);
+  close(inotify_fd_);
+}
+
+DirectoryWatch::Event DirectoryWatch::take_events() {
+  alignas(inotify_event) char buffer[4096];
+  Event result = Event::Written;
+  while (true) {
+    const ssize_t got = read(inotify_fd_, buffer, sizeof buffer);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return result;
+    for (ssize_t at = 0; at < got;) {
+      inotify_event event{};
+      memcpy(&event, buffer + at, sizeof event);
+      if ((event.mask & kGone) != 0) return Event::Gone;
+      // After an overflow anything may have happened.
+      if ((event.mask & (kNames | IN_Q_OVERFLOW)) != 0) result = Event::NamesChanged;
+      at += static_cast<ssize_t>(sizeof event + event.len);
+    }
+  }
+}
+
+DirectoryWatch::Event DirectoryWatch::wait() {
+  pollfd fds[2] = {{inotify_fd_, POLLIN, 0}, {cancel_fd_, POLLIN, 0}};
+  while (poll(fds, 2, -1) < 0) {
+    if (errno != EINTR) return Event::Gone;
+  }
+  return fds[1].revents != 0 ? Event::Cancelled : take_events();
+}
+
+}  // namespace wherry::runtime

@@ -1,0 +1,260 @@
+#include "runtime/pod/container_ops.h"
+
+#include <csignal>
+#include <optional>
+#include <thread>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+
+namespace wherry::runtime {
+namespace {
+
+constexpr const char* kCreateError = "CreateContainerError";
+constexpr const char* kRunError = "RunContainerError";
+// SIGKILL takes effect at once, but for a process in an uninterruptible wait on a bad disk.
+constexpr Duration kDeath = std::chrono::seconds(30);
+constexpr int kDeleteTries = 20;
+constexpr Duration kDeletePause = std::chrono::milliseconds(100);
+
+tl::unexpected<Error> fail_as(const Error& error, std::string context, const char* reason) {
+  Error wrapped = error.wrap(std::move(context));
+  return fail(wrapped.reason().empty() ? wrapped.with_reason(reason) : std::move(wrapped));
+}
+
+}  // namespace
+
+Result<ContainerStatus> ContainerOps::start(const PodSpec& pod, const ContainerSpec& container,
+                                            uint32_t attempt, const CancelToken& cancel) {
+  const std::string what = "start container " + container.name;
+  if (Status status = failpoint("pod.start.begin"); !status) return fail(status.error());
+  auto image = context_.images.find(container.image);
+  if (!image) return fail_as(image.error(), what, kCreateError);
+  Plan plan{pod, container, attempt, std::move(*image), ""};
+  plan.id = context_.identity.container_id(pod, container, attempt, plan.image.image.digest);
+  if (context_.known.may_exist(pod.name, container.name)) {
+    auto existing = settle_existing(plan);
+    if (!existing) return fail(existing.error(), what);
+    if (*existing) return **existing;
+  }
+  auto started = start_planned(plan, cancel);
+  if (started) return started;
+  if (started.error().code() == Code::AlreadyExists) {
+    // Of an earlier attempt to do just this, unknown to us: look, then once more.
+    auto existing = settle_existing(plan);
+    if (!existing) return fail(existing.error(), what);
+    if (*existing) return **existing;
+    started = start_planned(plan, cancel);
+    if (started) return started;
+  }
+  return fail(started.error(), what);
+}
+
+Result<std::optional<ContainerStatus>> ContainerOps::settle_existing(const Plan& plan) {
+  Client& client = context_.parts.client;
+  const auto records =
+      client.containers().list({context_.identity.filter(plan.pod.name, plan.container.name)});
+  if (!records) return fail(records.error());
+  std::optional<ContainerStatus> adopted;
+  for (const ContainerRecord& record : *records) {
+    const auto task = client.tasks().get(record.id);
+    if (!task && task.error().code() != Code::NotFound) return fail(task.error());
+    const bool runs =
+        task && (task->state == TaskState::Running || task->state == TaskState::Paused);
+    if (!runs) {
+      if (Status removed = remove(record.id); !removed) return fail(removed.error());
+    } else if (read_labels(record).status.attempt == plan.attempt) {
+      adopted = read_labels(record).status;
+      adopted->state = ContainerState::Running;
+      adopted->pid = task->pid;
+      adopted->started_at = context_.notes.get(record.id).value_or(record.created_at);
+      context_.known.add(record.id, plan.pod.name, plan.container.name);
+    }
+  }
+  return adopted;
+}
+
+Result<ContainerStatus> ContainerOps::start_planned(const Plan& plan, const CancelToken& cancel) {
+  const auto spec = make_spec(plan, cancel);
+  if (!spec) return fail_as(spec.error(), "specification", kCreateError);
+  if (Status status = create_record(plan, *spec, cancel); !status) {
+    // What is there already is not ours to undo.
+    if (status.error().code() == Code::AlreadyExists) return fail(status.error());
+    static_cast<void>(remove(plan.id));
+    return fail_as(status.error(), "create", kCreateError);
+  }
+  auto started = run(plan, cancel);
+  if (started) return started;
+  if (Status removed = remove(plan.id); !removed) {
+    log_warn(
+        "a container that did not start could not be removed yet",
+        {{"workload", plan.pod.name}, {"container", plan.id}, {"error", removed.error().full()}});
+  }
+  return started;
+}
+
+Result<std::string> ContainerOps::make_spec(const Plan& plan, const CancelToken& cancel) {
+  PodRuntimeParts& parts = context_.parts;
+  ContainerSpec container = plan.container;
+  if (container.resources.pids_limit == 0) {
+    container.resources.pids_limit = context_.options.default_pids_limit;
+  }
+  SpecInput input{plan.pod,
+                  container,
+                  plan.image.config,
+                  parts.host,
+                  context_.identity.cgroup(plan.pod.name, plan.id),
+                  "",
+                  "",
+                  {},
+                  context_.options.seccomp_dir};
+  if (!plan.pod.host_network) {
+    const auto network = parts.network.status(plan.pod.name);
+    if (!network) return fail(network.error(), "network of pod " + plan.pod.name);
+    input.netns_path = network->netns_path;
+  }
+  auto mounts = parts.volumes.mounts(plan.pod, plan.container);
+  if (!mounts) return fail(mounts.error());
+  input.mounts = std::move(*mounts);
+  if (needs_rootfs(container, plan.image.config)) {
+    const auto users = context_.images.users_of(plan.image, cancel);
+    if (users) input.rootfs = *users;
+    // Without it numbers still work; the specification says so where a name needs it.
+    if (!users && users.error().code() != Code::FailedPrecondition) return fail(users.error());
+  }
+  return make_oci_spec(input);
+}
+
+Result<std::string> ContainerOps::runtime_of(const PodSpec& pod) const {
+  if (pod.runtime_class.empty()) return context_.options.runtime_name;
+  const auto found = context_.options.runtime_classes.find(pod.runtime_class);
+  if (found != context_.options.runtime_classes.end()) return found->second;
+  return fail(Code::FailedPrecondition,
+              "runtime class " + pod.runtime_class + " is not in containerd.runtime_classes",
+              "CreateContainerConfigError");
+}
+
+Status ContainerOps::create_record(const Plan& plan, const std::string& spec,
+                                   const CancelToken& cancel) {
+  Client& client = context_.parts.client;
+  ContainerRecord record;
+  record.id = plan.id;
+  record.labels =
+      context_.identity.labels(plan.pod, plan.container, plan.attempt, plan.image.image);
+  const auto shown = context_.image_volumes.shown(plan.pod);
+  if (!shown) return fail(shown.error());
+  add_volume_images(*shown, record.labels);
+  record.image = plan.image.image.name;
+  const auto runtime = runtime_of(plan.pod);
+  if (!runtime) return fail(runtime.error());
+  record.runtime_name = *runtime;
+  record.spec_json = spec;
+  record.snapshotter = client.snapshots().snapshotter();
+  record.snapshot_key = plan.id;
+  if (Status created = client.containers().create(record, &cancel); !created) return created;
+  context_.known.add(plan.id, plan.pod.name, plan.container.name);
+  return {};
+}
+
+Result<std::vector<Mount>> ContainerOps::prepare_snapshot(const Plan& plan,
+                                                          const CancelToken& cancel) {
+  Snapshots& snapshots = context_.parts.client.snapshots();
+  const StringMap labels{{"wherry/pod", plan.pod.name}};
+  auto mounts = snapshots.prepare(plan.id, plan.image.chain_id, labels, "", &cancel);
+  if (mounts) return mounts;
+  if (mounts.error().code() == Code::AlreadyExists) {  // its record was deleted behind our back
+    if (Status removed = snapshots.remove(plan.id); !removed) return fail(removed.error());
+    return snapshots.prepare(plan.id, plan.image.chain_id, labels, "", &cancel);
+  }
+  if (mounts.error().code() == Code::NotFound) {
+    context_.images.forget(plan.image.image.digest);
+    return fail(mounts.error()
+                    .wrap("image " + plan.image.image.name + " is not unpacked")
+                    .with_reason("ImageNotPresent"));
+  }
+  return mounts;
+}
+
+Result<ContainerStatus> ContainerOps::run(const Plan& plan, const CancelToken& cancel) {
+  Tasks& tasks = context_.parts.client.tasks();
+  if (Status status = failpoint("pod.start.container-created"); !status) {
+    return fail(status.error());
+  }
+  const auto mounts = prepare_snapshot(plan, cancel);
+  if (!mounts) return fail_as(mounts.error(), "snapshot", kCreateError);
+  if (Status status = failpoint("pod.start.snapshot-prepared"); !status) {
+    return fail(status.error());
+  }
+  const std::string uri = context_.parts.logs.stdio_uri(plan.pod.name, plan.container.name);
+  const auto pid = tasks.create(plan.id, *mounts, {uri, uri}, &cancel);
+  if (!pid) return fail_as(pid.error(), "create task", kRunError);
+  if (Status status = failpoint("pod.start.task-created"); !status) return fail(status.error());
+  const auto noted = context_.notes.put(plan.id);
+  if (!noted) return fail(noted.error());
+  const auto started = tasks.start(plan.id, &cancel);
+  if (!started) return fail_as(started.error(), "start task", kRunError);
+  if (Status status = failpoint("pod.start.task-started"); !status) return fail(status.error());
+  ContainerStatus status = status_of(plan);
+  status.pid = *started;
+  status.started_at = *noted;
+  return status;
+}
+
+ContainerStatus ContainerOps::status_of(const Plan& plan) const {
+  ContainerStatus status;
+  status.id = plan.id;
+  status.pod = plan.pod.name;
+  status.name = plan.container.name;
+  status.image = plan.image.image.name;
+  status.image_digest = plan.image.image.digest;
+  status.attempt = plan.attempt;
+  status.state = ContainerState::Running;
+  return status;
+}
+
+Status ContainerOps::stop_task(const std::string& id) {
+  Tasks& tasks = context_.parts.client.tasks();
+  const Status killed = tasks.kill(id, SIGKILL, true);
+  if (killed) {
+    const auto exited = tasks.wait(id, kDeath);
+    if (!exited && exited.error().code() != Code::NotFound) {
+      return fail(exited.error(), "wait for the end of " + id);
+    }
+  } else if (killed.error().code() != Code::NotFound) {
+    // A dead process cannot be killed, and not every shim says so with NotFound.
+    const auto task = tasks.get(id);
+    const bool dead =
+        task ? task->state == TaskState::Stopped : task.error().code() == Code::NotFound;
+    if (!dead) return fail(killed.error(), "kill " + id);
+  }
+  if (Status status = failpoint("pod.remove.killed"); !status) return status;
+  return delete_task(id);
+}
+
+Status ContainerOps::delete_task(const std::string& id) {
+  Tasks& tasks = context_.parts.client.tasks();
+  for (int tries = 1;; ++tries) {
+    Status status = tasks.remove(id);
+    if (status || status.error().code() == Code::Unavailable) return status;
+    // Where the shim has died, the daemon is about to find out and deletes the task by itself.
+    const auto task = tasks.get(id);
+    if (!task && task.error().code() == Code::NotFound) return {};
+    if (tries == kDeleteTries) return status;
+    std::this_thread::sleep_for(kDeletePause);
+  }
+}
+
+Status ContainerOps::remove(const std::string& id) {
+  Client& client = context_.parts.client;
+  if (Status status = failpoint("pod.remove.begin"); !status) return status;
+  if (Status status = stop_task(id); !status) return status;
+  if (Status status = failpoint("pod.remove.task-deleted"); !status) return status;
+  if (Status status = client.snapshots().remove(id); !status) return status;
+  if (Status status = failpoint("pod.remove.snapshot-removed"); !status) return status;
+  context_.notes.erase(id);
+  if (Status status = client.containers().remove(id); !status) return status;
+  context_.known.erase(id);
+  return failpoint("pod.remove.container-deleted");
+}
+
+}  // namespace wherry::runtime

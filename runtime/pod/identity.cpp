@@ -1,0 +1,131 @@
+#include "runtime/pod/identity.h"
+
+#include <cctype>
+#include <cstdlib>
+
+#include "base/digest.h"
+#include "base/files.h"
+#include "base/text.h"
+
+namespace wherry::runtime {
+namespace {
+
+constexpr const char* kPod = "wherry/pod";
+constexpr const char* kContainer = "wherry/container";
+constexpr const char* kInstance = "wherry/instance";
+constexpr const char* kHash = "wherry/hash";
+constexpr const char* kImage = "wherry/image";
+constexpr const char* kDigest = "wherry/image-digest";
+constexpr const char* kAttempt = "wherry/attempt";
+constexpr const char* kBoot = "wherry/boot";
+constexpr const char* kHostNetwork = "wherry/host-network";
+// PodSpec::labels. containerd drops empty values, so each is kept with a '=' in front.
+constexpr std::string_view kOwnPrefix = "wherry/label/";
+// A volume that shows an image: its digest, a space, its name.
+constexpr std::string_view kVolumeImage = "wherry/volume-image/";
+constexpr const char* kNoInstance = "default";
+
+constexpr size_t kNamePart = 24;  // of each name in an id; the hash tells the rest apart
+
+// Lower-case letters, digits and single dashes, neither at the ends.
+std::string id_part(const std::string& name) {
+  std::string part;
+  for (const char c : name.substr(0, kNamePart)) {
+    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0;
+    if (plain) {
+      part += c;
+    } else if (!part.empty() && part.back() != '-') {
+      part += '-';
+    }
+  }
+  while (!part.empty() && part.back() == '-') part.pop_back();
+  return part.empty() ? "x" : part;
+}
+
+std::string equals(const char* label, const std::string& value) {
+  return "labels.\"" + std::string(label) + "\"==\"" + value + "\"";
+}
+
+std::string value_of(const StringMap& labels, const char* key) {
+  const auto found = labels.find(key);
+  return found == labels.end() ? std::string() : found->second;
+}
+
+}  // namespace
+
+std::string Identity::filter(const std::string& pod, const std::string& container) const {
+  std::string text = equals(kInstance, instance.empty() ? kNoInstance : instance);
+  if (!pod.empty()) text += "," + equals(kPod, pod);
+  if (!container.empty()) text += "," + equals(kContainer, container);
+  return text;
+}
+
+void Identity::own(StringMap& labels, const std::string& pod) const {
+  labels[kInstance] = instance.empty() ? kNoInstance : instance;
+  labels[kPod] = pod;
+}
+
+std::string Identity::pod_of(const StringMap& labels) { return value_of(labels, kPod); }
+
+std::string Identity::container_id(const PodSpec& pod, const ContainerSpec& container,
+                                   uint32_t attempt, const std::string& image_digest) const {
+  const std::string number = std::to_string(attempt);
+  const std::string hash = sha256_hex(join(
+      {instance, pod.name, container.name, number, pod.hash, image_digest}, std::string(1, '\n')));
+  return id_part(pod.name) + "-" + id_part(container.name) + "-" + number + "-" +
+         hash.substr(0, 10);
+}
+
+StringMap Identity::labels(const PodSpec& pod, const ContainerSpec& container, uint32_t attempt,
+                           const Image& image) const {
+  StringMap labels{{kPod, pod.name},
+                   {kContainer, container.name},
+                   {kInstance, instance.empty() ? kNoInstance : instance},
+                   {kHash, pod.hash},
+                   {kImage, image.name},
+                   {kDigest, image.digest},
+                   {kAttempt, std::to_string(attempt)},
+                   {kBoot, boot_id}};
+  if (pod.host_network) labels[kHostNetwork] = "true";
+  for (const auto& [key, value] : pod.labels) labels[std::string(kOwnPrefix) + key] = "=" + value;
+  return labels;
+}
+
+ContainerIdentity read_labels(const ContainerRecord& record) {
+  ContainerIdentity identity;
+  identity.status.id = record.id;
+  identity.status.pod = value_of(record.labels, kPod);
+  identity.status.name = value_of(record.labels, kContainer);
+  identity.status.image = value_of(record.labels, kImage);
+  identity.status.image_digest = value_of(record.labels, kDigest);
+  identity.status.attempt =
+      static_cast<uint32_t>(std::strtoul(value_of(record.labels, kAttempt).c_str(), nullptr, 10));
+  identity.hash = value_of(record.labels, kHash);
+  identity.boot_id = value_of(record.labels, kBoot);
+  identity.host_network = value_of(record.labels, kHostNetwork) == "true";
+  for (const auto& [key, value] : record.labels) {
+    if (!key.starts_with(kOwnPrefix) || value.empty()) continue;
+    identity.pod_labels[key.substr(kOwnPrefix.size())] = value.substr(1);
+  }
+  for (const auto& [key, value] : record.labels) {
+    const size_t space = value.find(' ');
+    if (!key.starts_with(kVolumeImage) || space == std::string::npos) continue;
+    identity.volume_images[key.substr(kVolumeImage.size())] = {value.substr(space + 1),
+                                                               value.substr(0, space)};
+  }
+  return identity;
+}
+
+void add_volume_images(const std::map<std::string, std::pair<std::string, std::string>>& images,
+                       StringMap& labels) {
+  for (const auto& [volume, image] : images) {
+    labels[std::string(kVolumeImage) + volume] = image.second + " " + image.first;
+  }
+}
+
+std::string kernel_boot_id() {
+  const auto text = read_file("/proc/sys/kernel/random/boot_id", 64);
+  return text ? std::string(trim(*text)) : std::string();
+}
+
+}  // namespace wherry::runtime

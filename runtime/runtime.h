@@ -1,0 +1,152 @@
+#pragma once
+// The door of the runtime room: what the agent may ask of the container stack.
+// All calls are thread-safe and block; every one has a deadline of its own inside and returns early
+// when its token is cancelled. All are idempotent: after a crash at any point the same call again
+// completes or adopts what is there. Calls for one Pod must not run at the same time; calls for
+// different Pods may.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/result.h"
+#include "runtime/types.h"
+
+namespace wherry::runtime {
+
+struct Event {
+  enum class Kind {
+    ContainerExited,  // look at the container again
+    ContainerOom,     // a process of it was killed for memory
+    Connected,        // the container stack is reachable (again): look at everything
+    Disconnected,     // it went away; `detail` says why
+    ImagesChanged,
+  };
+  Kind kind;
+  std::string pod;  // where it concerns one
+  std::string container_id;
+  std::string detail;
+};
+// Called from the runtime's own thread; must not block and must not call the runtime.
+using EventSink = std::function<void(const Event&)>;
+
+class Runtime {
+ public:
+  virtual ~Runtime() = default;
+
+  // Everything of ours that exists: running, dead or half made. The only truth about what runs.
+  // Unavailable while the container stack is not reachable.
+  virtual Result<std::vector<PodStatus>> observe() = 0;
+
+  // Host side of a Pod before its first container: directories, network namespace, CNI.
+  // Returns the Pod's IP ("" with host network).
+  virtual Result<std::string> prepare_pod(const PodSpec& pod, CancelToken cancel) = 0;
+
+  // Snapshot, container, task, start. The image must be in the store (Images::ensure).
+  // A container of this Pod and name that is already running with the same attempt is adopted; a
+  // dead one is removed first. Returns it running. On failure nothing of this container is left
+  // behind. Error reasons: ErrImageNeverPull/ImageNotPresent, CreateContainerError,
+  // RunContainerError, CreateContainerConfigError (run_as_non_root, missing hostPath …).
+  virtual Result<ContainerStatus> start_container(const PodSpec& pod,
+                                                  const ContainerSpec& container, uint32_t attempt,
+                                                  CancelToken cancel) = 0;
+
+  // Sends a signal to the first process. NotFound when it does not run any more.
+  virtual Status signal_container(const std::string& container_id, int signal) = 0;
+
+  // Kills it if it runs (SIGKILL, all processes), then removes task, container and snapshot.
+  // Success when it does not exist.
+  virtual Status remove_container(const std::string& container_id) = 0;
+
+  // Removes what prepare_pod made, the Pod's logs and emptyDirs, and any container left of it.
+  // Success when there is nothing.
+  virtual Status remove_pod(const std::string& pod) = 0;
+
+  // Host side things (directories, namespaces, addresses, leases) whose Pod is in neither `pods`
+  // nor observe() are left over from a crash: removes them. Called after the first observe().
+  virtual Status collect_leftovers(const std::vector<std::string>& pods) = 0;
+
+  // Starts delivering events (one sink; call once). A Connected or Disconnected comes first.
+  virtual void watch(EventSink sink) = 0;
+};
+
+struct PullProgress {
+  int64_t done_bytes = 0;        // that are on the device, those of before included
+  int64_t total_bytes = 0;       // 0: not known yet
+  int64_t bytes_per_second = 0;  // received lately; 0: nothing, or not known yet
+};
+// Called from threads of the pull, a few times a second at most; must not block.
+using ProgressSink = std::function<void(const PullProgress&)>;
+
+struct PullRequest {
+  std::string reference;
+  std::vector<RegistryCredential> credentials{};  // tried before those of the device
+  ProgressSink progress{};                        // may be empty
+};
+
+struct PruneRequest {
+  // Everything that may go, rather than what images.gc.high or the room for a pull asks for.
+  bool all = false;
+  // References of pulls that were refused for want of space and are still wanted: room is made for
+  // them too. Those of others are forgotten.
+  std::vector<std::string> waiting{};
+};
+struct PruneReport {
+  std::vector<Image> removed;
+  int64_t freed_bytes = 0;        // of the disk, by what it says itself before and after
+  std::vector<std::string> fits;  // of PruneRequest::waiting: may be tried again at once
+};
+// Names of the images that nobody needs, those to go first first. Called from any thread.
+using RemovableImages = std::function<std::vector<std::string>()>;
+
+class Images {
+ public:
+  virtual ~Images() = default;
+
+  // In the store, complete and unpacked, by any form of reference ("busybox", "host/x:1",
+  // "…@sha256:…"). NotFound otherwise; InvalidArgument with reason InvalidImageName for what is no
+  // reference.
+  virtual Result<Image> find(const std::string& reference) = 0;
+  // Fetches, verifies and unpacks. After a failure that may pass, or a cancel, what has arrived is
+  // kept for the next attempt until drop_abandoned(), or until a lease lets it expire; what is not
+  // an image leaves nothing. Reasons: ErrImagePull, RegistryUnavailable, InvalidImageName,
+  // CredentialHelperFailed, and the message says what to do; Error::retry_after() where the
+  // registry says when to come back.
+  virtual Result<Image> pull(const PullRequest& request, CancelToken cancel) = 0;
+  virtual Result<std::vector<Image>> list() = 0;
+  // Imports an OCI or docker archive (tar; plain, gzip or zstd) and unpacks it.
+  virtual Result<std::vector<Image>> import_archive(const std::string& path,
+                                                    CancelToken cancel) = 0;
+  // Removes the record; containerd's collector takes content and snapshots nobody else needs.
+  virtual Status remove(const std::string& reference) = 0;
+  // Of pulls that did not come to their end, in this life of the agent or an earlier one, nothing
+  // is left but for those of references in `wanted` and those going on now.
+  virtual Status drop_abandoned(const std::vector<std::string>& wanted) = 0;
+  // Removes images one by one as far as is asked for, of those only that the owner of the door
+  // names as removable, and waits until containerd has collected them. Cheap when there is nothing
+  // to do.
+  virtual Result<PruneReport> prune(const PruneRequest& request, CancelToken cancel) = 0;
+};
+
+// Which log lines to read. Times are inclusive.
+struct LogQuery {
+  std::string pod;
+  std::string container;  // empty: all of the Pod, interleaved by time
+  int64_t tail = -1;      // last n lines; -1: all
+  WallTime since{};
+  bool follow = false;
+  bool timestamps = false;
+};
+
+class Logs {
+ public:
+  virtual ~Logs() = default;
+  // Writes lines to `sink` until the end, or, with follow, until it returns false or `cancel`
+  // fires. NotFound where the Pod or container has no log.
+  using LineSink = std::function<bool(std::string_view bytes)>;
+  virtual Status read(const LogQuery& query, const LineSink& sink, CancelToken cancel) = 0;
+};
+
+}  // namespace wherry::runtime

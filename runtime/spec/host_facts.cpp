@@ -1,0 +1,68 @@
+#include <charconv>
+#include <dirent.h>
+#include <string_view>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/files.h"
+#include "base/text.h"
+#include "runtime/spec/oci_spec.h"
+
+namespace wherry::runtime {
+namespace {
+
+constexpr int kCapSysResource = 24;         // linux/capability.h
+constexpr long kCgroup2Magic = 0x63677270;  // linux/magic.h
+
+bool exists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
+
+// The bounding set of this process (proc(5), CapBnd); everything where it cannot be read.
+uint64_t bounding_set(const std::string& status) {
+  constexpr std::string_view kField = "CapBnd:";
+  const size_t at = status.find(kField);
+  if (at == std::string::npos) return ~0ULL;
+  const size_t begin = status.find_first_not_of(" \t", at + kField.size());
+  uint64_t set = ~0ULL;
+  if (begin != std::string::npos)
+    std::from_chars(status.data() + begin, status.data() + status.size(), set, 16);
+  return set;
+}
+
+// On v2 the file is absent from the root cgroup, so any first-level child is asked.
+bool v2_has_swap_limit() {
+  DIR* root = opendir("/sys/fs/cgroup");
+  if (root == nullptr) return false;
+  bool found = false;
+  while (const dirent* entry = readdir(root)) {
+    if (entry->d_type != DT_DIR || entry->d_name[0] == '.') continue;
+    found = exists(std::string("/sys/fs/cgroup/") + entry->d_name + "/memory.swap.max");
+    if (found) break;
+  }
+  closedir(root);
+  return found;
+}
+
+bool is_cgroup_v2() {
+  struct statfs info {};
+  return statfs("/sys/fs/cgroup", &info) == 0 && info.f_type == kCgroup2Magic;
+}
+
+}  // namespace
+
+HostFacts detect_host() {
+  HostFacts facts;
+  facts.cgroup_v2 = is_cgroup_v2();
+  facts.swap_limit = facts.cgroup_v2 ? v2_has_swap_limit()
+                                     : exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes");
+  const Result<std::string> status = read_file("/proc/self/status");
+  if (status) facts.capabilities = bounding_set(*status);
+  facts.can_raise_rlimits = (facts.capabilities >> kCapSysResource & 1) != 0;
+  const Result<std::string> apparmor = read_file("/sys/module/apparmor/parameters/enabled");
+  facts.apparmor = apparmor && trim(*apparmor) == "Y";
+  facts.seccomp = exists("/proc/sys/kernel/seccomp");
+  char name[256] = {};
+  if (gethostname(name, sizeof name - 1) == 0 && name[0] != 0) facts.hostname = name;
+  return facts;
+}
+
+}  // namespace wherry::runtime

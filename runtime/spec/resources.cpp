@@ -1,0 +1,100 @@
+#include <algorithm>
+#include <array>
+#include <dirent.h>
+#include <fcntl.h>
+#include <string_view>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <nlohmann/json.hpp>
+
+#include "runtime/spec/linux_parts.h"
+
+namespace wherry::runtime {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr int64_t kCpuPeriod = 100'000;  // microseconds, the kernel's default
+constexpr int64_t kMinCpuQuota = 1'000;  // the kernel accepts no less
+constexpr int64_t kMinCpuShares = 2;     // cgroup v1, cpu.shares
+constexpr int64_t kMaxCpuShares = 262'144;
+// Where neither the Pod nor the configuration gives a limit: above what real programs reach, far
+// below what a fork bomb needs to take the device down.
+constexpr int64_t kDefaultPids = 4096;
+constexpr int kMaxDeviceDepth = 8;
+
+Json cpu(const Resources& wanted) {
+  Json cpu = Json::object();
+  // Kubernetes: a limit without a request is also the request.
+  const int64_t request =
+      wanted.cpu_request_milli > 0 ? wanted.cpu_request_milli : wanted.cpu_limit_milli;
+  if (request > 0) {
+    const int64_t milli = std::min<int64_t>(request, kMaxCpuShares * 1000 / 1024);
+    cpu["shares"] = std::clamp(milli * 1024 / 1000, kMinCpuShares, kMaxCpuShares);
+  }
+  if (wanted.cpu_limit_milli > 0) {
+    const int64_t milli = std::min<int64_t>(wanted.cpu_limit_milli, INT64_MAX / kCpuPeriod);
+    cpu["quota"] = std::max(milli * kCpuPeriod / 1000, kMinCpuQuota);
+    cpu["period"] = kCpuPeriod;
+  }
+  return cpu;
+}
+
+bool is_own_of_container(std::string_view name) {
+  constexpr std::array<std::string_view, 8> kOwn = {"pts",     "shm",  "fd",          "mqueue",
+                                                    "console", ".lxc", ".lxd-mounts", ".udev"};
+  return std::find(kOwn.begin(), kOwn.end(), name) != kOwn.end();
+}
+
+void add_devices(int directory_fd, const std::string& inside, int depth, Json& list) {
+  DIR* directory = fdopendir(directory_fd);
+  if (directory == nullptr) return;
+  while (const dirent* entry = readdir(directory)) {
+    const std::string_view name(entry->d_name);
+    if (name == "." || name == ".." || is_own_of_container(name)) continue;
+    struct stat info {};
+    if (fstatat(dirfd(directory), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    const std::string path = inside + "/" + entry->d_name;
+    if (S_ISDIR(info.st_mode) && depth < kMaxDeviceDepth) {
+      const int child =
+          openat(dirfd(directory), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+      if (child >= 0) add_devices(child, path, depth + 1, list);
+    } else if (S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode)) {
+      list.push_back({{"path", path},
+                      {"type", S_ISCHR(info.st_mode) ? "c" : "b"},
+                      {"major", major(info.st_rdev)},
+                      {"minor", minor(info.st_rdev)},
+                      {"fileMode", info.st_mode & 07777},
+                      {"uid", info.st_uid},
+                      {"gid", info.st_gid}});
+    }
+  }
+  closedir(directory);
+}
+
+}  // namespace
+
+Json host_devices(const std::string& dev_dir) {
+  Json list = Json::array();
+  const int fd = open(dev_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd >= 0) add_devices(fd, "/dev", 0, list);
+  return list;
+}
+
+Json linux_resources(const Resources& wanted, bool privileged, const HostFacts& host) {
+  Json resources = Json::object();
+  // The runtime itself adds null, zero, full, random, urandom, tty, console and ptmx
+  // (config-linux.md#default-devices); everything else stays closed.
+  resources["devices"] = Json::array({{{"allow", privileged}, {"access", "rwm"}}});
+  if (Json limits = cpu(wanted); !limits.empty()) resources["cpu"] = std::move(limits);
+  if (wanted.memory_limit > 0) {
+    resources["memory"]["limit"] = wanted.memory_limit;
+    // Memory and swap together: no swap beyond the limit. Without the controller runc would fail.
+    if (host.swap_limit) resources["memory"]["swap"] = wanted.memory_limit;
+  }
+  resources["pids"]["limit"] = wanted.pids_limit > 0 ? wanted.pids_limit : kDefaultPids;
+  return resources;
+}
+
+}  // namespace wherry::runtime

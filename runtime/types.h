@@ -1,0 +1,204 @@
+#pragma once
+// The vocabulary of the runtime room: what a Pod is once nothing about it is open any more, and
+// what is observed of it. Knows nothing of MQTT, documents or where a Pod came from. Sizes are
+// bytes, cpu is thousandths of a core, times are wall time for people to read.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+
+namespace wherry::runtime {
+
+enum class PullPolicy { IfNotPresent, Always, Never };
+enum class Protocol { Tcp, Udp, Sctp };
+
+struct PortMapping {
+  uint16_t host_port = 0;
+  uint16_t container_port = 0;
+  Protocol protocol = Protocol::Tcp;
+  std::string host_ip;  // empty: every address
+  bool operator==(const PortMapping&) const = default;
+};
+
+// hostPath.type of the Kubernetes API; Unset checks nothing.
+enum class HostPathType {
+  Unset,
+  DirectoryOrCreate,
+  Directory,
+  FileOrCreate,
+  File,
+  Socket,
+  CharDevice,
+  BlockDevice
+};
+
+// One file of a volume whose content is given.
+struct VolumeFile {
+  std::string path;  // relative, below the volume, without ".."
+  std::string content;
+  uint32_t mode = 0644;
+  bool operator==(const VolumeFile&) const = default;
+};
+
+struct Volume {
+  enum class Kind { HostPath, EmptyDir, Files, Claim, Image };
+  std::string name;
+  Kind kind = Kind::EmptyDir;
+  std::string host_path;  // HostPath
+  HostPathType host_path_type = HostPathType::Unset;
+  bool memory = false;     // EmptyDir, Files: on tmpfs
+  int64_t size_limit = 0;  // EmptyDir; 0: none
+  // Files: what it shows now, sorted by path, no path twice. prepare_pod() brings a running Pod's
+  // up to date, all at once.
+  std::vector<VolumeFile> files{};
+  // Files: where they come from. Decides a restart, as their content does not.
+  std::string definition{};
+  std::string claim{};                                // Claim: its name
+  std::string image{};                                // Image: as written by the user
+  PullPolicy pull_policy = PullPolicy::IfNotPresent;  // Image
+  bool read_only = false;                             // Claim: for every container
+  bool operator==(const Volume&) const = default;
+};
+
+// Whether mounts made on one side of a volume later show on the other (mount_namespaces(7)).
+enum class MountPropagation { None, HostToContainer, Bidirectional };
+
+struct VolumeMount {
+  std::string volume;      // names a Volume of the Pod
+  std::string mount_path;  // absolute, inside the container
+  bool read_only = false;
+  std::string sub_path{};  // relative, below the volume, without ".."; empty: all of it
+  MountPropagation propagation = MountPropagation::None;
+  bool operator==(const VolumeMount&) const = default;
+};
+
+struct Resources {
+  int64_t cpu_limit_milli = 0;  // 0: no limit
+  int64_t cpu_request_milli = 0;
+  int64_t memory_limit = 0;
+  int64_t memory_request = 0;
+  int64_t pids_limit = 0;  // 0: the agent's default
+  bool operator==(const Resources&) const = default;
+};
+
+// Of seccomp or AppArmor. Unset leaves the process as the container stack starts it.
+struct SecurityProfile {
+  enum class Kind { Unset, Unconfined, RuntimeDefault, Localhost };
+  Kind kind = Kind::Unset;
+  std::string name{};  // Localhost: of a file, or of a profile that the kernel has loaded
+  bool operator==(const SecurityProfile&) const = default;
+};
+
+struct SecurityContext {
+  std::optional<int64_t> run_as_user;
+  std::optional<int64_t> run_as_group;
+  bool run_as_non_root = false;
+  std::vector<int64_t> supplemental_groups;
+  bool privileged = false;
+  bool read_only_root_filesystem = false;
+  bool allow_privilege_escalation = false;    // false: no_new_privs is set
+  std::vector<std::string> capabilities_add;  // without CAP_; "ALL" is allowed
+  std::vector<std::string> capabilities_drop;
+  SecurityProfile seccomp{};
+  SecurityProfile apparmor{};
+  bool operator==(const SecurityContext&) const = default;
+};
+
+struct ContainerSpec {
+  std::string name;
+  std::string image;  // as written by the user
+  PullPolicy pull_policy = PullPolicy::IfNotPresent;
+  std::vector<std::string> command;  // empty: the image's entrypoint
+  std::vector<std::string> args;     // empty: the image's cmd, unless command is given
+  std::string working_dir;           // empty: the image's
+  std::vector<std::pair<std::string, std::string>> env;  // final, in order; later wins
+  Resources resources;
+  SecurityContext security;
+  std::vector<VolumeMount> mounts;
+  bool operator==(const ContainerSpec&) const = default;
+};
+
+// Who we are to a registry, as a Pod's imagePullSecrets say. Never logged, never shown.
+struct RegistryCredential {
+  std::string host;  // "registry.local:5000", or with a path below which it holds
+  std::string username;
+  std::string password;
+  std::string identity_token{};  // of OAuth2, instead of a password
+  bool operator==(const RegistryCredential&) const = default;
+};
+
+struct PodSpec {
+  std::string name;  // the workload's identity: a DNS label, unique on the device
+  std::string hash;  // of everything that decides a restart but the image digests
+  std::string hostname;
+  bool host_network = false;
+  std::vector<PortMapping> ports;  // those with a host port
+  std::vector<Volume> volumes;
+  std::vector<ContainerSpec> containers;
+  // Group of the volumes' files, and of every container besides its own.
+  std::optional<int64_t> fs_group{};
+  bool fs_group_if_needed = false;  // only where the volume's root is not as it should be
+  std::vector<std::pair<std::string, std::string>> sysctls{};  // by name
+  std::string runtime_class{};                                 // empty: the default runtime
+  // Of the content of all volumes of files; empty where there are none. Decides no restart.
+  std::string files_hash{};
+  // For pulling its images; decides no restart and is not part of the hash.
+  std::vector<RegistryCredential> pull_credentials{};
+  // Kept with each container and given back by observe(); the runtime reads none of them.
+  std::map<std::string, std::string> labels;
+};
+
+// What a Pod needs from the image store: the images of its containers, then of its volumes.
+struct ImageNeed {
+  std::string reference;
+  PullPolicy pull_policy = PullPolicy::IfNotPresent;
+};
+std::vector<ImageNeed> images_of(const PodSpec& pod);
+
+// An image in the store. `digest` is that of the record's target (index or manifest).
+struct Image {
+  std::string name;        // full reference, e.g. docker.io/library/busybox:1.36
+  std::string digest;      // sha256:…
+  int64_t size = 0;        // bytes of content for this platform
+  bool preloaded = false;  // it was laid ready on the device and may not be had again
+  bool imported = false;   // nor may this: it was put there by hand, or by somebody else
+  bool operator==(const Image&) const = default;
+};
+
+enum class ContainerState { Created, Running, Exited, Unknown };
+
+struct ContainerStatus {
+  std::string id;  // containerd's, unique on the device
+  std::string pod;
+  std::string name;
+  std::string image;
+  std::string image_digest;
+  uint32_t attempt = 0;  // how many times this container was started before (restarts)
+  ContainerState state = ContainerState::Unknown;
+  uint32_t pid = 0;  // 0 unless Running
+  int32_t exit_code = 0;
+  bool oom_killed = false;
+  bool before_boot = false;  // Exited because the device was rebooted, not by itself
+  WallTime started_at{};
+  WallTime finished_at{};
+};
+
+struct PodStatus {
+  std::string name;
+  std::string hash;                           // PodSpec::hash it was created from
+  std::map<std::string, std::string> labels;  // PodSpec::labels
+  std::string ip;                             // empty with host network, or while there is none
+  // True when the Pod's network is as its containers were started with: always with host network;
+  // else the namespace still exists (after a reboot it does not).
+  bool network_ready = false;
+  std::vector<ContainerStatus> containers;
+  // Volume -> name and digest of the image it shows.
+  std::map<std::string, std::pair<std::string, std::string>> volume_images{};
+};
+
+}  // namespace wherry::runtime

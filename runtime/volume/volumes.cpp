@@ -1,0 +1,286 @@
+#include "runtime/volume/volumes.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "base/fd.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "runtime/volume/directory.h"
+#include "runtime/volume/host_path.h"
+#include "runtime/volume/mount_point.h"
+#include "runtime/volume/ownership.h"
+#include "runtime/volume/pod_files.h"
+#include "runtime/volume/sub_path.h"
+#include "runtime/volume/volume_files.h"
+
+namespace wherry::runtime {
+namespace {
+
+constexpr const char* kClaims = "/claims";
+constexpr unsigned kPrivate = 0700;   // directories above the volumes: nobody else's business
+constexpr unsigned kEmptyDir = 0777;  // as Kubernetes: containers run as any user
+constexpr unsigned kFiles = 0755;     // written by us only
+
+tl::unexpected<Error> fail_errno(const std::string& what) {
+  return fail(errno == ENOSPC ? Code::ResourceExhausted : Code::Internal,
+              what + ": " + std::strerror(errno));
+}
+
+// Names become parts of paths that are deleted recursively.
+Status check_name(const std::string& name) {
+  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos) {
+    return fail(Code::InvalidArgument, "\"" + name + "\" cannot name a directory");
+  }
+  return {};
+}
+
+// `root` is shared with others and stays open to them; what is ours below it is not.
+Status make_private(const std::string& root, const std::string& below) {
+  if (Status made = make_directories(root); !made) return made;
+  return make_directories(root + below, kPrivate);
+}
+
+// Files are a Secret's: not swapped out where the kernel can promise it (6.4), so that they never
+// reach the disk.
+Status mount_memory(const std::string& path, unsigned mode, int64_t size, bool files) {
+  if (is_mount_point(path)) return {};
+  char text[16] = {};
+  std::snprintf(text, sizeof text, "mode=%04o", mode);
+  std::string options = text;
+  if (size > 0) options += ",size=" + std::to_string(size);
+  constexpr unsigned long kFlags = MS_NOSUID | MS_NODEV;
+  const std::string unswapped = options + ",noswap";
+  if (files && mount("tmpfs", path.c_str(), "tmpfs", kFlags, unswapped.c_str()) == 0) return {};
+  if (mount("tmpfs", path.c_str(), "tmpfs", kFlags, options.c_str()) != 0) {
+    return fail_errno("mount a tmpfs on " + path);
+  }
+  return {};
+}
+
+Status unmount_all(const std::string& directory) {
+  const Result<std::vector<std::string>> names = names_in(directory);
+  if (!names) return fail(names.error());
+  for (const std::string& name : *names) {
+    if (Status done = unmount(directory + "/" + name); !done) return done;
+  }
+  return {};
+}
+
+std::string normal(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
+// What a reboot takes away anyway.
+bool in_run_dir(const Volume& volume) {
+  return volume.memory || volume.kind == Volume::Kind::Image;
+}
+
+const Volume* find_volume(const PodSpec& pod, const std::string& name) {
+  for (const Volume& volume : pod.volumes) {
+    if (volume.name == name) return &volume;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Volumes::Volumes(std::string state_dir, std::string run_dir, HostFiles files)
+    : state_dir_(std::move(state_dir)), run_dir_(std::move(run_dir)), files_(std::move(files)) {}
+
+std::string Volumes::source_of(const std::string& pod, const Volume& volume) const {
+  if (volume.kind == Volume::Kind::HostPath) return volume.host_path;
+  if (volume.kind == Volume::Kind::Claim) return claims_dir() + "/" + volume.claim;
+  return (in_run_dir(volume) ? run_dir(pod) : disk_dir(pod)) + "/volumes/" + volume.name;
+}
+
+Status Volumes::prepare_volume(const PodSpec& pod, const Volume& volume) {
+  switch (volume.kind) {
+    case Volume::Kind::HostPath:
+      return prepare_host_path(volume);
+    case Volume::Kind::Claim:
+      return prepare_claim(pod, volume);
+    case Volume::Kind::Files:
+      return prepare_files(pod, volume);
+    case Volume::Kind::Image:
+      return make_own_directory(pod.name, volume, kFiles);
+    case Volume::Kind::EmptyDir:
+      break;
+  }
+  if (Status made = make_own_directory(pod.name, volume, kEmptyDir); !made) return made;
+  return own(pod, volume, false);
+}
+
+// Of an emptyDir or of files: a directory of this Pod, on the disk or in memory.
+Status Volumes::make_own_directory(const std::string& pod, const Volume& volume, unsigned mode) {
+  if (Status ok = check_name(volume.name); !ok) return ok;
+  const Status made =
+      make_private(in_run_dir(volume) ? run_dir_ : state_dir_, "/pods/" + pod + "/volumes");
+  if (!made) return made;
+  const std::string path = source_of(pod, volume);
+  if (mkdir(path.c_str(), mode) == 0) {
+    if (chmod(path.c_str(), mode) != 0) return fail_errno("chmod " + path);  // umask
+  } else if (errno != EEXIST) {  // from an earlier attempt: a container may have changed its mode
+    return fail_errno("make " + path);
+  }
+  if (!volume.memory) return {};
+  return mount_memory(path, mode, volume.size_limit, volume.kind == Volume::Kind::Files);
+}
+
+Status Volumes::prepare_files(const PodSpec& pod, const Volume& volume) {
+  if (Status made = make_own_directory(pod.name, volume, kFiles); !made) return made;
+  return write_volume_files(source_of(pod.name, volume), volume.files, pod.fs_group,
+                            SystemClock().wall());
+}
+
+Status Volumes::prepare_claim(const PodSpec& pod, const Volume& volume) {
+  if (Status ok = check_name(volume.claim); !ok) return ok;
+  if (Status made = make_private(state_dir_, kClaims); !made) return made;
+  const std::string path = source_of(pod.name, volume);
+  if (mkdir(path.c_str(), kEmptyDir) == 0) {
+    if (chmod(path.c_str(), kEmptyDir) != 0) return fail_errno("chmod " + path);
+    if (Status synced = sync_directory(claims_dir()); !synced) return synced;
+  } else if (errno != EEXIST) {
+    return fail_errno("make " + path);
+  }
+  if (Status ok = failpoint("volume.prepare.claim"); !ok) return ok;
+  return own(pod, volume, pod.fs_group_if_needed);
+}
+
+// Once for each Pod and boot: what is in a volume may be much.
+Status Volumes::own(const PodSpec& pod, const Volume& volume, bool if_needed) {
+  if (!pod.fs_group) return {};
+  const std::string note = run_dir(pod.name) + "/owned-" + volume.name;
+  if (access(note.c_str(), F_OK) == 0) return {};
+  Status given = give_to_group(source_of(pod.name, volume), *pod.fs_group, if_needed);
+  if (!given) return fail(given.error(), "fsGroup of volume " + volume.name);
+  if (Status ok = failpoint("volume.prepare.owned"); !ok) return ok;
+  const Fd file(open(note.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  return file.valid() ? Status() : Status(fail_errno("make " + note));
+}
+
+Status Volumes::write_files(const PodSpec& pod, const std::string& ip) {
+  const std::string base = run_dir(pod.name);
+  Result<std::string> resolv = read_file(files_.resolv_conf);
+  std::string hosts = make_hosts(pod.hostname, ip);
+  std::string hostname = pod.hostname;
+  if (pod.host_network) {
+    if (Result<std::string> own = read_file(files_.hosts)) hosts = std::move(*own);
+    char name[256] = {};
+    if (gethostname(name, sizeof name - 1) == 0) hostname = name;
+  } else {
+    PodResolvConf usable = make_resolv_conf(resolv.value_or(""));
+    if (usable.usable == 0 && usable.removed > 0) {
+      const Result<std::string> upstream = read_file(files_.resolved_upstream);
+      if (upstream) usable = make_resolv_conf(*upstream);
+    }
+    if (usable.usable == 0 && usable.removed > 0) {
+      log_warn("the host's nameservers are not reachable from a Pod: it has no DNS",
+               {{"workload", pod.name}, {"file", files_.resolv_conf}});
+    }
+    resolv = std::move(usable.text);
+  }
+  if (Status wrote = write_in_place(base + "/hosts", hosts); !wrote) return wrote;
+  if (Status wrote = write_in_place(base + "/hostname", hostname + "\n"); !wrote) return wrote;
+  return write_in_place(base + "/resolv.conf", resolv.value_or(""));
+}
+
+Status Volumes::prepare(const PodSpec& pod, const std::string& ip) {
+  if (Status ok = check_name(pod.name); !ok) return ok;
+  if (Status made = make_private(run_dir_, "/pods/" + pod.name); !made) return made;
+  if (Status ok = failpoint("volume.prepare.made"); !ok) return ok;
+  for (const Volume& volume : pod.volumes) {
+    const Status ready = prepare_volume(pod, volume);
+    if (!ready) return fail(ready.error(), "prepare volumes of " + pod.name);
+  }
+  if (Status ok = failpoint("volume.prepare.volumes"); !ok) return ok;
+  return write_files(pod, ip);
+}
+
+Result<BindMount> Volumes::bind_of(const PodSpec& pod, const ContainerSpec& container,
+                                   const Volume& volume, const VolumeMount& mount, size_t index) {
+  const bool files = volume.kind == Volume::Kind::Files;
+  const bool image = volume.kind == Volume::Kind::Image;
+  const bool read_only = mount.read_only || volume.read_only || files || image;
+  std::string source = source_of(pod.name, volume);
+  if (!mount.sub_path.empty()) {
+    if (Status ok = check_name(container.name); !ok) return fail(ok.error());
+    const std::string directory = "/pods/" + pod.name + "/subpaths/" + container.name;
+    if (Status made = make_private(run_dir_, directory); !made) return fail(made.error());
+    const std::string target = run_dir_ + directory + "/" + std::to_string(index);
+    const bool may_create = !files && !image && !volume.read_only;
+    if (Status bound = bind_sub_path(source, mount.sub_path, may_create, target); !bound) {
+      return fail(bound.error());
+    }
+    source = target;
+  }
+  return BindMount{std::move(source), normal(mount.mount_path), read_only, mount.propagation};
+}
+
+Result<std::vector<BindMount>> Volumes::mounts(const PodSpec& pod, const ContainerSpec& container) {
+  std::vector<BindMount> binds;
+  for (const VolumeMount& mount : container.mounts) {
+    const Volume* volume = find_volume(pod, mount.volume);
+    if (volume == nullptr) {
+      return fail(Code::InvalidArgument,
+                  "container " + container.name + " mounts volume \"" + mount.volume +
+                      "\", which the Pod does not have",
+                  "CreateContainerConfigError");
+    }
+    auto bind = bind_of(pod, container, *volume, mount, binds.size());
+    if (!bind) return fail(bind.error(), "volume " + volume->name);
+    binds.push_back(std::move(*bind));
+  }
+  const bool read_only = container.security.read_only_root_filesystem;
+  for (const char* file : {"hosts", "hostname", "resolv.conf"}) {
+    const std::string destination = std::string("/etc/") + file;
+    const bool taken = std::any_of(binds.begin(), binds.end(), [&](const BindMount& bind) {
+      return bind.destination == destination;
+    });
+    if (!taken)
+      binds.push_back(
+          {run_dir(pod.name) + "/" + file, destination, read_only, MountPropagation::None});
+  }
+  std::sort(binds.begin(), binds.end(), [](const BindMount& a, const BindMount& b) {
+    return a.destination < b.destination;  // a parent is a prefix, so it comes first
+  });
+  return binds;
+}
+
+Status Volumes::remove(const std::string& pod) {
+  if (Status ok = check_name(pod); !ok) return ok;
+  const std::string parts = run_dir(pod) + "/subpaths";
+  const Result<std::vector<std::string>> containers = names_in(parts);
+  if (!containers) return fail(containers.error());
+  for (const std::string& container : *containers) {
+    if (Status done = unmount_all(parts + "/" + container); !done) return done;
+  }
+  if (Status done = unmount_all(run_dir(pod) + "/volumes"); !done) return done;
+  if (Status ok = failpoint("volume.remove.unmounted"); !ok) return ok;
+  if (Status done = remove_tree(run_dir(pod)); !done) return done;
+  if (Status ok = failpoint("volume.remove.files"); !ok) return ok;
+  return remove_tree(disk_dir(pod));
+}
+
+Result<std::vector<std::string>> Volumes::list() {
+  std::vector<std::string> pods;
+  for (const std::string& base : {state_dir_, run_dir_}) {
+    const Result<std::vector<std::string>> names = names_in(base + "/pods");
+    if (!names) return fail(names.error());
+    pods.insert(pods.end(), names->begin(), names->end());
+  }
+  std::sort(pods.begin(), pods.end());
+  pods.erase(std::unique(pods.begin(), pods.end()), pods.end());
+  return pods;
+}
+
+}  // namespace wherry::runtime

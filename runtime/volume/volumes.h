@@ -1,0 +1,65 @@
+#pragma once
+// The host side of a Pod's volumes and of the small files every container gets.
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "runtime/spec/oci_spec.h"
+#include "runtime/types.h"
+
+namespace wherry::runtime {
+
+// Where the host's own files are; tests point them elsewhere.
+struct HostFiles {
+  std::string hosts = "/etc/hosts";
+  std::string resolv_conf = "/etc/resolv.conf";
+  // The servers behind systemd-resolved's stub, which only listens on the host's loopback.
+  std::string resolved_upstream = "/run/systemd/resolve/resolv.conf";
+};
+
+// Thread-safe for different Pods. What is in memory and what is mounted by subPath are mounts: the
+// agent must share its mount namespace with containerd.
+class Volumes {
+ public:
+  // `state_dir`/pods/<pod>/ holds what survives a reboot (emptyDir on disk: it lives as long as the
+  // Pod; files of ConfigMaps), `run_dir`/pods/<pod>/ what does not (emptyDir in memory, Secrets,
+  // subPaths, hosts, hostname, resolv.conf). `state_dir`/claims/<claim>/ outlives every Pod:
+  // nothing here removes it.
+  Volumes(std::string state_dir, std::string run_dir, HostFiles files = {});
+
+  // Makes emptyDirs and claims, checks hostPaths by their type, writes the files of volumes, hosts,
+  // hostname and resolv.conf. Idempotent; the files are brought up to date in place, so that
+  // running containers see new content and a new address.
+  // `ip` is empty with host network. A hostPath of no type that is missing becomes a directory.
+  // Reason CreateContainerConfigError where a hostPath is not what its type demands.
+  Status prepare(const PodSpec& pod, const std::string& ip);
+  // The bind mounts of one container that is about to be made, after prepare(). Sorted so that
+  // parents come first. Binds its subPaths anew; see bind_sub_path() for what is refused.
+  // InvalidArgument with reason CreateContainerConfigError for a volume the Pod does not have.
+  Result<std::vector<BindMount>> mounts(const PodSpec& pod, const ContainerSpec& container);
+  // Unmounts and deletes. Missing: success. Never follows a link or enters a hostPath.
+  Status remove(const std::string& pod);
+  Result<std::vector<std::string>> list();  // Pods that have anything here
+  // Where a volume is on the host. An image is to be mounted there, after prepare().
+  std::string source_of(const std::string& pod, const Volume& volume) const;
+
+ private:
+  std::string disk_dir(const std::string& pod) const { return state_dir_ + "/pods/" + pod; }
+  std::string run_dir(const std::string& pod) const { return run_dir_ + "/pods/" + pod; }
+  std::string claims_dir() const { return state_dir_ + "/claims"; }
+  Status prepare_volume(const PodSpec& pod, const Volume& volume);
+  Status make_own_directory(const std::string& pod, const Volume& volume, unsigned mode);
+  Status prepare_files(const PodSpec& pod, const Volume& volume);
+  Status prepare_claim(const PodSpec& pod, const Volume& volume);
+  Status own(const PodSpec& pod, const Volume& volume, bool if_needed);
+  Result<BindMount> bind_of(const PodSpec& pod, const ContainerSpec& container,
+                            const Volume& volume, const VolumeMount& mount, size_t index);
+  Status write_files(const PodSpec& pod, const std::string& ip);
+
+  std::string state_dir_;
+  std::string run_dir_;
+  HostFiles files_;
+};
+
+}  // namespace wherry::runtime

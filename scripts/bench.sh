@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Measures on private daemons; see tests/bench. Names choose among: start many idle ready images.
+set -euo pipefail
+. scripts/common.sh
+need_root "the benchmark"
+build_tree build -- wherryd wherry wherry-logger wherry-bench wherry_test_janitor
+exec scripts/isolate.sh build/tests/wherry-bench "$@"

@@ -1,0 +1,26 @@
+# Shared by the scripts behind ./dev; sourced from the repository's root.
+
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+asan_options=(-DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-g1 "-DWHERRY_SANITIZE=address,undefined" -DWHERRY_BENCH=OFF)
+tsan_options=(-DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-g1 -DWHERRY_SANITIZE=thread -DWHERRY_BENCH=OFF)
+# The targets that look for bad input by themselves; optimised, as speed is what finds things.
+fuzz_options=(-DCMAKE_CXX_COMPILER=clang++ -DCMAKE_C_COMPILER=clang -DWHERRY_FUZZ=ON "-DWHERRY_SANITIZE=address,undefined" -DWHERRY_BENCH=OFF)
+
+# build_tree DIR [cmake options...] [-- targets...]: configures and builds, quiet unless it fails.
+build_tree() {
+  local dir=$1 options=() log
+  shift
+  while [ $# -gt 0 ] && [ "$1" != -- ]; do options+=("$1"); shift; done
+  [ $# -eq 0 ] || shift
+  mkdir -p "$dir"
+  log=$dir/configure.log
+  cmake -G Ninja -S . -B "$dir" "${options[@]}" >"$log" 2>&1 || { cat "$log" >&2; return 1; }
+  echo "building $dir"
+  ninja -C "$dir" --quiet "$@"
+}
+
+need_root() {
+  [ "$(id -u)" -eq 0 ] && return
+  echo "dev: $1 needs root (containers, namespaces); run it with sudo" >&2
+  exit 1
+}

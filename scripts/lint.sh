@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Formatting, room boundaries and wording. --tidy adds clang-tidy over every source file (slow).
+set -euo pipefail
+. scripts/common.sh
+problems=0
+complain() {
+  echo "lint: $*" >&2
+  problems=$((problems + 1))
+}
+
+mapfile -t sources < <(git ls-files '*.h' '*.cpp' 2>/dev/null || find base runtime telemetry agent tests -name '*.h' -o -name '*.cpp')
+if ! clang-format --dry-run -Werror "${sources[@]}" 2>build-format.log; then
+  sed -n 's/^\([^:]*:[0-9]*\):.*/\1/p' build-format.log | sort -u | head -20 >&2
+  complain "not formatted; run: clang-format -i FILE"
+fi
+rm -f build-format.log
+
+# forbid PATTERN WHERE REASON [ALLOWED_DIRS...]: no file in WHERE may match, but for those allowed.
+forbid() {
+  local pattern=$1 where=$2 reason=$3 hits
+  shift 3
+  hits=$(printf '%s\n' "${sources[@]}" | grep -E "^($where)" || true)
+  for allowed in "$@"; do hits=$(printf '%s\n' "$hits" | grep -v "^$allowed" || true); done
+  [ -n "$hits" ] || return 0
+  hits=$(printf '%s\n' "$hits" | xargs -r grep -lE "$pattern" || true)
+  [ -z "$hits" ] || complain "$reason:"$'\n'"$hits"
+}
+
+# Arrows between the rooms point one way: base <- runtime, telemetry <- agent; all <- agent/main.
+forbid '#include "(runtime|telemetry|agent)/' 'base/' 'base includes a room above it'
+forbid '#include "(telemetry|agent)/' 'runtime/' 'runtime knows neither telemetry nor the agent'
+forbid '#include "(runtime|agent)/' 'telemetry/' 'telemetry knows neither runtime nor the agent'
+forbid '#include "agent/main/' '(base|runtime|telemetry|agent)/' 'nothing includes agent/main' agent/main/
+forbid '#include "tests/' '(base|runtime|telemetry|agent)/' 'the product includes test code'
+
+# A library's headers stay in the room that wraps it.
+forbid '#include <(grpc|grpcpp|google/protobuf)|\.(pb|grpc\.pb)\.h"' '(base|runtime|telemetry|agent)/' \
+  'gRPC and protobuf stay inside runtime/containerd' runtime/containerd/
+forbid '#include <sqlite3' '(base|runtime|telemetry|agent)/' 'SQLite stays inside the store and the outbox' \
+  agent/store/ telemetry/outbox/
+forbid '#include <(mqtt/|MQTT)' '(base|runtime|telemetry|agent)/' 'MQTT stays inside agent/fleet' agent/fleet/
+forbid '#include <httplib' '(base|runtime|telemetry|agent)/' 'HTTP stays inside api, cli and the registry client' \
+  agent/api/ agent/cli/ runtime/image/
+forbid '#include <(yaml-cpp)' '(base|runtime|telemetry|agent)/' 'yaml-cpp stays inside manifest, config and cli' \
+  agent/manifest/ agent/config/ agent/cli/
+forbid '#include <date/' '(base|runtime|telemetry|agent)/' 'time zones stay inside manifest' agent/manifest/
+forbid '#include <nlohmann/json.hpp>' '.*\.h$' 'headers use json_fwd.hpp: json.hpp is slow to compile' tests/
+forbid '\b(TODO|FIXME|XXX)\b' '.*' 'unfinished work is an issue, not a comment'
+forbid 'sleep_for|usleep\(|[^_]sleep\(' 'tests/' 'tests wait for a condition, they do not sleep' tests/support/
+
+large=$(wc -l "${sources[@]}" | awk '$2 != "total" && $1 > 500 { print $1, $2 }')
+[ -z "$large" ] || complain "past 500 lines, which is two things in one:"$'\n'"$large"
+
+if [ "${1:-}" = --tidy ]; then
+  build_tree build
+  printf '%s\n' "${sources[@]}" | grep '\.cpp$' | grep -v '^tests/' |
+    xargs -P "$(nproc)" -n 4 clang-tidy -p build --quiet 2>/dev/null || complain "clang-tidy found something"
+fi
+[ "$problems" -eq 0 ] && echo "lint: clean (${#sources[@]} files)"
+exit $((problems > 0))

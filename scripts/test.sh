@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# Runs the suites, each with ctest; the last line adds up the test cases of all.
+set -euo pipefail
+. scripts/common.sh
+
+suites=("$@")
+[ ${#suites[@]} -gt 0 ] || suites=(lint unit contract integration fuzz asan tsan)
+passed=0 failed=0
+
+# run_suite NAME BUILD_DIR CTEST_OPTIONS...
+run_suite() {
+  local name=$1 dir=$2 results status=0 cases broken
+  shift 2
+  results=$PWD/$dir/results/$name
+  rm -rf "$results"
+  mkdir -p "$results"
+  echo "== $name"
+  GTEST_OUTPUT="xml:$results/" GTEST_BRIEF=1 ctest --test-dir "$dir" --output-on-failure "$@" || status=$?
+  cases=$(sum_attribute tests "$results")
+  broken=$(($(sum_attribute failures "$results") + $(sum_attribute errors "$results")))
+  # A binary that crashed or hung wrote no result: that is a failure all the same.
+  [ "$status" -eq 0 ] || [ "$broken" -gt 0 ] || broken=1
+  passed=$((passed + cases - (broken < cases ? broken : cases)))
+  failed=$((failed + broken))
+}
+
+# Adds up one attribute of the outermost element of every GoogleTest result file.
+sum_attribute() {
+  find "$2" -name '*.xml' -exec sed -n "s/^<testsuites.*[ ]$1=\"\([0-9]*\)\".*/\1/p" {} + |
+    awk '{ sum += $1 } END { print sum + 0 }'
+}
+
+sanitized() {
+  local suite=$1 dir=build-$1
+  shift
+  need_root "the $suite suite"
+  build_tree "$dir" "$@" -- unit_suite contract_suite
+  run_suite "$suite" "$dir" -L 'unit|contract' -j"$(nproc)"
+}
+
+# The suites that touch containerd, on the versions of newer Debian releases.
+containerd_versions() {
+  local release program
+  need_root "the containerd-versions suite"
+  build_tree build
+  for release in trixie forky; do
+    program=$(scripts/containerd-of.sh "$release")
+    echo "== Debian $release: $("$program" --version)"
+    WHERRY_TEST_CONTAINERD=$program run_suite "containerd-$release" build \
+      -R '^(contract_(containerd|images|pod|runtime)|integration_(crash|image|system))$' -j2
+  done
+}
+
+# A short run of every fuzz target; each counts as one case. From one seed: what it finds is the
+# change's doing, not luck's, which is what ./dev fuzz is for.
+fuzz_shortly() {
+  local status=0 bad targets
+  targets=$(printf '%s\n' tests/fuzz/*_corpus | wc -l)
+  echo "== fuzz"
+  scripts/fuzz.sh --seconds 5 --seed 1 || status=$?
+  bad=$(grep -c . build-fuzz/failed || true)
+  # Where nothing ran, nothing was shown.
+  [ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=$targets
+  passed=$((passed + targets - bad))
+  failed=$((failed + bad))
+}
+
+started=$SECONDS
+for suite in "${suites[@]}"; do
+  suite_started=$SECONDS
+  case "$suite" in
+    lint) scripts/lint.sh ;;
+    unit) build_tree build; run_suite unit build -L unit -j"$(nproc)" ;;
+    contract | integration)
+      need_root "the $suite suite"
+      build_tree build
+      run_suite "$suite" build -L "$suite" -j2
+      ;;
+    containerd-versions) containerd_versions ;;
+    fuzz) fuzz_shortly ;;
+    asan) sanitized asan "${asan_options[@]}" ;;
+    tsan) sanitized tsan "${tsan_options[@]}" ;;
+    *)
+      echo "dev test: there is no suite '$suite'; choose from:" \
+        "lint unit contract integration fuzz asan tsan containerd-versions" >&2
+      exit 2
+      ;;
+  esac
+  echo "== $suite took $((SECONDS - suite_started)) s"
+done
+echo "all suites took $((SECONDS - started)) s"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,228 @@
+// ImageBackend on a real containerd, fed with an image made on the spot.
+
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/digest.h"
+#include "base/text.h"
+#include "runtime/containerd/image_backend.h"
+#include "tests/support/containerd_daemon.h"
+
+namespace wherry::runtime {
+namespace {
+
+using test::ContainerdDaemon;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+constexpr const char* kNamespace = "wherry-backend";
+constexpr const char* kLease = "test-pull";
+
+class ContainerdBackend : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { daemon_ = new ContainerdDaemon; }
+  static void TearDownTestSuite() {
+    delete daemon_;
+    daemon_ = nullptr;
+  }
+  void SetUp() override {
+    client_ = std::make_unique<Client>(ClientOptions{daemon_->socket(), kNamespace, "overlayfs"});
+    backend_ = make_containerd_backend(*client_, clock_);
+    const Status leased = backend_->create_lease(kLease, std::chrono::hours(1));
+    ASSERT_TRUE(leased) << leased.error().full();
+    ASSERT_TRUE(backend_->create_lease(kLease, std::chrono::hours(1))) << "exists: success";
+  }
+  void TearDown() override {
+    EXPECT_TRUE(backend_->drop_lease(kLease));
+    EXPECT_TRUE(backend_->drop_lease(kLease)) << "missing: success";
+  }
+
+  static Descriptor descriptor(const std::string& bytes, const std::string& type = "text/plain") {
+    return {type, sha256_digest(bytes), static_cast<int64_t>(bytes.size())};
+  }
+  void ingest(const std::string& ref, const std::string& bytes) {
+    auto writer = backend_->open_blob(ref, descriptor(bytes), kLease);
+    ASSERT_TRUE(writer) << writer.error().full();
+    const Status written = (*writer)->write(bytes);
+    ASSERT_TRUE(written) << written.error().full();
+    const Status committed = (*writer)->commit({});
+    ASSERT_TRUE(committed) << committed.error().full();
+  }
+  // Random, so that no test finds what another one stored.
+  static std::string some_bytes(size_t size) {
+    std::string bytes = random_hex(64);
+    while (bytes.size() < size) bytes += bytes;
+    return bytes.substr(0, size);
+  }
+
+  static ContainerdDaemon* daemon_;
+  const SystemClock clock_;
+  std::unique_ptr<Client> client_;
+  std::unique_ptr<ImageBackend> backend_;
+};
+
+ContainerdDaemon* ContainerdBackend::daemon_ = nullptr;
+
+TEST_F(ContainerdBackend, StoresAndReadsABlob) {
+  const std::string bytes = some_bytes(3'000'000);  // several messages in each direction
+  ingest("blob", bytes);
+  const auto stat = backend_->stat_blob(sha256_digest(bytes));
+  ASSERT_TRUE(stat) << stat.error().full();
+  EXPECT_EQ(stat->size, 3'000'000);
+  const auto all = backend_->read_blob(stat->digest, 0, stat->size);
+  ASSERT_TRUE(all) << all.error().full();
+  EXPECT_TRUE(*all == bytes);
+  EXPECT_EQ(*backend_->read_blob(stat->digest, 100'000, 7), bytes.substr(100'000, 7));
+  EXPECT_EQ(backend_->stat_blob(sha256_digest("absent")).error().code(), Code::NotFound);
+}
+
+TEST_F(ContainerdBackend, ContinuesAnIngestWhereItStopped) {
+  const std::string bytes = some_bytes(200'000);
+  {
+    auto writer = backend_->open_blob("resumed", descriptor(bytes), kLease);
+    ASSERT_TRUE(writer) << writer.error().full();
+    EXPECT_EQ((*writer)->offset(), 0);
+    ASSERT_TRUE((*writer)->write(std::string_view(bytes).substr(0, 150'000)));
+  }
+  daemon_->kill();
+  daemon_->start();
+  auto writer = backend_->open_blob("resumed", descriptor(bytes), kLease);
+  ASSERT_TRUE(writer) << writer.error().full();
+  EXPECT_EQ((*writer)->offset(), 150'000);
+  ASSERT_TRUE((*writer)->write(std::string_view(bytes).substr(150'000)));
+  const Status committed = (*writer)->commit({{"containerd.io/gc.root", "now"}});
+  ASSERT_TRUE(committed) << committed.error().full();
+  EXPECT_TRUE(backend_->stat_blob(sha256_digest(bytes)));
+}
+
+TEST_F(ContainerdBackend, RefusesBytesThatAreNotWhatTheirDigestSays) {
+  const std::string bytes = some_bytes(1000);
+  auto writer = backend_->open_blob("corrupt", descriptor(bytes), kLease);
+  ASSERT_TRUE(writer) << writer.error().full();
+  ASSERT_TRUE((*writer)->write(std::string(1000, 'x')));
+  const Status committed = (*writer)->commit({});
+  ASSERT_FALSE(committed);
+  EXPECT_EQ(committed.error().code(), Code::DataLoss) << committed.error().full();
+  writer->reset();
+  // Starting over makes it whole.
+  auto again = backend_->open_blob("corrupt", descriptor(bytes), kLease);
+  ASSERT_TRUE(again) << again.error().full();
+  ASSERT_TRUE((*again)->truncate());
+  EXPECT_EQ((*again)->offset(), 0);
+  ASSERT_TRUE((*again)->write(bytes));
+  const Status healed = (*again)->commit({});
+  EXPECT_TRUE(healed) << healed.error().full();
+}
+
+TEST_F(ContainerdBackend, RefusesABlobOfTheWrongSize) {
+  const std::string bytes = some_bytes(1000);
+  auto writer = backend_->open_blob("short", descriptor(bytes), kLease);
+  ASSERT_TRUE(writer) << writer.error().full();
+  ASSERT_TRUE((*writer)->write(std::string_view(bytes).substr(0, 999)));
+  EXPECT_EQ((*writer)->commit({}).error().code(), Code::DataLoss);
+}
+
+TEST_F(ContainerdBackend, TakesABlobThatIsThereAlready) {
+  const std::string bytes = some_bytes(5000);
+  ingest("first", bytes);
+  auto writer = backend_->open_blob("second", descriptor(bytes), kLease);
+  ASSERT_TRUE(writer) << writer.error().full();
+  EXPECT_EQ((*writer)->offset(), 5000);
+  EXPECT_TRUE((*writer)->commit({}));
+}
+
+TEST_F(ContainerdBackend, MergesLabels) {
+  const std::string bytes = some_bytes(100);
+  ingest("labelled", bytes);
+  const std::string digest = sha256_digest(bytes);
+  ASSERT_TRUE(backend_->set_blob_labels(digest, {{"containerd.io/gc.ref.content.0", digest}}));
+  ASSERT_TRUE(backend_->set_blob_labels(digest, {{"b", "2"}}));
+  const auto stat = backend_->stat_blob(digest);
+  ASSERT_TRUE(stat) << stat.error().full();
+  EXPECT_EQ(stat->labels.at("containerd.io/gc.ref.content.0"), digest);
+  EXPECT_EQ(stat->labels.at("b"), "2");
+}
+
+TEST_F(ContainerdBackend, KeepsImageRecords) {
+  const std::string bytes = some_bytes(64);
+  ingest("target", bytes);
+  ImageRecord image{"registry.local/a:1", descriptor(bytes), {{"k", "v"}}, {}, {}};
+  ASSERT_TRUE(backend_->put_image(image, kLease));
+  image.labels = {{"k", "w"}};
+  const Status updated = backend_->put_image(image, kLease);
+  ASSERT_TRUE(updated) << updated.error().full();
+  const auto images = backend_->images();
+  ASSERT_TRUE(images) << images.error().full();
+  ASSERT_THAT(*images, SizeIs(1));
+  EXPECT_EQ(images->front().name, "registry.local/a:1");
+  EXPECT_EQ(images->front().target.digest, sha256_digest(bytes));
+  EXPECT_EQ(images->front().labels, (StringMap{{"k", "w"}}));
+  EXPECT_TRUE(backend_->remove_image("registry.local/a:1"));
+  EXPECT_TRUE(backend_->remove_image("registry.local/a:1"));
+  EXPECT_THAT(*backend_->images(), IsEmpty());
+}
+
+// A tar archive with one empty file, by hand: 512 bytes of header and two blocks of zeros.
+std::string tiny_layer(const std::string& name) {
+  std::string tar(512 * 3, '\0');
+  const auto put = [&](size_t at, const std::string& text) { tar.replace(at, text.size(), text); };
+  put(0, name);
+  put(100, "0000644");
+  put(108, "0000000");
+  put(116, "0000000");
+  put(124, "00000000000");
+  put(136, "00000000000");
+  put(156, "0");
+  put(257, "ustar");
+  put(263, "00");
+  put(148, std::string(8, ' '));
+  unsigned sum = 0;
+  for (size_t i = 0; i < 512; ++i) sum += static_cast<unsigned char>(tar[i]);
+  char octal[8];
+  std::snprintf(octal, sizeof octal, "%06o", sum);
+  put(148, octal);
+  tar[154] = '\0';
+  return tar;
+}
+
+TEST_F(ContainerdBackend, UnpacksLayersByChainId) {
+  const std::string type = "application/vnd.oci.image.layer.v1.tar";
+  const std::string first = tiny_layer(random_hex(8));
+  const std::string second = tiny_layer(random_hex(8));
+  ingest("layer-1", first);
+  ingest("layer-2", second);
+  const std::string chain_1 = sha256_digest(first);
+  const std::string chain_2 = sha256_digest(chain_1 + " " + sha256_digest(second));
+  ASSERT_FALSE(*backend_->has_snapshot(chain_1));
+
+  const Status wrong = backend_->unpack_layer(descriptor(first, type), "", chain_1,
+                                              sha256_digest("other"), kLease, {});
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().code(), Code::DataLoss) << wrong.error().full();
+  ASSERT_FALSE(*backend_->has_snapshot(chain_1));
+
+  for (int twice = 0; twice < 2; ++twice) {
+    const Status one = backend_->unpack_layer(descriptor(first, type), "", chain_1,
+                                              sha256_digest(first), kLease, {});
+    ASSERT_TRUE(one) << one.error().full();
+    const Status two = backend_->unpack_layer(descriptor(second, type), chain_1, chain_2,
+                                              sha256_digest(second), kLease, {});
+    ASSERT_TRUE(two) << two.error().full();
+  }
+  EXPECT_TRUE(*backend_->has_snapshot(chain_1));
+  EXPECT_TRUE(*backend_->has_snapshot(chain_2));
+  EXPECT_THAT(*client_->snapshots().list({}), SizeIs(2)) << "no draft is left";
+  CancelToken cancel;
+  cancel.cancel();
+  EXPECT_EQ(backend_
+                ->unpack_layer(descriptor(first, type), "", "sha256:other", sha256_digest(first),
+                               kLease, cancel)
+                .error()
+                .code(),
+            Code::Cancelled);
+}
+
+}  // namespace
+}  // namespace wherry::runtime

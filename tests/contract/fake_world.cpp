@@ -1,0 +1,30 @@
+#include "runtime/fake/fake_runtime.h"
+#include "tests/contract/runtime_world.h"
+
+namespace wherry::runtime {
+namespace {
+
+class FakeWorld final : public RuntimeWorld {
+ public:
+  FakeWorld() { images_.add(image()); }
+  Runtime& runtime() override { return runtime_; }
+  std::string image() const override { return "registry.local/busybox:1"; }
+  void end_with_3(const ContainerStatus& container) override {
+    runtime_.exit_container(container.pod, container.name, 3);
+  }
+  void disconnect() override { runtime_.disconnect(); }
+  void connect() override { runtime_.connect(); }
+  void reboot() override { runtime_.reboot(); }
+  std::set<std::string> host_sides() override { return runtime_.prepared(); }
+
+ private:
+  SystemClock clock_;
+  FakeImages images_;
+  FakeRuntime runtime_{images_, clock_};
+};
+
+}  // namespace
+
+std::unique_ptr<RuntimeWorld> make_fake_world() { return std::make_unique<FakeWorld>(); }
+
+}  // namespace wherry::runtime

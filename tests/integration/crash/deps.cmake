@@ -1,0 +1,3 @@
+list(APPEND deps nlohmann_json::nlohmann_json GTest::gtest)
+add_compile_definitions(WHERRY_BIN="${CMAKE_BINARY_DIR}/bin")
+set(timeout 1200)

@@ -1,0 +1,198 @@
+// What the link says and hears, with both protocol versions, against a real Mosquitto.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "agent/manifest/document.h"
+#include "base/text.h"
+#include "tests/integration/fleet/link_fixture.h"
+#include "tests/support/mosquitto_broker.h"
+#include "tests/support/mqtt_client.h"
+
+namespace wherry::test {
+namespace {
+
+const std::string kOwn = "wherry/v1/devices/dev-1/";
+
+bool is_presence(const MqttMessage& message, const std::string& state) {
+  return message.topic == kOwn + "presence" &&
+         nlohmann::json::parse(message.payload)["state"] == state;
+}
+
+size_t count(const std::string& text, const std::string& part) {
+  size_t found = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+  return found;
+}
+
+class MessagesTest : public ::testing::TestWithParam<int> {
+ protected:
+  FleetOptions options() const { return link_options({broker_.url()}, GetParam()); }
+
+  MosquittoBroker broker_;
+};
+INSTANTIATE_TEST_SUITE_P(Versions, MessagesTest, ::testing::Values(5, 4),
+                         [](const auto& test) { return test.param == 5 ? "V5" : "V311"; });
+
+TEST_P(MessagesTest, DesiredArrivesWhetherRetainedOrFresh) {
+  MqttClient manager(broker_.port());
+  manager.publish_retained(kOwn + "desired", "own 1");
+  manager.publish_retained("wherry/v1/groups/pumps/desired", "group 1");
+  manager.publish_retained("wherry/v1/groups/other/desired", "not ours");
+  FleetOptions with_group = options();
+  with_group.groups = {"pumps"};
+  TestLink link(with_group);
+  EXPECT_TRUE(link.wait_desired("devices/dev-1", "own 1"));
+  EXPECT_TRUE(link.wait_desired("groups/pumps", "group 1"));
+  manager.publish_retained(kOwn + "desired", "own 2");
+  manager.publish_retained("wherry/v1/groups/pumps/desired", "");
+  EXPECT_TRUE(link.wait_desired("devices/dev-1", "own 2"));
+  EXPECT_TRUE(link.wait_desired("groups/pumps", ""));
+  for (const DesiredMessage& message : link.desired()) EXPECT_NE(message.payload, "not ours");
+}
+
+TEST_P(MessagesTest, PresenceSaysOnlineAndOfflineAfterAStop) {
+  MqttClient manager(broker_.port());
+  manager.subscribe(kOwn + "presence");
+  TestLink link(options());
+  const auto online = manager.wait_for([](const auto& m) { return is_presence(m, "online"); });
+  ASSERT_TRUE(online);
+  const auto json = nlohmann::json::parse(online->payload);
+  EXPECT_EQ(json["boot"], "boot-1");
+  EXPECT_TRUE(parse_rfc3339(json["at"].get<std::string>()));
+  EXPECT_EQ(online->qos, 1);
+  if (GetParam() == 5) {
+    EXPECT_EQ(online->content_type, "application/json");
+  }
+
+  link->stop(std::chrono::seconds(20));
+  EXPECT_TRUE(manager.wait_for([](const auto& m) { return is_presence(m, "offline"); }));
+  EXPECT_FALSE(link->status().connected);
+  EXPECT_EQ(link->status().reason, "Stopped");
+  // An orderly leave: the broker must not send the will as well.
+  EXPECT_EQ(count(broker_.log(), "Received DISCONNECT from dev-1"), 1u);
+  MqttClient late(broker_.port());
+  late.subscribe(kOwn + "presence");
+  EXPECT_TRUE(late.wait_for([](const auto& m) { return m.retained && is_presence(m, "offline"); }));
+}
+
+TEST_P(MessagesTest, ReportedIsRetained) {
+  TestLink link(options());
+  link->publish_reported(R"({"n":1})");
+  MqttClient manager(broker_.port());
+  manager.subscribe(kOwn + "reported");
+  const auto reported = manager.wait_for([](const auto& m) { return m.payload == R"({"n":1})"; });
+  ASSERT_TRUE(reported);
+  if (GetParam() == 5) {
+    EXPECT_EQ(reported->content_type, "application/json");
+  }
+  MqttClient late(broker_.port());
+  late.subscribe(kOwn + "reported");
+  EXPECT_TRUE(late.wait_for([](const auto& m) { return m.retained && m.payload == R"({"n":1})"; }));
+}
+
+TEST_P(MessagesTest, OnlyTheNewestReportedIsSentAfterBeingOffline) {
+  broker_.stop();
+  TestLink link(options());
+  ASSERT_TRUE(link.wait_reason("ConnectionRefused"));
+  for (int i = 1; i <= 50; ++i) link->publish_reported(std::to_string(i));
+  const size_t before = count(broker_.log(), "'" + kOwn + "reported'");
+  broker_.start();
+  MqttClient manager(broker_.port());
+  manager.subscribe(kOwn + "reported");
+  EXPECT_TRUE(manager.wait_for([](const auto& m) { return m.payload == "50"; }));
+  link->stop(std::chrono::seconds(20));
+  const std::string log = broker_.log();
+  size_t received = 0;
+  for (const std::string& line : split(log, '\n')) {
+    received += line.find("Received PUBLISH from dev-1") != std::string::npos &&
+                        line.find("/reported'") != std::string::npos
+                    ? 1
+                    : 0;
+  }
+  EXPECT_EQ(before, 0u);
+  EXPECT_EQ(received, 1u);
+}
+
+TEST_P(MessagesTest, StopSendsWhatIsPending) {
+  MqttClient manager(broker_.port());
+  manager.subscribe(kOwn + "#");
+  TestLink link(options());
+  ASSERT_TRUE(link.wait_connected());
+  for (int i = 1; i <= 20; ++i) link->publish_reported(std::to_string(i));
+  link->stop(std::chrono::seconds(20));
+  ASSERT_TRUE(manager.wait_for([](const auto& m) { return is_presence(m, "offline"); }));
+  EXPECT_EQ(manager.last(kOwn + "reported")->payload, "20");
+  EXPECT_EQ(manager.messages().back().topic, kOwn + "presence") << "offline is the last word";
+}
+
+TEST_P(MessagesTest, TooLargeDocumentArrivesCutSoThatItCanBeRefused) {
+  MqttClient manager(broker_.port());
+  manager.publish_retained(kOwn + "desired", std::string(2 * kMaxDocumentBytes, 'x'));
+  TestLink link(options());
+  EXPECT_TRUE(link.wait_desired("devices/dev-1", std::string(kMaxDocumentBytes + 1, 'x')));
+}
+
+TEST_P(MessagesTest, ReportedOfSeveralMegabytesIsSentWhole) {
+  MqttClient manager(broker_.port());
+  manager.subscribe(kOwn + "reported");
+  TestLink link(options());
+  const std::string large(6u << 20, 'y');
+  link->publish_reported(large);
+  EXPECT_TRUE(manager.wait_for([&](const auto& m) { return m.payload == large; }));
+}
+
+TEST_P(MessagesTest, CommandsAreAnsweredAsNotImplemented) {
+  MqttClient manager(broker_.port());
+  manager.subscribe(kOwn + "responses/+");
+  TestLink link(options());
+  ASSERT_TRUE(link.wait_connected());
+  ASSERT_TRUE(wait_until([&] {  // subscribed
+    manager.publish(kOwn + "commands/r-1", R"({"command":"ping"})");
+    return manager.last(kOwn + "responses/r-1").has_value();
+  }));
+  const auto response = nlohmann::json::parse(manager.last(kOwn + "responses/r-1")->payload);
+  EXPECT_EQ(response["ok"], false);
+  EXPECT_EQ(response["error"]["code"], "Unimplemented");
+  EXPECT_FALSE(response["error"]["message"].get<std::string>().empty());
+}
+
+TEST_P(MessagesTest, ALeftGroupIsNoLongerHeard) {
+  FleetOptions before = options();
+  before.groups = {"old"};
+  {
+    TestLink link(before);
+    ASSERT_TRUE(link.wait_connected());
+    MqttClient manager(broker_.port());
+    manager.publish_retained("wherry/v1/groups/old/desired", "1");
+    ASSERT_TRUE(link.wait_desired("groups/old", "1"));
+    link->stop(std::chrono::seconds(20));
+  }
+  // The broker keeps the session, and with it the subscription and what it lets through.
+  MqttClient manager(broker_.port());
+  manager.publish_retained("wherry/v1/groups/old/desired", "2");
+  TestLink link(options());
+  manager.publish_retained(kOwn + "desired", "3");
+  ASSERT_TRUE(link.wait_desired("devices/dev-1", "3"));
+  for (const DesiredMessage& message : link.desired()) EXPECT_EQ(message.source, "devices/dev-1");
+  EXPECT_TRUE(wait_until(
+      [&] { return broker_.log().find("Received UNSUBSCRIBE from dev-1") != std::string::npos; }));
+}
+
+TEST(CommandTest, Mqtt5ResponseTopicAndCorrelationAreHonoured) {
+  MosquittoBroker broker;
+  MqttClient manager(broker.port());
+  manager.subscribe("answers/#");
+  TestLink link(link_options({broker.url()}));
+  ASSERT_TRUE(link.wait_connected());
+  ASSERT_TRUE(wait_until([&] {
+    manager.publish(kOwn + "commands/r-1", "not even JSON",
+                    {.response_topic = "answers/mine", .correlation = std::string("\0\1x", 3)});
+    return manager.last("answers/mine").has_value();
+  }));
+  EXPECT_EQ(manager.last("answers/mine")->correlation, std::string("\0\1x", 3));
+}
+
+}  // namespace
+}  // namespace wherry::test

@@ -1,0 +1,216 @@
+// The main job, end to end: a document over MQTT becomes running containers, and their state comes
+// back.
+
+#include <signal.h>
+
+#include "tests/support/system_fixture.h"
+
+namespace wherry::test {
+namespace {
+
+using nlohmann::json;
+
+TEST_F(SystemTest, ADocumentBecomesAPageAtTheContainersAddress) {
+  json web = simple_pod(
+      "web", kImage,
+      {"/bin/sh", "-c", "echo \"$GREETING\" > /www/index.html && exec httpd -f -p 80 -h /www"},
+      false);
+  web["spec"]["containers"][0]["env"] = {
+      {{"name", "GREETING"},
+       {"valueFrom", {{"configMapKeyRef", {{"name", "page"}, {"key", "greeting"}}}}}}};
+  const json page = {{"apiVersion", "v1"},
+                     {"kind", "ConfigMap"},
+                     {"metadata", {{"name", "page"}}},
+                     {"data", {{"greeting", "Hello, World!"}}}};
+  publish(1, {page, web});
+  running("web");
+  const std::string ip = agent_->workload("web").value("ip", "");
+  ASSERT_FALSE(ip.empty());
+  std::string body;
+  EXPECT_TRUE(wait_until([&] {
+    body = run_command({"curl", "-fsS", "--max-time", "2", "http://" + ip + "/"}).out;
+    return !body.empty();
+  }));
+  EXPECT_EQ(body, "Hello, World!\n");
+
+  const json reported = wait_upstream([](const json& state) {
+    return in_phase(state, "web", "Running") && document_in(state).value("state", "") == "Applied";
+  });
+  EXPECT_EQ(reported["kind"], "ReportedState");
+  EXPECT_EQ(reported["desired"][0]["revision"], 1);
+  EXPECT_EQ(reported["desired"][0]["source"], "devices/dev-1");
+  EXPECT_EQ(workload_in(reported, "web")["ip"], ip);
+  EXPECT_EQ(workload_in(reported, "web")["containers"][0]["state"], "running");
+}
+
+TEST_F(SystemTest, AHostPortReachesTheContainer) {
+  const int port = free_port();
+  json web = simple_pod(
+      "web", kImage,
+      {"/bin/sh", "-c", "echo ported > /www/index.html && exec httpd -f -p 80 -h /www"}, false);
+  web["spec"]["containers"][0]["ports"] = {{{"containerPort", 80}, {"hostPort", port}}};
+  publish(1, {web});
+  running("web");
+  std::string body;
+  EXPECT_TRUE(wait_until([&] {
+    body = run_command({"curl", "-fsS", "--max-time", "2",
+                        "http://127.0.0.1:" + std::to_string(port) + "/"})
+               .out;
+    return !body.empty();
+  })) << run_command({"iptables-save"}).out;
+  EXPECT_EQ(body, "ported\n");
+}
+
+TEST_F(SystemTest, StoppingKillingAndRestartingTheAgentRestartsNothing) {
+  publish(1, {sleeper("host"), sleeper("bridged", false)});
+  running("host");
+  running("bridged");
+  const auto before = tasks();
+  ASSERT_EQ(before.size(), 2u);
+  const std::string ip = agent_->workload("bridged").value("ip", "");
+
+  agent_->kill();
+  EXPECT_EQ(tasks(), before);
+  agent_->start();
+  ASSERT_TRUE(agent_->wait_ready());
+  running("bridged");
+  EXPECT_EQ(tasks(), before);
+  EXPECT_EQ(agent_->workload("bridged").value("ip", ""), ip);
+  EXPECT_EQ(agent_->workload("host")["containers"][0]["restarts"], 0);
+
+  EXPECT_EQ(agent_->stop(), 0);
+  EXPECT_EQ(tasks(), before);
+  agent_->start();
+  ASSERT_TRUE(agent_->wait_ready());
+  running("host");
+  EXPECT_EQ(tasks(), before);
+}
+
+TEST_F(SystemTest, NoItemsLeaveTheDeviceAsItWas) {
+  const Leftovers before = leftovers();
+  json ported = sleeper("ported", false);
+  ported["spec"]["containers"][0]["ports"] = {{{"containerPort", 80}, {"hostPort", free_port()}}};
+  ported["spec"]["volumes"] = {{{"name", "scratch"}, {"emptyDir", json::object()}},
+                               {{"name", "fast"}, {"emptyDir", {{"medium", "Memory"}}}}};
+  ported["spec"]["containers"][0]["volumeMounts"] = {
+      {{"name", "scratch"}, {"mountPath", "/scratch"}}, {{"name", "fast"}, {"mountPath", "/fast"}}};
+  publish(1, {sleeper("host"), ported});
+  running("host");
+  running("ported");
+  EXPECT_FALSE(leftovers().beyond(before).empty());
+  publish(2, {});
+  EXPECT_TRUE(wait_until([&] { return agent_->reported()["workloads"].empty(); }));
+  expect_back_to(before);
+}
+
+TEST_F(SystemTest, OnlyWhatChangedIsReplaced) {
+  publish(1, {sleeper("same"), sleeper("changed")});
+  running("same");
+  running("changed");
+  const int same = pid_of("same");
+  const int changed = pid_of("changed");
+  json other = sleeper("changed");
+  other["spec"]["containers"][0]["env"] = {{{"name", "NEW"}, {"value", "1"}}};
+  publish(2, {sleeper("same"), other});
+  EXPECT_TRUE(wait_until([&] {
+    const int now = pid_of("changed");
+    return now != 0 && now != changed;
+  }));
+  running("changed");
+  EXPECT_EQ(pid_of("same"), same);
+  const json reported = wait_upstream([](const json& state) {
+    return document_in(state).value("revision", 0) == 2 &&
+           document_in(state).value("state", "") == "Applied";
+  });
+  EXPECT_EQ(workload_in(reported, "same")["revision"], 2);
+}
+
+TEST_F(SystemTest, ABootWithoutBrokerRunsTheLastAcceptedDocument) {
+  publish(1, {sleeper("offline")});
+  running("offline");
+  agent_->stop();
+  broker_->stop();
+  // As after a power cut: the tasks are gone, what is on disk is not.
+  const int old = pid_of("offline");
+  ::kill(old, SIGKILL);
+  agent_->start();
+  EXPECT_TRUE(wait_until([&] {
+    const int now = pid_of("offline");
+    return now != 0 && now != old;
+  })) << agent_->workload("offline").dump(1);
+  running("offline");
+}
+
+TEST_F(SystemTest, DependenciesStartFirst) {
+  json front = sleeper("front");
+  front["metadata"]["annotations"] = {{"wherry/depends-on", "middle"}};
+  json middle = sleeper("middle");
+  middle["metadata"]["annotations"] = {{"wherry/depends-on", "back"}};
+  publish(1, {front, middle, sleeper("back")});
+  running("front");
+  const auto started = [&](const std::string& name) {
+    return agent_->workload(name)["containers"][0].value("startedAt", "");
+  };
+  EXPECT_LE(started("back"), started("middle"));
+  EXPECT_LE(started("middle"), started("front"));
+}
+
+TEST_F(SystemTest, SeveralContainersShareTheirPodsNetwork) {
+  json pod = simple_pod(
+      "pair", kImage,
+      {"/bin/sh", "-c", "echo shared > /www/index.html && exec httpd -f -p 80 -h /www"}, false);
+  json client = {
+      {"name", "client"},
+      {"image", kImage},
+      {"command",
+       {"/bin/sh", "-c", "until wget -qO- http://127.0.0.1/; do sleep 0.1; done; sleep 1000000"}}};
+  pod["spec"]["containers"].push_back(client);
+  publish(1, {pod});
+  running("pair");
+  std::string log;
+  EXPECT_TRUE(wait_until([&] {
+    log = agent_->get("/v1/workloads/pair/logs?container=client").body;
+    return log.find("shared") != std::string::npos;
+  })) << log;
+}
+
+TEST_F(SystemTest, LogsSurviveTheAgentAndCanBeFollowed) {
+  publish(1, {simple_pod(
+                 "talk", kImage,
+                 {"/bin/sh", "-c",
+                  "i=0; while :; do echo out $i; echo err $i >&2; i=$((i+1)); sleep 0.05; done"})});
+  running("talk");
+  const auto has = [&](const std::string& text) {
+    return wait_until([&] {
+      return agent_->get("/v1/workloads/talk/logs").body.find(text + "\n") != std::string::npos;
+    });
+  };
+  EXPECT_TRUE(has("out 3"));
+  EXPECT_TRUE(has("err 3"));
+  agent_->kill();
+  // The logger writes on while there is no agent.
+  agent_->start();
+  ASSERT_TRUE(agent_->wait_ready());
+  EXPECT_TRUE(has("out 3"));
+  EXPECT_TRUE(has("out 40"));
+  const CommandResult tailed = agent_->cli({"logs", "talk", "--tail", "2"});
+  EXPECT_EQ(tailed.exit_code, 0) << tailed.err;
+  EXPECT_EQ(std::count(tailed.out.begin(), tailed.out.end(), '\n'), 2);
+}
+
+TEST_F(SystemTest, AnUnchangedDocumentAgainChangesNothing) {
+  publish(1, {sleeper("same")});
+  running("same");
+  const int pid = pid_of("same");
+  const json before = agent_->reported();
+  publish(1, {sleeper("same")});
+  publish(1, {sleeper("same")});
+  // A newer document is the sign that the ones before it were seen.
+  publish(2, {sleeper("same"), sleeper("later")});
+  running("later");
+  EXPECT_EQ(pid_of("same"), pid);
+  EXPECT_EQ(agent_->workload("same")["containers"][0]["restarts"], 0);
+}
+
+}  // namespace
+}  // namespace wherry::test

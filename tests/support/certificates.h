@@ -1,0 +1,30 @@
+#pragma once
+// A certificate authority of the test's own, made on the spot.
+
+#include <string>
+
+#include "tests/support/temp_dir.h"
+
+namespace wherry::test {
+
+// PEM files.
+struct Certificate {
+  std::string certificate;
+  std::string key;
+};
+
+class CertificateAuthority {
+ public:
+  CertificateAuthority();
+
+  std::string certificate() const { return dir_ / "ca.pem"; }
+  // For `host` (a name or an IPv4 address), and for TLS clients too. With `expired` it was valid
+  // until the year 2001.
+  Certificate issue(const std::string& host, bool expired = false);
+
+ private:
+  TempDir dir_;
+  int issued_ = 0;
+};
+
+}  // namespace wherry::test

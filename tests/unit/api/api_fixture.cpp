@@ -1,0 +1,371 @@
+#include "tests/unit/api/api_fixture.h"
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <array>
+#include <cstring>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/digest.h"
+#include "base/files.h"
+
+namespace wherry::test {
+
+// --- FakeLogs
+
+Status FakeLogs::read(const runtime::LogQuery& query, const LineSink& sink, CancelToken cancel) {
+  const auto wake = cancel.on_cancel([this] {
+    const std::lock_guard lock(mutex_);
+    changed_.notify_all();
+  });
+  std::unique_lock lock(mutex_);
+  last_query_ = query;
+  if (lines_.count(query.pod) == 0) return fail(Code::NotFound, query.pod + " has no log");
+  const size_t size = lines_[query.pod].size();
+  const auto tail = static_cast<size_t>(query.tail);
+  size_t next = query.tail >= 0 && tail < size ? size - tail : 0;
+  followers_ += query.follow ? 1 : 0;
+  bool wanted = true;
+  while (wanted && !cancel.cancelled()) {
+    if (next < lines_[query.pod].size()) {
+      const std::string line = lines_[query.pod][next++];
+      lock.unlock();
+      wanted = sink(line);
+      lock.lock();
+      continue;
+    }
+    if (!query.follow) break;
+    changed_.wait(lock);
+  }
+  followers_ -= query.follow ? 1 : 0;
+  return {};
+}
+
+void FakeLogs::append(const std::string& pod, const std::string& line) {
+  const std::lock_guard lock(mutex_);
+  lines_[pod].push_back(line);
+  changed_.notify_all();
+}
+
+runtime::LogQuery FakeLogs::last_query() const {
+  const std::lock_guard lock(mutex_);
+  return last_query_;
+}
+
+int FakeLogs::followers() const {
+  const std::lock_guard lock(mutex_);
+  return followers_;
+}
+
+// --- FakeImages
+
+Result<runtime::Image> FakeImages::find(const std::string& reference) {
+  return fail(Code::NotFound, reference);
+}
+Result<runtime::Image> FakeImages::pull(const runtime::PullRequest& request, CancelToken cancel) {
+  const auto wake = cancel.on_cancel([this] {
+    const std::lock_guard lock(mutex_);
+    changed_.notify_all();
+  });
+  std::unique_lock lock(mutex_);
+  pulled_ = request.reference;
+  ++pulling_;
+  for (size_t next = 0; !cancel.cancelled();) {
+    if (next < told_.size()) {
+      request.progress(told_[next++]);
+    } else if (pull_result_) {
+      break;
+    } else {
+      changed_.wait(lock);
+    }
+  }
+  --pulling_;
+  if (cancel.cancelled()) return ++cancelled_, fail(Code::Cancelled, "pull cancelled");
+  return *pull_result_;
+}
+
+void FakeImages::tell(const runtime::PullProgress& progress) {
+  const std::lock_guard lock(mutex_);
+  told_.push_back(progress);
+  changed_.notify_all();
+}
+
+void FakeImages::end_pulls(Result<runtime::Image> result) {
+  const std::lock_guard lock(mutex_);
+  pull_result_ = std::move(result);
+  changed_.notify_all();
+}
+
+std::string FakeImages::pulled() const {
+  const std::lock_guard lock(mutex_);
+  return pulled_;
+}
+
+Status FakeImages::remove(const std::string& reference) { return fail(Code::NotFound, reference); }
+
+Result<std::vector<runtime::Image>> FakeImages::list() {
+  const std::lock_guard lock(mutex_);
+  if (error_) return fail(*error_);
+  return images_;
+}
+
+void FakeImages::keep_imports(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  keep_as_ = path;
+}
+
+void FakeImages::prune_with(Result<runtime::PruneReport> result) {
+  const std::lock_guard lock(mutex_);
+  prune_result_ = std::move(result);
+}
+
+Result<runtime::PruneReport> FakeImages::prune(const runtime::PruneRequest&, CancelToken) {
+  const std::lock_guard lock(mutex_);
+  return prune_result_;
+}
+
+void FakeImages::fail_with(Error error) {
+  const std::lock_guard lock(mutex_);
+  error_ = std::move(error);
+}
+
+Result<std::vector<runtime::Image>> FakeImages::import_archive(const std::string& path,
+                                                               CancelToken cancel) {
+  ++importing_;
+  if (hang_) {
+    const bool told = cancel.wait_for(kPatience);
+    --importing_;
+    cancelled_ += told ? 1 : 0;
+    return fail(Code::Cancelled, "import cancelled");
+  }
+  const auto bytes = read_file(path, size_t{64} << 20);
+  const std::lock_guard lock(mutex_);
+  if (!keep_as_.empty() && bytes) write_text(keep_as_, *bytes);
+  --importing_;
+  if (!bytes) return fail(bytes.error());
+  imported_bytes_ = static_cast<int64_t>(bytes->size());
+  if (error_) return fail(*error_, path);  // as the real one says it
+  images_.push_back({"example/" + bytes->substr(0, 8), sha256_digest(*bytes),
+                     static_cast<int64_t>(bytes->size())});
+  return std::vector{images_.back()};
+}
+
+// --- RawClient
+
+namespace {
+
+int connect_to(int family, const sockaddr* address, socklen_t size) {
+  const int fd = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (connect(fd, address, size) == 0) return fd;
+  close(fd);
+  return -1;
+}
+
+std::string join_chunks(const std::string& text, bool& complete) {
+  std::string body;
+  size_t at = 0;
+  while (true) {
+    const size_t end = text.find("\r\n", at);
+    if (end == std::string::npos) return body;
+    const size_t size = std::stoul(text.substr(at, end - at), nullptr, 16);
+    if (size == 0) {
+      complete = text.substr(end) == "\r\n\r\n";
+      return body;
+    }
+    body += text.substr(end + 2, size);
+    at = end + 2 + size + 2;
+  }
+}
+
+}  // namespace
+
+std::string Answer::header(const std::string& name) const {
+  const size_t at = head.find("\r\n" + name + ": ");
+  if (at == std::string::npos) return {};
+  const size_t begin = at + name.size() + 4;
+  return head.substr(begin, head.find("\r\n", begin) - begin);
+}
+
+std::unique_ptr<RawClient> RawClient::unix_socket(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  return std::make_unique<RawClient>(
+      connect_to(AF_UNIX, reinterpret_cast<const sockaddr*>(&address), sizeof address));
+}
+
+std::unique_ptr<RawClient> RawClient::tcp(int port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return std::make_unique<RawClient>(
+      connect_to(AF_INET, reinterpret_cast<const sockaddr*>(&address), sizeof address));
+}
+
+RawClient::~RawClient() { close(); }
+
+void RawClient::half_close() const { shutdown(fd_, SHUT_WR); }
+
+void RawClient::close() {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
+}
+
+bool RawClient::send(const std::string& bytes) const {
+  size_t sent = 0;
+  while (sent < bytes.size()) {
+    const ssize_t got = ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+    if (got < 0) return false;
+    sent += static_cast<size_t>(got);
+  }
+  return true;
+}
+
+bool RawClient::receive_more() {
+  pollfd entry{fd_, POLLIN, 0};
+  if (poll(&entry, 1, static_cast<int>(kPatience.count())) <= 0) return false;
+  std::array<char, 4096> part{};
+  const ssize_t got = recv(fd_, part.data(), part.size(), 0);
+  if (got <= 0) return false;
+  received_.append(part.data(), static_cast<size_t>(got));
+  return true;
+}
+
+bool RawClient::wait_for(const std::string& text) {
+  while (received_.find(text) == std::string::npos) {
+    if (!receive_more()) return false;
+  }
+  return true;
+}
+
+Answer RawClient::answer() {
+  while (receive_more()) {
+  }
+  Answer answer;
+  const size_t end = received_.find("\r\n\r\n");
+  if (end == std::string::npos) return answer;
+  answer.head = received_.substr(0, end + 2);
+  const std::string rest = received_.substr(end + 4);
+  answer.status = std::stoi(answer.head.substr(9, 3));
+  if (answer.header("Transfer-Encoding") == "chunked") {
+    answer.body = join_chunks(rest, answer.complete);
+  } else {
+    answer.body = rest;
+    answer.complete = answer.header("Content-Length") == std::to_string(rest.size());
+  }
+  return answer;
+}
+
+// --- ApiTest
+
+StateView sample_state() {
+  const FakeClock clock;
+  StateView state;
+  state.at = clock.wall();
+  state.first_pass_done = true;
+  state.device.id = "pump-7";
+  state.device.groups = {"line-1"};
+  state.device.labels = {{"site", "north"}};
+  state.device.agent = "1.0.0";
+  state.device.boot = "b0";
+  state.device.os = "Debian GNU/Linux 12";
+  state.device.kernel = "6.1.0";
+  state.device.arch = "arm64";
+  state.device.cpus = 4;
+  state.device.memory_bytes = 4ll << 30;
+  state.device.containerd = "1.6.20";
+  DesiredView desired;
+  desired.source = "devices/pump-7";
+  desired.revision = 42;
+  desired.digest = "sha256:1";
+  desired.state = "Applied";
+  desired.warnings = {{"spec.items[0].spec.tolerations", "has no meaning on one device", 0, 0}};
+  desired.rejected = DesiredView::Rejected{43, {{"spec.items[0].spec", "unknown field", 7, 3}}};
+  state.desired = {desired};
+  const WallTime since = clock.wall() - std::chrono::seconds(192);
+  ContainerView main{"web",      "registry.local/web:1",
+                     "sha256:2", "running",
+                     true,       3,
+                     137,        "OOMKilled",
+                     "id-1",     77,
+                     since,      since - std::chrono::seconds(1)};
+  ContainerView side{"side", "registry.local/side:1", "", "waiting", false, 0,
+                     {},     "ErrImagePull",          "", 0,         {},    {}};
+  state.workloads = {{"queue",
+                      "manifests",
+                      0,
+                      Phase::Pending,
+                      false,
+                      "WaitingForDependency",
+                      "waits for web",
+                      "",
+                      since,
+                      {}},
+                     {"web",
+                      "devices/pump-7",
+                      42,
+                      Phase::Running,
+                      false,
+                      "",
+                      "",
+                      "10.89.0.7",
+                      since,
+                      {main, side}}};
+  state.conditions = {
+      {"ContainerdReady", true, "", "", since},
+      {"BrokerConnected", false, "NotAuthorized", "the broker refused the password", since},
+      {"StoreReady", true, "", "", since}};
+  return state;
+}
+
+ApiTest::ApiTest() {
+  options.socket = dir / "run/api.sock";
+  options.group = "";
+  options.upload_dir = dir / "state/uploads";
+  options.max_upload_bytes = 1 << 20;
+  options.disk_reserve = 0;
+  set_state(sample_state());
+}
+
+void ApiTest::set_state(const StateView& state) {
+  board.set(std::make_shared<const StateView>(state));
+}
+
+void ApiTest::start() {
+  ApiDependencies deps{board,
+                       clock,
+                       logs,
+                       images,
+                       [this](int64_t after, size_t limit) -> Result<std::vector<EventRecord>> {
+                         std::vector<EventRecord> found;
+                         for (const EventRecord& event : events) {
+                           if (event.number > after && found.size() < limit) found.push_back(event);
+                         }
+                         return found;
+                       },
+                       [this] { ++images_changed; },
+                       [this](const CancelToken& cancel) { return images.prune({}, cancel); },
+                       [this] { return alive; }};
+  server = std::make_unique<ApiServer>(options, std::move(deps));
+  const Status started = server->start();
+  ASSERT_TRUE(started) << started.error().full();
+}
+
+Answer ApiTest::ask(const std::string& request_line, const std::string& more_headers,
+                    const std::string& body) const {
+  const auto client = RawClient::unix_socket(options.socket);
+  client->send(request_line + " HTTP/1.1\r\nHost: localhost\r\n" + more_headers + "\r\n" + body);
+  return client->answer();
+}
+
+Answer ApiTest::ask_tcp(const std::string& request_line, const std::string& more_headers) const {
+  const auto client = RawClient::tcp(server->tcp_port());
+  client->send(request_line + " HTTP/1.1\r\n" + more_headers + "\r\n");
+  return client->answer();
+}
+
+}  // namespace wherry::test

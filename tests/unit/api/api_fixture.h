@@ -1,0 +1,143 @@
+#pragma once
+// A real ApiServer on a socket of its own, over state that the test makes up; and a client that
+// can send what no proper client would.
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "agent/api/server.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/wait.h"
+
+namespace wherry::test {
+
+// Log lines in memory; followers see what is appended. Thread-safe.
+class FakeLogs final : public runtime::Logs {
+ public:
+  Status read(const runtime::LogQuery& query, const LineSink& sink, CancelToken cancel) override;
+
+  void append(const std::string& pod, const std::string& line);
+  runtime::LogQuery last_query() const;
+  int followers() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::string, std::vector<std::string>> lines_;
+  runtime::LogQuery last_query_;
+  int followers_ = 0;
+};
+
+// Imports any file: the image is named by its content. Thread-safe.
+class FakeImages final : public runtime::Images {
+ public:
+  Result<runtime::Image> find(const std::string& reference) override;
+  Result<runtime::Image> pull(const runtime::PullRequest& request, CancelToken cancel) override;
+  Result<std::vector<runtime::Image>> list() override;
+  Result<std::vector<runtime::Image>> import_archive(const std::string& path,
+                                                     CancelToken cancel) override;
+  Status remove(const std::string& reference) override;
+  Status drop_abandoned(const std::vector<std::string>&) override { return {}; }
+  Result<runtime::PruneReport> prune(const runtime::PruneRequest&, CancelToken) override;
+
+  // Imports wait until they are cancelled.
+  void hang_imports() { hang_ = true; }
+  // Imports copy what they get to `path`.
+  void keep_imports(const std::string& path);
+  void prune_with(Result<runtime::PruneReport> result);
+  int importing() const { return importing_; }
+  int cancelled() const { return cancelled_; }
+  int64_t imported_bytes() const { return imported_bytes_; }
+  void fail_with(Error error);
+  // Pulls tell each of these as soon as it is given, and end with end_pulls() or a cancellation.
+  void tell(const runtime::PullProgress& progress);
+  void end_pulls(Result<runtime::Image> result);
+  int pulling() const { return pulling_; }
+  std::string pulled() const;  // the reference last asked for
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<runtime::Image> images_;
+  std::optional<Error> error_;
+  std::atomic<bool> hang_{false};
+  std::atomic<int> importing_{0}, cancelled_{0};
+  std::atomic<int64_t> imported_bytes_{0};
+  std::condition_variable changed_;
+  std::vector<runtime::PullProgress> told_;
+  std::optional<Result<runtime::Image>> pull_result_;
+  std::string pulled_;
+  std::string keep_as_;
+  Result<runtime::PruneReport> prune_result_;
+  std::atomic<int> pulling_{0};
+};
+
+struct Answer {
+  int status = 0;
+  std::string head;       // status line and headers
+  std::string body;       // chunks put together
+  bool complete = false;  // ended as its head said it would
+
+  std::string header(const std::string& name) const;  // "" where missing
+};
+
+// One connection. Reads give up after kPatience.
+class RawClient {
+ public:
+  static std::unique_ptr<RawClient> unix_socket(const std::string& path);
+  static std::unique_ptr<RawClient> tcp(int port);
+  explicit RawClient(int fd) : fd_(fd) {}
+  ~RawClient();
+  RawClient(const RawClient&) = delete;
+  RawClient& operator=(const RawClient&) = delete;
+
+  // False when the other side does not take it any more.
+  bool send(const std::string& bytes) const;
+  // Until `text` has come; false when the connection ended before.
+  bool wait_for(const std::string& text);
+  // To the end of the connection.
+  Answer answer();
+  void half_close() const;  // says that no more will be sent
+  void close();
+
+ private:
+  bool receive_more();
+
+  int fd_;
+  std::string received_;
+};
+
+StateView sample_state();
+
+class ApiTest : public ::testing::Test {
+ protected:
+  ApiTest();
+
+  void start();
+  // "GET /v1/status" and the like, with a Host; the whole answer.
+  Answer ask(const std::string& request_line, const std::string& more_headers = "",
+             const std::string& body = "") const;
+  Answer ask_tcp(const std::string& request_line, const std::string& more_headers = "") const;
+  std::string socket() const { return dir / "run/api.sock"; }
+  void set_state(const StateView& state);
+
+  TempDir dir;
+  FakeClock clock;
+  StateBoard board;
+  FakeLogs logs;
+  FakeImages images;
+  std::vector<EventRecord> events;
+  Status alive;
+  std::atomic<int> images_changed{0};
+  ApiOptions options;
+  std::unique_ptr<ApiServer> server;
+};
+
+}  // namespace wherry::test

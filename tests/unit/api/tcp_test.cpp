@@ -1,0 +1,146 @@
+// TCP: the token, the Host header, and that it never starves the local socket.
+#include <array>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "agent/api/guard.h"
+#include "tests/unit/api/api_fixture.h"
+
+namespace wherry::test {
+namespace {
+
+constexpr const char* kToken = "0123456789abcdef-token";
+
+class TcpTest : public ApiTest {
+ protected:
+  TcpTest() {
+    options.listen = "127.0.0.1:0";
+    options.token_file = dir / "token";
+    write_text(options.token_file, std::string(kToken) + "\n", 0640);
+  }
+  static std::string bearer(const std::string& token) {
+    return "Host: 127.0.0.1\r\nAuthorization: Bearer " + token + "\r\n";
+  }
+};
+
+TEST_F(TcpTest, TheTokenOpensIt) {
+  start();
+  ASSERT_TRUE(server->tcp_status());
+  ASSERT_GT(server->tcp_port(), 0);
+  EXPECT_EQ(ask_tcp("GET /v1/status", bearer(kToken)).status, 200);
+  EXPECT_EQ(ask_tcp("GET /v1/status", "Host: localhost:7070\r\nAuthorization: bearer  " +
+                                          std::string(kToken) + "\r\n")
+                .status,
+            200);
+}
+
+TEST_F(TcpTest, NothingElseDoes) {
+  start();
+  const std::string token = kToken;
+  for (const std::string& wrong :
+       {token + "x", token.substr(1), token.substr(0, token.size() - 1), std::string("x"),
+        std::string(), token + "\t" + token, "X" + token.substr(1)}) {
+    EXPECT_EQ(ask_tcp("GET /v1/status", bearer(wrong)).status, 401) << wrong;
+  }
+  const Answer none = ask_tcp("GET /v1/status", "Host: localhost\r\n");
+  EXPECT_EQ(none.status, 401);
+  EXPECT_EQ(none.header("WWW-Authenticate"), "Bearer realm=\"wherry\"");
+  EXPECT_EQ(
+      ask_tcp("GET /v1/status", "Host: localhost\r\nAuthorization: Basic " + token + "\r\n").status,
+      401);
+  EXPECT_EQ(ask_tcp("GET /v1/status", bearer(token) + "Authorization: Bearer x\r\n").status, 400);
+  // Nothing about what exists is told without it.
+  EXPECT_EQ(ask_tcp("GET /v1/nothing", "Host: localhost\r\n").status, 401);
+  EXPECT_EQ(ask_tcp("POST /v1/images", "Host: localhost\r\nContent-Length: 5\r\n").status, 401);
+}
+
+TEST_F(TcpTest, HealthIsFreeOnLoopback) {
+  start();
+  EXPECT_EQ(ask_tcp("GET /healthz", "Host: localhost\r\n").status, 200);
+  EXPECT_EQ(ask_tcp("GET /metrics", "Host: localhost\r\n").status, 501);
+  EXPECT_EQ(ask_tcp("GET /readyz", "Host: localhost\r\n").status, 401);
+}
+
+TEST_F(TcpTest, HealthIsNotFreeFromElsewhere) {
+  for (const bool loopback : {true, false}) {
+    std::array<int, 2> ends{};
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
+    const RawClient client(ends[0]);
+    ASSERT_TRUE(client.send("GET /healthz HTTP/1.1\r\nHost: 10.0.0.7\r\n\r\n"));
+    http::Exchange exchange(std::make_shared<http::Socket>(ends[1]), {true, loopback},
+                            options.limits.timeouts);
+    ASSERT_TRUE(exchange.receive());
+    const auto problem = Guard(options.token_file).check(exchange);
+    EXPECT_EQ(problem.has_value(), !loopback);
+    if (problem) {
+      EXPECT_EQ(problem->status, 401);
+    }
+  }
+}
+
+TEST_F(TcpTest, AForeignHostIsTurnedAway) {
+  start();
+  for (const char* host : {"evil.example", "evil.example:7070", "127.0.0.1.evil.example", "",
+                           "[::1", "localhost.evil.example", "1.2.3", "[evil]"}) {
+    EXPECT_EQ(ask_tcp("GET /healthz", std::string("Host: ") + host + "\r\n").status, 421) << host;
+  }
+  for (const char* host : {"127.0.0.1:7070", "[::1]:7070", "[::1]", "LOCALHOST", "192.168.1.9"}) {
+    EXPECT_EQ(ask_tcp("GET /healthz", std::string("Host: ") + host + "\r\n").status, 200) << host;
+  }
+}
+
+TEST_F(TcpTest, AChangedTokenCountsAtOnce) {
+  start();
+  write_text(options.token_file, "another-token-of-mine\n", 0640);
+  EXPECT_EQ(ask_tcp("GET /v1/status", bearer(kToken)).status, 401);
+  EXPECT_EQ(ask_tcp("GET /v1/status", bearer("another-token-of-mine")).status, 200);
+  ASSERT_EQ(chmod(options.token_file.c_str(), 0644), 0);
+  EXPECT_EQ(ask_tcp("GET /v1/status", bearer("another-token-of-mine")).status, 503);
+}
+
+TEST_F(TcpTest, WithoutAUsableTokenOnlyTheSocketIsServed) {
+  const std::vector<std::pair<std::string, unsigned>> bad = {
+      {"", 0600}, {"short\n", 0600}, {std::string(kToken), 0644}};
+  for (const auto& [text, mode] : bad) {
+    write_text(options.token_file, text, mode);
+    ASSERT_EQ(chmod(options.token_file.c_str(), mode), 0);
+    start();
+    EXPECT_FALSE(server->tcp_status());
+    EXPECT_EQ(server->tcp_port(), 0);
+    EXPECT_EQ(ask("GET /v1/status").status, 200);
+    server.reset();
+  }
+  options.token_file = dir / "missing";
+  start();
+  EXPECT_FALSE(server->tcp_status());
+  EXPECT_EQ(ask("GET /v1/status").status, 200);
+}
+
+TEST_F(TcpTest, BadAddresses) {
+  for (const char* address : {"127.0.0.1", "localhost:port", "127.0.0.1:70000", "device:7070",
+                              "[::1:7070", ":", "1.2.3:80"}) {
+    EXPECT_FALSE(http::Listener::tcp(address)) << address;
+  }
+  const auto first = http::Listener::tcp("localhost:0");
+  ASSERT_TRUE(first);
+  const auto second = http::Listener::tcp("127.0.0.1:" + std::to_string(first->port()));
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code(), Code::AlreadyExists);
+}
+
+TEST_F(TcpTest, TheNetworkCannotStarveTheSocket) {
+  options.limits.threads = 4;
+  options.limits.tcp_connections = 2;
+  start();
+  std::vector<std::unique_ptr<RawClient>> idle;
+  for (int i = 0; i < 8; ++i) {
+    idle.push_back(RawClient::tcp(server->tcp_port()));
+    idle.back()->send("GET /v1/status");
+  }
+  EXPECT_EQ(ask("GET /v1/status").status, 200);
+  const Answer refused = idle.back()->answer();
+  EXPECT_TRUE(refused.status == 503 || refused.status == 0) << refused.status;
+}
+
+}  // namespace
+}  // namespace wherry::test

@@ -1,0 +1,144 @@
+// Every form of value: what is taken and what is refused.
+#include <gmock/gmock.h>
+
+#include "agent/config/keys.h"
+#include "tests/unit/config/config_files.h"
+
+namespace wherry {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+struct ValueCase {
+  std::string key;
+  std::vector<std::string> good;
+  std::vector<std::string> bad;
+};
+
+std::vector<ValueCase> cases() {
+  const std::string long_name(64, 'a');
+  return {
+      {"device.id",
+       {"a", "pump-7", "7", "A.b_c-", long_name, "\"\""},
+       {"-a", ".a", "a b", "a/b", "a#", "ä", long_name + "a", "\"a\\n\"", "[a]"}},
+      {"device.groups", {"[]", "[a]", "[a, b.c]"}, {"a", "[a, a]", "[\"\"]", "[a/b]", "[[a]]"}},
+      {"device.labels",
+       {"{}", "{a: b}", "{a.b/c_d: \"\"}", "{a: 1}"},
+       {"{a: -b}", "{-a: b}", "{a/b/c: d}", "{a: b c}", "{kubernetes.io/os: linux}", "[a]",
+        "{a: [b]}", "{/a: b}", "{a/: b}"}},
+      {"mqtt.brokers",
+       {"[]", "[mqtt://h]", "[mqtt://h:1883, mqtt://h:1884]", "[\"mqtt://[::1]:1\"]", "[mqtts://h]",
+        "[mqtts://h:443]"},
+       {"[h]", "[tcp://h]", "[ws://h/mqtt]", "[wss://h]", "[mqtt://]", "[mqtt://h:0]",
+        "[mqtt://h:65536]", "[mqtt://h:x]", "[mqtt://h:]", "[mqtt://h/path]", "[mqtt://u:p@h]",
+        "[\"mqtt://[::1\"]", "[\"mqtt://[h]:1\"]", "[\"mqtt://::1\"]", "[mqtts://h/a?b]",
+        "[\"mqtt://a b\"]", "[mqtt://h, mqtt://h]"}},
+      {"mqtt.version", {"5", "3.1.1"}, {"4", "3", "3.1", "5.0", "v5"}},
+      {"mqtt.topic_prefix",
+       {"a", "a/b/c"},
+       {"\"\"", "/a", "a/", "a//b", "a/+", "\"#\"", "$SYS", "\"a\\0b\""}},
+      {"mqtt.client_id", {"\"\"", "x y"}, {"\"\\x01\"", std::string(1025, 'x')}},
+      {"mqtt.password_file", {"\"\""}, {"relative", "~/x", "./x"}},
+      {"mqtt.keepalive",
+       {"5s", "65535s", "5m"},
+       {"0s", "4s", "65536s", "500ms", "1500ms", "5", "-1s"}},
+      {"mqtt.session_expiry", {"0s", "7d", "100d"}, {"1ms", "4294967295s", "forever"}},
+      {"mqtt.reconnect.min", {"10ms", "5m"}, {"0", "9ms", "2d", "x"}},
+      {"containerd.address", {"/a"}, {"\"\"", "a", "unix:///a", "/" + std::string(107, 'a')}},
+      {"containerd.namespace",
+       {"a", "a-b.c_d", "0"},
+       {"\"\"", "a--b", "-a", "a-", "a/b", std::string(77, 'a')}},
+      {"containerd.runtime", {"io.containerd.kata.v2", "/usr/bin/shim"}, {"", "a b", "./shim"}},
+      {"images.max_parallel_downloads", {"1", "16"}, {"0", "17", "1.5", "x", "99999999999", "1x"}},
+      {"network.cni_bin_dir", {"/a"}, {"\"\"", "a", "\"/a\\nb\""}},
+      {"network.bridge_subnet",
+       {"10.0.0.0/8", "192.168.7.0/24", "10.1.2.8/29"},
+       {"10.0.0.0", "10.0.0.0/7", "10.0.0.0/30", "10.89.0.1/16", "10.0.0/8", "x/8", "10.0.0.0/",
+        "10.0.0.0/8x", "10.0.0.0/-8", "\"fd00::/64\""}},
+      {"telemetry.logs.max_bytes", {"64Ki", "10Mi", "65536"}, {"0", "63Ki", "-1", "10MB", "x"}},
+      {"api.socket", {"/a"}, {"\"\"", "/" + std::string(107, 'a')}},
+      {"api.listen",
+       {"\"\""},
+       {"7070", "\":7070\"", "host:7070", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536",
+        "\"::1:7070\"", "\"[::1]\""}},
+      {"log.level", {"debug", "info", "warn", "error", "off"}, {"trace", "INFO", "\"\"", "1"}},
+      {"log.format", {"auto", "text", "journald"}, {"json", "\"\""}},
+      {"security.require_signature", {"false"}, {"no", "False", "0", "\"\""}},
+      {"images.gc.high", {"85%"}, {"85", "0.85", "101%", "-1%", "%", "x%"}},
+      {"storage.reserve", {"200Mi", "209715200"}, {"-1", "lots"}},
+  };
+}
+
+using ConfigValues = ConfigFiles;
+
+TEST_F(ConfigValues, GoodOnesAreTaken) {
+  for (const ValueCase& one : cases()) {
+    for (const std::string& value : one.good) {
+      const std::string set = one.key + "=" + value;
+      EXPECT_THAT(errors(load_text("{}", {set})), IsEmpty()) << set;
+    }
+  }
+}
+
+TEST_F(ConfigValues, BadOnesAreRefusedByTheNameOfTheirKey) {
+  for (const ValueCase& one : cases()) {
+    for (const std::string& value : one.bad) {
+      // Not as --set, where nothing after the = is an empty text.
+      const std::string set = one.key + "=" + (value.empty() ? "\"\"" : value);
+      const std::vector<std::string> lines = errors(load_text("{}", {set}));
+      ASSERT_FALSE(lines.empty()) << set;
+      EXPECT_THAT(lines[0], HasSubstr("--set: " + one.key)) << set;
+      EXPECT_LT(lines[0].size(), 500u) << "long values are cut for show";
+    }
+  }
+}
+
+TEST_F(ConfigValues, ErrorsSayWhatToWrite) {
+  EXPECT_EQ(
+      set_error("network.bridge_subnet=10.89.3.1/16"),
+      "--set: network.bridge_subnet: \"10.89.3.1/16\" is an address inside of a network; write "
+      "10.89.0.0/16");
+  EXPECT_EQ(
+      set_error("mqtt.brokers=[wss://h]"),
+      "--set: mqtt.brokers: \"wss://h\" needs WebSocket, which this version does not support; use "
+      "mqtt:// or mqtts://");
+  EXPECT_EQ(set_error("mqtt.keepalive=70000s"),
+            "--set: mqtt.keepalive: \"70000s\" must be between 5s and 18h12m15s");
+  EXPECT_EQ(set_error("telemetry.logs.max_bytes=1Ki"),
+            "--set: telemetry.logs.max_bytes: \"1Ki\" must be at least 64Ki");
+}
+
+TEST_F(ConfigValues, APasswordInAUrlIsNotRepeated) {
+  EXPECT_THAT(set_error("mqtt.brokers=[mqtt://user:secret@h]"),
+              ::testing::Not(HasSubstr("secret")));
+}
+
+struct Unsupported {
+  std::string key;
+  std::string value;
+};
+
+TEST_F(ConfigValues, WhatThisVersionCannotDoIsRefused) {
+  const std::vector<Unsupported> unsupported = {
+      {"security.require_signature", "true"}, {"security.trusted_keys_dir", "/keys"},
+      {"security.allow", "{exec: true}"},     {"security.allow.exec", "false"},
+      {"telemetry.interval", "10s"},          {"telemetry.outbox.max_bytes", "1Mi"},
+      {"telemetry.logs.forward", "all"},
+  };
+  std::set<std::string> tested;
+  for (const Unsupported& one : unsupported) {
+    const std::vector<std::string> lines = errors(load_text("{}", {one.key + "=" + one.value}));
+    ASSERT_FALSE(lines.empty()) << one.key;
+    EXPECT_THAT(lines[0], HasSubstr("is not supported by this version; leave it at")) << one.key;
+    tested.insert(one.key);
+  }
+  for (const config::Key& key : config::keys()) {
+    if (key.applies == config::Applies::NotYet) {
+      EXPECT_TRUE(tested.contains(std::string(key.path))) << key.path;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace wherry

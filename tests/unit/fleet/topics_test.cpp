@@ -1,0 +1,71 @@
+#include "agent/fleet/topics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace wherry {
+namespace {
+
+using ::testing::ElementsAre;
+using Kind = InboundTopic::Kind;
+
+Topics pump() { return Topics("wherry/v1", "pump-7", {"pumps", "north"}); }
+
+TEST(TopicsTest, NamesOfWhatIsPublished) {
+  EXPECT_EQ(pump().presence(), "wherry/v1/devices/pump-7/presence");
+  EXPECT_EQ(pump().reported(), "wherry/v1/devices/pump-7/reported");
+  EXPECT_EQ(pump().response("r1"), "wherry/v1/devices/pump-7/responses/r1");
+}
+
+TEST(TopicsTest, SubscribesToItsOwnAndItsGroups) {
+  EXPECT_THAT(pump().subscriptions(),
+              ElementsAre("wherry/v1/devices/pump-7/desired", "wherry/v1/devices/pump-7/commands/+",
+                          "wherry/v1/groups/pumps/desired", "wherry/v1/groups/pumps/commands/+",
+                          "wherry/v1/groups/north/desired", "wherry/v1/groups/north/commands/+"));
+}
+
+TEST(TopicsTest, PrefixMayEndInSlashesOrBeEmpty) {
+  EXPECT_EQ(Topics("a/b//", "d", {}).presence(), "a/b/devices/d/presence");
+  EXPECT_EQ(Topics("", "d", {}).presence(), "devices/d/presence");
+}
+
+TEST(TopicsTest, ParsesWhatIsMeantForTheDevice) {
+  const auto own = pump().parse("wherry/v1/devices/pump-7/desired");
+  ASSERT_TRUE(own);
+  EXPECT_EQ(own->kind, Kind::Desired);
+  EXPECT_EQ(own->source, "devices/pump-7");
+  const auto command = pump().parse("wherry/v1/groups/north/commands/42");
+  ASSERT_TRUE(command);
+  EXPECT_EQ(command->kind, Kind::Command);
+  EXPECT_EQ(command->source, "groups/north");
+  EXPECT_EQ(command->request, "42");
+}
+
+TEST(TopicsTest, OtherTopicsAreNotItsBusiness) {
+  for (const char* topic :
+       {"", "wherry/v1", "wherry/v1/devices/pump-70/desired", "wherry/v1/devices/pump-/desired",
+        "wherry/v1/groups/south/desired", "wherry/v1/devices/pump-7/desired/x",
+        "wherry/v1/devices/pump-7/commands/", "wherry/v1/devices/pump-7/commands/a/b",
+        "wherry/v1/devices/pump-7/reported", "other/v1/devices/pump-7/desired"}) {
+    EXPECT_FALSE(pump().parse(topic)) << topic;
+  }
+}
+
+TEST(TopicsTest, StaleFilterIsTheOneThatLetTheTopicThrough) {
+  EXPECT_EQ(stale_filter("w/groups/old/desired"), "w/groups/old/desired");
+  EXPECT_EQ(stale_filter("w/groups/old/commands/7"), "w/groups/old/commands/+");
+  EXPECT_EQ(stale_filter("x"), "x");
+}
+
+TEST(TopicsTest, TopicNamesHaveNoWildcards) {
+  EXPECT_TRUE(is_topic_name("a/b c/ü"));
+  EXPECT_FALSE(is_topic_name(""));
+  EXPECT_FALSE(is_topic_name("a/+"));
+  EXPECT_FALSE(is_topic_name("a/#"));
+  EXPECT_FALSE(is_topic_name(std::string_view("a\0b", 3)));
+  EXPECT_FALSE(is_topic_name("\xff"));
+  EXPECT_FALSE(is_topic_name(std::string(65536, 'a')));
+}
+
+}  // namespace
+}  // namespace wherry

@@ -1,0 +1,83 @@
+// Which pulls are promised room, by the numbers of a real filesystem that they would fill.
+
+#include "runtime/image/space.h"
+
+#include <sys/statvfs.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/digest.h"
+#include "tests/support/temp_dir.h"
+#include "tests/unit/image/fake_backend.h"
+
+namespace wherry::image_test {
+namespace {
+
+using ::testing::HasSubstr;
+
+class OneDisk final : public runtime::StoreFacts {
+ public:
+  explicit OneDisk(std::string path) : path_(std::move(path)) {}
+  Result<runtime::StorePlaces> places() override { return runtime::StorePlaces{path_, path_}; }
+  Result<int64_t> ingested(const std::string&) override { return 0; }
+
+ private:
+  const std::string path_;
+};
+
+class Space : public ::testing::Test {
+ protected:
+  // An image of one layer that takes this part of what is free now.
+  runtime::ImageLayout taking(double part, const std::string& seed) const {
+    struct statvfs info {};
+    EXPECT_EQ(statvfs(dir_.path().c_str(), &info), 0);
+    const double free = static_cast<double>(info.f_bavail) * static_cast<double>(info.f_frsize);
+    runtime::ImageLayout layout;
+    layout.content.layers = {{"application/vnd.oci.image.layer.v1.tar", sha256_digest(seed),
+                              static_cast<int64_t>(free * part)}};
+    return layout;
+  }
+  Error refused(const std::string& name, const runtime::ImageLayout& layout) {
+    const Status status = space_.before_fetch(name, layout);
+    EXPECT_FALSE(status) << name;
+    return status ? Error(Code::Internal, "") : space_.settle(name, status.error());
+  }
+
+  const test::TempDir dir_;
+  OneDisk facts_{dir_.path()};
+  FakeImageBackend store_;
+  runtime::DiskSpace space_{store_, &facts_, 0, {}};
+};
+
+TEST_F(Space, PullsUnderWayHaveTheirRoomPromised) {
+  ASSERT_TRUE(space_.before_fetch("first", taking(0.6, "a")));
+  const Error error = refused("second", taking(0.6, "b"));
+  EXPECT_EQ(error.reason(), "InsufficientStorage");
+  EXPECT_THAT(error.full(), HasSubstr("of them wanted by pulls under way"));
+  EXPECT_FALSE(space_.fits("second"));
+  EXPECT_TRUE(space_.before_fetch("small", taking(0.1, "c"))) << "which fits beside the first";
+  space_.done("small");
+  space_.done("first");
+  EXPECT_TRUE(space_.fits("second"));
+  EXPECT_TRUE(space_.before_fetch("second", taking(0.6, "b")));
+}
+
+TEST_F(Space, WhatWasRefusedPromisesNothing) {
+  EXPECT_EQ(refused("too large", taking(2, "a")).reason(), "InsufficientStorage");
+  EXPECT_TRUE(space_.before_fetch("other", taking(0.6, "b")));
+}
+
+TEST_F(Space, ALayerThatTwoPullsShareIsCountedOnce) {
+  ASSERT_TRUE(space_.before_fetch("first", taking(0.6, "a")));
+  EXPECT_TRUE(space_.before_fetch("same layer", taking(0.6, "a")));
+}
+
+TEST_F(Space, WhoeverCameFirstIsNotRefusedForThoseBehind) {
+  ASSERT_TRUE(space_.before_fetch("first", taking(0.6, "a")));
+  EXPECT_EQ(refused("second", taking(0.6, "b")).reason(), "InsufficientStorage");
+  EXPECT_TRUE(space_.before_fetch("first", taking(0.6, "a"))) << "tried again";
+}
+
+}  // namespace
+}  // namespace wherry::image_test

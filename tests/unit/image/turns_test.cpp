@@ -1,0 +1,215 @@
+// What pulls share: the link, the slots, and the leases that keep what has arrived.
+
+#include <future>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "runtime/image/pull_leases.h"
+#include "runtime/image/rate_meter.h"
+#include "runtime/image/slots.h"
+#include "runtime/image/throttle.h"
+#include "tests/support/wait.h"
+#include "tests/unit/image/fake_backend.h"
+
+namespace wherry::image_test {
+namespace {
+
+using runtime::PullLeases;
+using runtime::RateMeter;
+using runtime::Slots;
+using runtime::Throttle;
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+TEST(Throttle, HoldsItsLimitAndNotMore) {
+  const SystemClock clock;
+  Throttle throttle(1'000'000);
+  Throttle::Share share(throttle);
+  const MonoTime begin = clock.now();
+  for (int i = 0; i < 125; ++i) ASSERT_TRUE(share.pay(4000, {}));
+  // Half a second's worth, of which a tenth of a second may have been saved up.
+  EXPECT_GE(clock.now() - begin, milliseconds(390));
+  throttle.set_limit(0);
+  ASSERT_TRUE(share.pay(int64_t{1} << 40, {}));
+}
+
+TEST(Throttle, ACancelOrAHigherLimitEndsTheWait) {
+  Throttle throttle(1);
+  Throttle::Share share(throttle);
+  CancelToken cancel;
+  auto waiting = std::async(std::launch::async, [&] { return share.pay(1'000'000, cancel); });
+  EXPECT_EQ(waiting.wait_for(milliseconds(20)), std::future_status::timeout);
+  cancel.cancel();
+  EXPECT_EQ(waiting.get().error().code(), Code::Cancelled);
+  auto other = std::async(std::launch::async, [&] { return share.pay(1'000'000, {}); });
+  EXPECT_EQ(other.wait_for(milliseconds(20)), std::future_status::timeout);
+  throttle.set_limit(0);
+  EXPECT_TRUE(other.get());
+}
+
+TEST(Throttle, APullWithManyLayersGetsNoMoreThanOneWithOne) {
+  Throttle throttle(2'000'000);
+  Throttle::Share many(throttle), one(throttle);
+  std::atomic<int64_t> by_many{0}, by_one{0};
+  CancelToken stop;
+  const auto load = [&](Throttle::Share& share, std::atomic<int64_t>& count) {
+    while (share.pay(4000, stop)) ++count;
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) threads.emplace_back([&] { load(many, by_many); });
+  threads.emplace_back([&] { load(one, by_one); });
+  EXPECT_TRUE(test::wait_until([&] { return by_many + by_one >= 400; }));
+  stop.cancel();
+  for (auto& thread : threads) thread.join();
+  EXPECT_GE(by_one * 2, by_many) << by_one << " against " << by_many;
+  EXPECT_GE(by_many * 2, by_one) << by_one << " against " << by_many;
+}
+
+TEST(Slots, ThePullThatHoldsFewestIsNextAndOthersYieldAfterTheirSlice) {
+  Slots slots(2, Duration::zero());
+  const int a = 0, b = 0;
+  const CancelToken never;
+  auto first = slots.take(&a, never);
+  {
+    const auto second = slots.take(&a, never);
+    EXPECT_FALSE(first->must_yield()) << "nobody waits";
+    auto mine = std::async(std::launch::async, [&] { return slots.take(&a, never).has_value(); });
+    auto theirs = std::async(std::launch::async, [&] {
+      const auto hold = slots.take(&b, never);
+      EXPECT_FALSE(hold->must_yield()) << "who waits holds as many already";
+      return hold.has_value();
+    });
+    EXPECT_TRUE(test::wait_until([&] { return first->must_yield(); }));
+    { const auto dropped = std::move(first); }
+    EXPECT_TRUE(theirs.get());
+    EXPECT_TRUE(mine.get());
+  }
+  EXPECT_TRUE(slots.take(&a, never));
+  CancelToken cancelled;
+  cancelled.cancel();
+  const auto x = slots.take(&a, never), y = slots.take(&a, never);
+  EXPECT_EQ(slots.take(&b, cancelled).error().code(), Code::Cancelled);
+  EXPECT_FALSE(x->must_yield()) << "who was cancelled waits no more";
+}
+
+TEST(Slots, NobodyYieldsBeforeTheSliceIsOver) {
+  Slots slots(1, hours(1));
+  const int a = 0, b = 0;
+  auto hold = std::make_optional(slots.take(&a, {}));
+  CancelToken cancel;
+  auto waiting = std::async(std::launch::async, [&] { return slots.take(&b, cancel).has_value(); });
+  EXPECT_EQ(waiting.wait_for(milliseconds(100)), std::future_status::timeout);
+  EXPECT_FALSE((*hold)->must_yield());
+  hold.reset();
+  EXPECT_TRUE(waiting.get());
+}
+
+TEST(RateMeter, TellsWhatCameInLately) {
+  RateMeter meter;
+  MonoTime now{hours(1)};
+  EXPECT_EQ(meter.add(now, 0), 0);
+  EXPECT_EQ(meter.add(now + milliseconds(100), 900), 0) << "too early to tell";
+  EXPECT_EQ(meter.add(now + seconds(1), 1000), 1000);
+  for (int i = 2; i <= 10; ++i) {
+    const int64_t rate = meter.add(now + seconds(i), 1000 + 5000 * (i - 1));
+    if (i >= 6) {
+      EXPECT_EQ(rate, 5000) << "what was before is forgotten";
+    }
+  }
+  for (int i = 11; i < 14; ++i) EXPECT_GT(meter.add(now + seconds(i), 46000), 0);
+  EXPECT_EQ(meter.add(now + seconds(14), 46000), 0) << "nothing comes any more";
+}
+
+class Leases : public ::testing::Test {
+ protected:
+  static Status broke_off() { return fail(Code::Unavailable, "the link broke"); }
+  FakeImageBackend store_;
+  FakeClock clock_;
+};
+
+TEST_F(Leases, ALongPullMovesOnToAFreshLeaseThatHoldsTheSame) {
+  PullLeases leases(store_, clock_);
+  const auto first = leases.take("a");
+  ASSERT_TRUE(first) << first.error().full();
+  store_.leases[*first] = {"sha256:1"};
+  clock_.advance(hours(11));
+  EXPECT_EQ(leases.current("a"), *first);
+  clock_.advance(hours(2));
+  const std::string second = leases.current("a");
+  EXPECT_NE(second, *first);
+  EXPECT_EQ(store_.leases[second], (std::set<std::string>{"sha256:1"}));
+  EXPECT_TRUE(store_.leases.contains(*first)) << "for what was begun under it";
+  leases.settle("a", {});
+  EXPECT_TRUE(store_.leases.empty());
+}
+
+TEST_F(Leases, AClockThatIsSetForwardDoesNotLetItExpire) {
+  PullLeases leases(store_, clock_);
+  const auto first = leases.take("a");
+  clock_.set_wall(clock_.wall() + hours(24 * 365));
+  EXPECT_NE(leases.current("a"), *first);
+  leases.settle("a", {});
+}
+
+TEST_F(Leases, ARenewalThatFailsIsTriedAgainLater) {
+  PullLeases leases(store_, clock_);
+  const auto first = leases.take("a");
+  clock_.advance(hours(13));
+  store_.fault = [](const std::string&, const std::string&) { return broke_off(); };
+  const int before = store_.calls["create_lease"];
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(leases.current("a"), *first);
+  EXPECT_EQ(store_.calls["create_lease"], before + 1);
+  store_.fault = nullptr;
+  clock_.advance(seconds(61));
+  EXPECT_NE(leases.current("a"), *first);
+  leases.settle("a", {});
+  EXPECT_TRUE(store_.leases.empty());
+}
+
+TEST_F(Leases, TheNextLifeTakesOverWhatADeadOneHeld) {
+  {
+    PullLeases dead(store_, clock_);
+    store_.leases[*dead.take("a")] = {"sha256:1"};
+    store_.leases[*dead.take("b")] = {"sha256:2"};
+    store_.leases[dead.import_prefix() + "x"] = {"sha256:3"};
+  }
+  PullLeases leases(store_, clock_);
+  const std::string mine = leases.import_prefix() + "y";
+  store_.leases[mine] = {};
+  const auto taken = leases.take("a");
+  ASSERT_TRUE(taken);
+  EXPECT_EQ(store_.leases[*taken], (std::set<std::string>{"sha256:1"}));
+  EXPECT_EQ(store_.leases.size(), 4u) << "that of the dead life is gone";
+  ASSERT_TRUE(leases.drop_abandoned({"b"}));
+  EXPECT_EQ(store_.leases.size(), 3u) << "the import has nobody to continue it";
+  ASSERT_TRUE(leases.drop_abandoned({}));
+  EXPECT_EQ(store_.leases.size(), 2u);
+  EXPECT_TRUE(store_.leases.contains(*taken)) << "it is being pulled";
+  EXPECT_TRUE(store_.leases.contains(mine));
+  leases.settle("a", {});
+  const int calls = store_.calls["list_leases"];
+  ASSERT_TRUE(leases.drop_abandoned({}));
+  EXPECT_EQ(store_.calls["list_leases"], calls) << "nobody else makes any";
+}
+
+TEST_F(Leases, AFailureKeepsItUntilNobodyWantsTheImage) {
+  PullLeases leases(store_, clock_);
+  ASSERT_TRUE(leases.take("a"));
+  leases.settle("a", broke_off());
+  ASSERT_TRUE(leases.drop_abandoned({"a"}));
+  EXPECT_EQ(store_.leases.size(), 1u);
+  store_.fault = [](const std::string&, const std::string&) { return broke_off(); };
+  EXPECT_FALSE(leases.drop_abandoned({}));
+  store_.fault = nullptr;
+  ASSERT_TRUE(leases.drop_abandoned({}));
+  EXPECT_TRUE(store_.leases.empty());
+  ASSERT_TRUE(leases.take("a"));
+  leases.settle("a", fail(Code::InvalidArgument, "not an image"));
+  EXPECT_TRUE(store_.leases.empty());
+}
+
+}  // namespace
+}  // namespace wherry::image_test

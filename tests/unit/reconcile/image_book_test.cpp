@@ -1,0 +1,240 @@
+// Which images stay and why, and which go first.
+
+#include "agent/reconcile/image_book.h"
+
+#include <future>
+
+#include <gmock/gmock.h>
+
+#include "agent/reconcile/prune_order.h"
+#include "tests/unit/reconcile/bench.h"
+#include "tests/unit/reconcile/specs.h"
+
+namespace wherry::test {
+namespace {
+
+using runtime::Image;
+using std::chrono::seconds;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+// Images img-1 … with the digests sha256:1 …, as specs.h names them.
+class KeepTest : public testing::Test {
+ protected:
+  Image& image(const std::string& number) {
+    images_.push_back({"docker.io/library/img-" + number + ":latest", "sha256:" + number, 10});
+    return images_.back();
+  }
+  void use(const std::string& workload, const std::string& version, const std::string& number) {
+    uses_.push_back({workload,
+                     "sha256:" + number,
+                     "img-" + number,
+                     workload.empty() ? "" : workload + "-" + version,
+                     ++order_,
+                     {}});
+  }
+  void runs(const std::string& name, const std::string& version) {
+    const WorkloadSpec spec = workload(name, version);
+    auto container = running(name, "app");
+    container.image_digest = "sha256:" + version;
+    observed_[name] = pod_of(spec, {container});
+  }
+  void wants(const std::string& name, const std::string& version) {
+    desired_[name] = share(workload(name, version));
+  }
+  std::vector<ImageView> views() {
+    return view_images({images_, uses_, {desired_, observed_, memory_, pulls_, {}, held_, {}}});
+  }
+  // Why the only image, or the one with this number, is kept.
+  std::string kept(const std::string& number = "1") {
+    for (const ImageView& view : views()) {
+      if (view.digest == "sha256:" + number) return std::string(to_string(view.kept));
+    }
+    return "absent";
+  }
+
+  std::vector<Image> images_;
+  std::vector<ImageUse> uses_;
+  std::map<std::string, SpecPtr> desired_;
+  std::map<std::string, runtime::PodStatus> observed_;
+  std::map<std::string, WorkloadMemory> memory_;
+  std::map<std::string, PullMemory> pulls_;
+  std::set<std::string> held_;
+  uint64_t order_ = 0;
+};
+
+TEST_F(KeepTest, NobodyNeedsIt) {
+  image("1");
+  EXPECT_EQ(kept(), "unused");
+}
+
+TEST_F(KeepTest, ItRuns) {
+  image("1");
+  runs("web", "1");
+  EXPECT_EQ(kept(), "running");
+  EXPECT_THAT(views()[0].users, ElementsAre("web"));
+}
+
+TEST_F(KeepTest, ItIsWantedByAnyFormOfItsName) {
+  image("1");
+  wants("web", "1");
+  EXPECT_EQ(kept(), "wanted");
+  EXPECT_THAT(views()[0].users, ElementsAre("web"));
+}
+
+TEST_F(KeepTest, ItIsWantedByItsDigest) {
+  const std::string digest = "sha256:" + std::string(64, 'a');
+  images_.push_back({"registry.local/a:1", digest, 10});
+  WorkloadSpec spec = workload("web");
+  spec.pod.containers[0].image = "registry.local/a@" + digest;
+  desired_["web"] = share(spec);
+  EXPECT_EQ(to_string(views()[0].kept), "wanted");
+}
+
+TEST_F(KeepTest, ItIsBeingPulled) {
+  image("1");
+  pulls_["img-1"].busy = true;
+  EXPECT_EQ(kept(), "pulling");
+}
+
+TEST_F(KeepTest, ItWasPreloadedOrImported) {
+  image("1").preloaded = true;
+  image("2").imported = true;
+  EXPECT_EQ(kept("1"), "preloaded");
+  EXPECT_EQ(kept("2"), "imported");
+}
+
+TEST_F(KeepTest, TheVersionBeforeThePresentOneStaysAndNoOlderOne) {
+  for (const char* number : {"1", "2", "3"}) {
+    image(number);
+    use("web", number, number);
+  }
+  wants("web", "3");
+  runs("web", "3");
+  EXPECT_EQ(kept("3"), "running");
+  EXPECT_EQ(kept("2"), "previous");
+  EXPECT_EQ(kept("1"), "unused");
+}
+
+TEST_F(KeepTest, WhatAWorkloadRanThatIsGoneIsNoPreviousVersion) {
+  image("1");
+  use("web", "1", "1");
+  EXPECT_EQ(kept(), "unused");
+}
+
+TEST_F(KeepTest, WhileItIsNotKnownWhatASourceWantsWhatRanBeforeCountsAsWanted) {
+  image("1");
+  image("2");
+  use("web", "1", "1");
+  held_.insert("devices/d");
+  EXPECT_EQ(kept("1"), "wanted");
+  EXPECT_EQ(kept("2"), "unused") << "nobody ever used it";
+}
+
+TEST_F(KeepTest, TheOneUnusedForLongestGoesFirst) {
+  for (const char* number : {"1", "2", "3", "4"}) image(number);
+  use("", "", "3");
+  use("old", "9", "1");
+  use("", "", "2");
+  use("old", "8", "3");  // used again
+  runs("web", "4");
+  EXPECT_THAT(removable_images(views(), uses_),
+              ElementsAre("docker.io/library/img-1:latest", "docker.io/library/img-2:latest",
+                          "docker.io/library/img-3:latest"));
+}
+
+class PruneTest : public BenchTest {
+ protected:
+  void list() {
+    mailbox_.post([](Mail& mail) { mail.images_changed = true; });
+    spin();
+  }
+  std::string kept(const std::string& name) {
+    for (const ImageView& view : board_.get()->images) {
+      if (view.name == name) return std::string(to_string(view.kept));
+    }
+    return "absent";
+  }
+  Result<runtime::PruneReport> prune() {
+    auto answer = std::async(std::launch::async, [&] { return prune_now(mailbox_, {}); });
+    while (answer.wait_for(std::chrono::milliseconds(1)) != std::future_status::ready) spin();
+    return answer.get();
+  }
+};
+
+TEST_F(PruneTest, RemovesOnDemandWhatNobodyNeedsAndNothingElse) {
+  images_.add("old:1");
+  apply(document(1, {pod("web")}));
+  list();
+  EXPECT_EQ(kept("img:1"), "running");
+  EXPECT_EQ(kept("old:1"), "unused");
+  const auto report = prune();
+  ASSERT_TRUE(report) << report.error().full();
+  ASSERT_EQ(report->removed.size(), 1u);
+  EXPECT_EQ(report->removed[0].name, "old:1");
+  spin();
+  EXPECT_EQ(kept("old:1"), "absent");
+  EXPECT_EQ(kept("img:1"), "running");
+  EXPECT_EQ(records_.events("ImagesRemoved"), 1u);
+}
+
+TEST_F(PruneTest, ThePreviousVersionIsKnownAfterARestartOfTheAgent) {
+  images_.add("img:2");
+  images_.add("img:3");
+  for (const char* image : {"img:1", "img:2", "img:3"}) {
+    static uint64_t revision = 0;
+    apply(document(++revision, {pod("web", image)}));
+    advance(seconds(40));
+  }
+  ASSERT_EQ(workload("web").phase, Phase::Running);
+  fresh();
+  spin();
+  list();
+  EXPECT_EQ(kept("img:3"), "running");
+  EXPECT_EQ(kept("img:2"), "previous");
+  EXPECT_EQ(kept("img:1"), "unused");
+}
+
+TEST_F(PruneTest, APullWithoutRoomIsTriedAgainAsSoonAsThereIsSome) {
+  images_.publish("big:1");
+  images_.fill_disk(1);
+  apply(document(1, {pod("web", "big:1")}));
+  EXPECT_EQ(workload("web").phase, Phase::Running) << "img:1 was in its way and nobody needs it";
+  EXPECT_EQ(kept("img:1"), "absent");
+}
+
+TEST_F(PruneTest, APullWithoutRoomSaysSoAndLooksForRoomNowAndThen) {
+  images_.publish("big:1");
+  images_.fill_disk(5);
+  apply(document(1, {pod("web", "big:1")}));
+  EXPECT_EQ(workload("web").reason, "InsufficientStorage");
+  for (int i = 0; i < 20; ++i) advance(seconds(15));  // its backoff is minutes by now
+  ASSERT_EQ(workload("web").reason, "InsufficientStorage");
+  images_.fill_disk(0);
+  advance(seconds(15));
+  EXPECT_EQ(workload("web").phase, Phase::Running);
+}
+
+TEST_F(PruneTest, NothingIsWrittenForWhatGoesOn) {
+  apply(document(1, {pod("web")}));
+  list();
+  const size_t writes = records_.use_writes;
+  EXPECT_GT(writes, 0u);
+  list();
+  fresh();
+  spin();
+  list();
+  EXPECT_EQ(records_.use_writes, writes) << "also after a restart";
+}
+
+TEST_F(PruneTest, IsRefusedWhileItIsNotKnownWhatIsNeeded) {
+  runtime_.disconnect();
+  fresh();
+  spin();
+  const auto report = prune();
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code(), Code::Unavailable);
+}
+
+}  // namespace
+}  // namespace wherry::test

@@ -1,0 +1,112 @@
+#pragma once
+// Records in memory; they fail when a test says so.
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "agent/reconcile/records.h"
+
+namespace wherry::test {
+
+class MemoryRecords final : public Records, public UseRecords, public ControllerRecords {
+ public:
+  Status save_document(const StoredDocument& document,
+                       const std::vector<EventRecord>& events) override {
+    if (!works) return broken();
+    ++writes;
+    stored[document.source] = document;
+    log.insert(log.end(), events.begin(), events.end());
+    return {};
+  }
+  Result<std::vector<StoredDocument>> documents() override {
+    std::vector<StoredDocument> all;
+    for (const auto& [source, document] : stored) all.push_back(document);
+    return all;
+  }
+  Status remove_document(const std::string& source) override {
+    stored.erase(source);
+    return {};
+  }
+  Status save_history(const ContainerHistory& row) override {
+    if (!works) return broken();
+    ++writes;
+    histories[{row.workload, row.container}] = row;
+    return {};
+  }
+  Result<std::vector<ContainerHistory>> history() override {
+    std::vector<ContainerHistory> all;
+    for (const auto& [key, row] : histories) all.push_back(row);
+    return all;
+  }
+  Status remove_history(const std::string& workload) override {
+    if (!works) return broken();
+    ++writes;
+    std::erase_if(histories, [&](const auto& entry) { return entry.first.first == workload; });
+    return {};
+  }
+  Status append_event(const EventRecord& event) override {
+    if (!works) return broken();
+    ++writes;
+    log.push_back(event);
+    return {};
+  }
+
+  Status save_image_uses(const std::vector<ImageUse>& rows,
+                         const std::vector<std::string>& gone) override {
+    if (!works) return broken();
+    ++writes;
+    ++use_writes;
+    for (const std::string& digest : gone) {
+      std::erase_if(uses, [&](const auto& entry) { return entry.second.digest == digest; });
+    }
+    for (const ImageUse& row : rows) uses[{row.workload, row.digest}] = row;
+    return {};
+  }
+  Result<std::vector<ImageUse>> image_uses() override {
+    std::vector<ImageUse> all;
+    for (const auto& [key, row] : uses) all.push_back(row);
+    return all;
+  }
+
+  Status save_controllers(const ControllerChanges& changes) override {
+    if (!works) return broken();
+    ++writes;
+    for (const std::string& name : changes.gone_jobs) job_rows.erase(name);
+    for (const std::string& name : changes.gone_cron_jobs) cron_rows.erase(name);
+    for (const JobRecord& row : changes.jobs) job_rows[row.name] = row;
+    for (const CronRecord& row : changes.cron_jobs) cron_rows[row.name] = row;
+    return {};
+  }
+  Result<std::vector<JobRecord>> jobs() override {
+    std::vector<JobRecord> all;
+    for (const auto& [name, row] : job_rows) all.push_back(row);
+    return all;
+  }
+  Result<std::vector<CronRecord>> cron_jobs() override {
+    std::vector<CronRecord> all;
+    for (const auto& [name, row] : cron_rows) all.push_back(row);
+    return all;
+  }
+
+  size_t events(const std::string& reason) const {
+    size_t count = 0;
+    for (const EventRecord& event : log) count += event.reason == reason ? 1 : 0;
+    return count;
+  }
+
+  bool works = true;
+  size_t writes = 0;      // of all kinds
+  size_t use_writes = 0;  // of which: what images are used for
+  std::map<std::string, StoredDocument> stored;
+  std::map<std::pair<std::string, std::string>, ContainerHistory> histories;
+  std::map<std::pair<std::string, std::string>, ImageUse> uses;
+  std::map<std::string, JobRecord> job_rows;
+  std::map<std::string, CronRecord> cron_rows;
+  std::vector<EventRecord> log;
+
+ private:
+  static Status broken() { return fail(Code::ResourceExhausted, "no space left on device"); }
+};
+
+}  // namespace wherry::test

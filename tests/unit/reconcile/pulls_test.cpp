@@ -1,0 +1,73 @@
+// When pulls are tried again, and when what they left is dropped.
+
+#include <gmock/gmock.h>
+
+#include "tests/unit/reconcile/bench.h"
+
+namespace wherry::test {
+namespace {
+
+using std::chrono::seconds;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class PullsTest : public BenchTest {};
+
+TEST_F(PullsTest, ARegistryThatAsksForPatienceGetsIt) {
+  images_.fail_pull(Error(Code::ResourceExhausted, "too many").with_retry_after(seconds(600)));
+  images_.publish("img:2");
+  apply(document(1, {pod("a", "img:2")}));
+  EXPECT_EQ(images_.pulls("img:2"), 1u);
+  advance(seconds(599));
+  EXPECT_EQ(images_.pulls("img:2"), 1u);
+  advance(seconds(62));
+  EXPECT_EQ(images_.pulls("img:2"), 2u);
+  EXPECT_EQ(workload("a").phase, Phase::Running);
+}
+
+TEST_F(PullsTest, ButNotForEver) {
+  images_.fail_pull(Error(Code::Unavailable, "maintenance").with_retry_after(seconds(86'400)));
+  images_.publish("img:2");
+  apply(document(1, {pod("a", "img:2")}));
+  advance(std::chrono::minutes(67));
+  EXPECT_EQ(images_.pulls("img:2"), 2u);
+}
+
+TEST_F(PullsTest, AnAttemptThatBroughtSomethingCountsAsAFirstFailure) {
+  Ledger ledger(records_, clock_);
+  for (int i = 0; i < 5; ++i) ledger.pulled({"x", fail(Code::Unavailable, "broken")}, false);
+  EXPECT_EQ(ledger.pulls().at("x").trouble.failures, 5u);
+  ledger.pulled({"x", fail(Code::Unavailable, "broken"), true}, false);
+  const Trouble& trouble = ledger.pulls().at("x").trouble;
+  EXPECT_EQ(trouble.failures, 1u);
+  EXPECT_LE(trouble.not_before - clock_.now(), seconds(10));
+}
+
+TEST_F(PullsTest, WhatAPullLeftIsKeptForAsLongAsItsImageIsWanted) {
+  EXPECT_THAT(images_.dropped(), ElementsAre(IsEmpty())) << "what an earlier life left";
+  images_.fail_pull(Error(Code::Unavailable, "broken"), 100);
+  apply(document(1, {pod("a", "img:2"), pod("b", "img:1")}));
+  for (size_t i = 1; i < images_.dropped().size(); ++i) {
+    EXPECT_THAT(images_.dropped()[i], testing::Contains("img:2"));
+  }
+  apply(document(2, {pod("b", "img:1")}));
+  EXPECT_THAT(images_.dropped().back(), IsEmpty());
+  const size_t before = images_.dropped().size();
+  advance(seconds(3600));
+  EXPECT_EQ(images_.dropped().size(), before) << "nothing new to say";
+}
+
+TEST_F(PullsTest, ANewLifeKeepsWhatItsDocumentsName) {
+  images_.fail_pull(Error(Code::Unavailable, "broken"), 100);
+  apply(document(1, {pod("a", "img:2")}));
+  const size_t before = images_.dropped().size();
+  fresh();
+  spin();
+  ASSERT_GT(images_.dropped().size(), before);
+  for (size_t i = before; i < images_.dropped().size(); ++i) {
+    EXPECT_THAT(images_.dropped()[i], ElementsAre("img:2"));
+  }
+}
+
+}  // namespace
+}  // namespace wherry::test
