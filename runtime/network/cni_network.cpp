@@ -27,6 +27,8 @@ constexpr const char* kSetupFailed = "NetworkSetupFailed";
 constexpr std::string_view kRecordSuffix = ".json";
 // Longer than any plugin may take: those that a killed agent left running end by themselves.
 constexpr std::chrono::seconds kOrphanWait{45};
+// Of one setup, where another program made the same chains meanwhile; there are three of them.
+constexpr int kAttempts = 4;
 
 Status check_name(const std::string& pod) {
   if (!pod.empty() && pod.find('/') == std::string::npos && pod[0] != '.') return {};
@@ -181,11 +183,16 @@ Result<PodNetworkStatus> CniNetwork::setup(const PodSpec& pod, CancelToken cance
       return fail(cleared.error().wrap("clear half a network").with_reason(kSetupFailed));
   }
   Result<PodNetworkStatus> built = build(pod, *held, cancel);
-  if (built) return built;
-  if (Status undone = dismantle(pod.name, *held); !undone) {
-    log_warn("half a network is left and will be removed later",
-             {{"workload", pod.name}, {"error", undone.error().full()}});
+  for (int attempt = 1; !built; ++attempt) {
+    if (Status undone = dismantle(pod.name, *held); !undone) {
+      log_warn("half a network is left and will be removed later",
+               {{"workload", pod.name}, {"error", undone.error().full()}});
+      break;
+    }
+    if (built.error().code() != Code::AlreadyExists || attempt == kAttempts) break;
+    built = build(pod, *held, cancel);
   }
+  if (built) return built;
   const Error error = built.error().wrap("network of " + pod.name);
   return fail(error.reason().empty() ? error.with_reason(kSetupFailed) : error);
 }

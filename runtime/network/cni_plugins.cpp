@@ -61,6 +61,13 @@ Json request_of(const Json& list, Json plugin, const CniAttachment& attachment,
   return plugin;
 }
 
+// Plugins look for the chains they share, then make them: whoever comes second at the same moment
+// fails, here in the words of iptables on nftables and on the older tables.
+bool met_another(const std::string& message) {
+  return message.find("CHAIN_USER_ADD failed (File exists)") != std::string::npos ||
+         message.find("Chain already exists") != std::string::npos;
+}
+
 Error plugin_error(const std::string& type, const ProcessResult& process) {
   const Json answer = Json::parse(process.output, nullptr, false);
   std::string message = "CNI plugin " + type + ": ";
@@ -76,6 +83,7 @@ Error plugin_error(const std::string& type, const ProcessResult& process) {
   message += text("msg");
   if (const std::string details = text("details"); !details.empty())
     message += " (" + details + ")";
+  if (met_another(message)) return {Code::AlreadyExists, message};
   const bool later = answer["code"] == kTryAgainLater;
   return {later ? Code::Unavailable : Code::Internal, message};
 }

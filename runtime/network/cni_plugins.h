@@ -22,7 +22,8 @@ struct CniAttachment {
 };
 
 // ADD, in order; the last plugin's result as JSON text. Each plugin has 30 s. Nothing is undone on
-// failure: the caller runs cni_del. Unavailable where a plugin asks to try again later.
+// failure: the caller runs cni_del. Unavailable where a plugin asks to try again later,
+// AlreadyExists where another made what the plugin was about to make: at once may do.
 Result<std::string> cni_add(const CniAttachment& attachment, const CancelToken& cancel);
 
 // DEL, in reverse order, all of them even where one fails; the first error. `result` is ADD's, or

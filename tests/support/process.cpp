@@ -44,7 +44,31 @@ void close_fd(int& fd) {
   fd = -1;
 }
 
+std::vector<std::string> environment(std::map<std::string, std::string> wanted) {
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    const size_t end = text.find('=');
+    if (end != std::string::npos) wanted.emplace(text.substr(0, end), text.substr(end + 1));
+  }
+  std::vector<std::string> all;
+  for (const auto& [name, value] : wanted) all.push_back(name + "=" + value);
+  return all;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> all;
+  for (std::string& text : texts) all.push_back(text.data());
+  all.push_back(nullptr);
+  return all;
+}
+
 }  // namespace
+
+// What exec takes, made before there is a child.
+struct Process::Prepared {
+  std::vector<char*> argv;
+  std::vector<char*> env;
+};
 
 Process::Process(ProcessOptions options) : options_(std::move(options)) {
   open_standard_descriptors();  // of which the child gets others
@@ -52,9 +76,11 @@ Process::Process(ProcessOptions options) : options_(std::move(options)) {
   err_fd_ = options_.output_path.empty() ? open_output("", "stderr") : out_fd_;
   int error_pipe[2];  // closed by a successful exec, otherwise carries errno
   if (pipe2(error_pipe, O_CLOEXEC) != 0) throw std::runtime_error("pipe");
+  std::vector<std::string> env = environment(options_.env);
+  const Prepared prepared{pointers(options_.argv), pointers(env)};
   const pid_t parent = getpid();
   pid_ = fork();
-  if (pid_ == 0) run_child(error_pipe[1], parent);
+  if (pid_ == 0) run_child(prepared, error_pipe[1], parent);
   close(error_pipe[1]);
   int error = errno;
   const bool failed = pid_ < 0 || read(error_pipe[0], &error, sizeof error) > 0;
@@ -67,20 +93,17 @@ Process::Process(ProcessOptions options) : options_(std::move(options)) {
   if (pid_fd_ >= 0) fcntl(pid_fd_, F_SETFD, FD_CLOEXEC);
 }
 
-void Process::run_child(int error_fd, pid_t parent) {
+// The calling process has other threads, which may hold any lock, the allocator's too: between fork
+// and exec there is nothing but system calls.
+void Process::run_child(const Prepared& prepared, int error_fd, pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);
   const int input = options_.stdin_fd >= 0 ? options_.stdin_fd : open("/dev/null", O_RDONLY);
   dup2(input, 0);
   dup2(out_fd_, 1);
   dup2(err_fd_, 2);
-  for (const auto& [name, value] : options_.env) setenv(name.c_str(), value.c_str(), 1);
-  std::vector<char*> argv;
-  argv.reserve(options_.argv.size() + 1);
-  for (std::string& argument : options_.argv) argv.push_back(argument.data());
-  argv.push_back(nullptr);
   if (options_.working_dir.empty() || chdir(options_.working_dir.c_str()) == 0)
-    execvp(argv[0], argv.data());
+    execvpe(prepared.argv[0], prepared.argv.data(), prepared.env.data());
   const int error = errno;
   [[maybe_unused]] const ssize_t told = write(error_fd, &error, sizeof error);
   _exit(127);

@@ -42,7 +42,8 @@ class Process {
   std::string output() const;  // output_path's content, or stdout followed by stderr
 
  private:
-  [[noreturn]] void run_child(int error_fd, pid_t parent);
+  struct Prepared;
+  [[noreturn]] void run_child(const Prepared& prepared, int error_fd, pid_t parent);
 
   ProcessOptions options_;
   int out_fd_ = -1;

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <future>
 #include <memory>
 #include <netinet/in.h>
@@ -265,6 +266,51 @@ TEST_F(CniNetworkTest, ManyAtOnceAndNothingLeft) {
     }));
   }
   jobs.clear();
+  expect_nothing_left();
+}
+
+// portmap looks for the chains that all Pods share before it makes them; between the two another
+// Pod, or another program, may have made them.
+TEST_F(CniNetworkTest, MeetingAnotherAtTheSharedChainsIsNoFailure) {
+  namespace fs = std::filesystem;
+  options.cni_bin_dir = dir / "bin";
+  fs::create_directory(options.cni_bin_dir);
+  for (const char* plugin : {"bridge", "host-local"}) {
+    fs::create_symlink(std::string(kBinDir) + "/" + plugin, options.cni_bin_dir + "/" + plugin);
+  }
+  const std::string portmap = options.cni_bin_dir + "/portmap";
+  test::write_text(
+      portmap, std::string("#!/bin/sh\n"
+                           "if [ \"$CNI_COMMAND\" = ADD ]; then\n"
+                           "  echo . >>\"$0.added\"\n"
+                           "  if [ \"$(wc -l <\"$0.added\")\" -le \"$(cat \"$0.meets\")\" ]; "
+                           "then\n"
+                           "    echo '{\"code\": 999, \"msg\": \"exit status 4: iptables v1.8.9 "
+                           "(nf_tables):  CHAIN_USER_ADD failed (File exists): chain "
+                           "CNI-HOSTPORT-MASQ\"}'\n"
+                           "    exit 1\n"
+                           "  fi\n"
+                           "fi\n"
+                           "exec ") +
+                   kBinDir + "/portmap\n");
+  fs::permissions(portmap, fs::perms::owner_all);
+  restart();
+  const auto met = [&](const char* times) {
+    fs::remove(portmap + ".added");
+    test::write_text(portmap + ".meets", times);
+    return network->setup(with_port(pod_of("web"), 18080, 80), {});
+  };
+  for (const char* times : {"1", "3"}) {
+    const auto made = met(times);
+    EXPECT_TRUE(made) << made.error().full();
+    EXPECT_TRUE(network->teardown("web"));
+    expect_nothing_left();
+  }
+  // Not for ever: a chain that is really in the way is somebody's to remove.
+  const auto refused = met("1000");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason(), "NetworkSetupFailed");
+  EXPECT_THAT(refused.error().full(), HasSubstr("CNI-HOSTPORT-MASQ"));
   expect_nothing_left();
 }
 
