@@ -5,7 +5,7 @@ set -euo pipefail
 
 suites=("$@")
 [ ${#suites[@]} -gt 0 ] || suites=(lint unit contract integration fuzz asan tsan)
-passed=0 failed=0
+passed=0 failed=0 ahead=
 
 # run_suite NAME BUILD_DIR CTEST_OPTIONS...
 run_suite() {
@@ -30,10 +30,35 @@ sum_attribute() {
     awk '{ sum += $1 } END { print sum + 0 }'
 }
 
+# Builds the trees that later suites need while the present ones mostly wait for daemons: with the
+# lowest priority, so that it takes only the time that tests leave. What fails shows when it is needed.
+build_ahead() {
+  [ -z "$ahead" ] || return 0
+  local suite
+  for suite in "${suites[@]}"; do
+    case "$suite" in
+      fuzz) echo "${suite}_options" fuzz_suite ;;
+      asan | tsan) echo "${suite}_options" unit_suite contract_suite ;;
+    esac
+  done | while read -r name targets; do
+    local -n options=$name
+    # shellcheck disable=SC2086  # several targets
+    build_tree "build-${name%_options}" "${options[@]}" -- $targets || true
+  done >build/ahead.log 2>&1 &
+  ahead=$!
+  renice -n 19 -p "$ahead" >/dev/null
+}
+built_ahead() {
+  [ -z "$ahead" ] || wait "$ahead" || true
+}
+# A run that is interrupted leaves no compiler at work.
+trap '[ -z "$ahead" ] || { pkill -TERM -P "$ahead"; kill "$ahead"; } 2>/dev/null || true' EXIT
+
 sanitized() {
   local suite=$1 dir=build-$1
   shift
   need_root "the $suite suite"
+  built_ahead
   build_tree "$dir" "$@" -- unit_suite contract_suite
   run_suite "$suite" "$dir" -L 'unit|contract' -j"$(nproc)"
 }
@@ -56,6 +81,7 @@ containerd_versions() {
 fuzz_shortly() {
   local status=0 bad targets
   targets=$(printf '%s\n' tests/fuzz/*_corpus | wc -l)
+  built_ahead
   echo "== fuzz"
   scripts/fuzz.sh --seconds 5 --seed 1 || status=$?
   bad=$(grep -c . build-fuzz/failed || true)
@@ -74,6 +100,7 @@ for suite in "${suites[@]}"; do
     contract | integration)
       need_root "the $suite suite"
       build_tree build
+      build_ahead
       run_suite "$suite" build -L "$suite" -j2
       ;;
     containerd-versions) containerd_versions ;;

@@ -225,7 +225,7 @@ void Reader::read_set(const std::string& set) {
   const size_t equals = set.find('=');
   const std::string path = set.substr(0, equals);
   if (equals == std::string::npos || path.empty()) {
-    return complain(place, quoted(set) + " must be written as key.path=value");
+    return complain(place, quoted(std::string_view(set)) + " must be written as key.path=value");
   }
   YAML::Node value;
   try {

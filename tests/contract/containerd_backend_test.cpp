@@ -58,7 +58,7 @@ class ContainerdBackend : public testing::Test {
   }
 
   static ContainerdDaemon* daemon_;
-  const SystemClock clock_;
+  SystemClock clock_;
   std::unique_ptr<Client> client_;
   std::unique_ptr<ImageBackend> backend_;
 };

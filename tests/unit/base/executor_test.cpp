@@ -22,8 +22,8 @@ TEST(Executor, RunsJobsInOrderOnOneThread) {
 }
 
 TEST(Executor, RunsSeveralAtOnce) {
-  Executor pool("both", 2, 10);
   std::barrier meet(3);  // passes only when two jobs and this thread stand at it together
+  Executor pool("both", 2, 10);
   ASSERT_TRUE(pool.post([&] { meet.arrive_and_wait(); }));
   ASSERT_TRUE(pool.post([&] { meet.arrive_and_wait(); }));
   meet.arrive_and_wait();
@@ -80,11 +80,13 @@ TEST(Executor, DestructorDropsWhatHasNotBegunAndWaitsForTheRest) {
 }
 
 struct PostsWhenDestroyed {
-  Executor* pool;
-  std::atomic<int>* refused;
+  PostsWhenDestroyed(Executor* a_pool, std::atomic<int>* counter)
+      : pool(a_pool), refused(counter) {}
   ~PostsWhenDestroyed() {
     if (!pool->post([] {})) ++*refused;
   }
+  Executor* pool;
+  std::atomic<int>* refused;
 };
 
 TEST(Executor, ADroppedJobMayCallBackIntoThePool) {

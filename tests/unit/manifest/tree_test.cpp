@@ -215,11 +215,16 @@ std::vector<std::string> hostile_texts() {
   return texts;
 }
 
-// A thread with a stack of 128 KiB: what does not recurse does not care.
+// What does not recurse does not care about a small stack. Instrumented code needs more of it.
+#ifdef WHERRY_SANITIZED
+constexpr size_t kSmallStack = 512u << 10;
+#else
+constexpr size_t kSmallStack = 128u << 10;
+#endif
 void on_small_stack(std::function<void()> body) {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
-  ASSERT_EQ(pthread_attr_setstacksize(&attributes, 128u << 10), 0);
+  ASSERT_EQ(pthread_attr_setstacksize(&attributes, kSmallStack), 0);
   pthread_t thread{};
   const auto run = [](void* argument) -> void* {
     (*static_cast<std::function<void()>*>(argument))();
