@@ -123,6 +123,22 @@ struct ContainerSpec {
   bool operator==(const ContainerSpec&) const = default;
 };
 
+// A line of the Pod's /etc/hosts.
+struct HostAlias {
+  std::string ip;
+  std::vector<std::string> hostnames;
+  bool operator==(const HostAlias&) const = default;
+};
+
+// How the Pod resolves names; what is given here is added to the device's.
+struct PodDns {
+  bool of_device = true;  // false: nothing of the device's
+  std::vector<std::string> nameservers{};
+  std::vector<std::string> searches{};
+  std::vector<std::string> options{};  // "ndots:2", "rotate"
+  bool operator==(const PodDns&) const = default;
+};
+
 // Who we are to a registry, as a Pod's imagePullSecrets say. Never logged, never shown.
 struct RegistryCredential {
   std::string host;  // "registry.local:5000", or with a path below which it holds
@@ -138,6 +154,8 @@ struct PodSpec {
   std::string hostname;
   bool host_network = false;
   std::vector<PortMapping> ports;  // those with a host port
+  std::vector<HostAlias> host_aliases{};
+  PodDns dns{};
   std::vector<Volume> volumes;
   std::vector<ContainerSpec> containers;
   // Group of the volumes' files, and of every container besides its own.

@@ -171,6 +171,9 @@ void read_volumes(const Cursor& spec, PodItem& pod, PodContext& context);
 runtime::SecurityContext read_security(const Cursor& context, runtime::SecurityContext base);
 // What only a Pod's has: fsGroup and sysctls.
 void read_pod_security(const Cursor& context, bool host_network, runtime::PodSpec& pod);
+// hostAliases; dnsPolicy and dnsConfig.
+void read_host_aliases(const Cursor& spec, runtime::PodSpec& pod);
+void read_dns(const Cursor& spec, runtime::PodSpec& pod);
 runtime::Resources read_resources(const Cursor& resources);
 // metadata.labels and metadata.annotations, checked; annotations of ours by their table.
 void read_metadata(const Cursor& metadata, bool is_pod, std::map<std::string, std::string>& labels,

@@ -76,6 +76,8 @@ void read_pod_spec(const Cursor& spec, PodItem& pod) {
   const auto grace = spec.integer_within("terminationGracePeriodSeconds", 0, kMaxGraceSeconds);
   if (grace) workload.termination_grace = std::chrono::seconds(*grace);
   read_hostname(spec, pod);
+  read_host_aliases(spec, workload.pod);
+  read_dns(spec, workload.pod);
   spec.with("securityContext", [&](const Cursor& security) {
     context.security = read_security(security, {});
     read_pod_security(security, context.host_network, workload.pod);

@@ -43,6 +43,25 @@ constexpr Field kOs[] = {
 };
 constexpr Schema kOsSchema{"PodOS", kOs};
 
+constexpr Field kHostAlias[] = {
+    {"ip", Honoured, Type::String, nullptr, {}, {}, true},
+    {"hostnames", Honoured, Type::Strings, nullptr, {}, "at least one", true},
+};
+constexpr Schema kHostAliasSchema{"HostAlias", kHostAlias};
+
+constexpr Field kDnsOption[] = {
+    {"name", Honoured, Type::String, nullptr, {}, {}, true},
+    {"value", Honoured, Type::String},
+};
+constexpr Schema kDnsOptionSchema{"PodDNSConfigOption", kDnsOption};
+
+constexpr Field kDnsConfig[] = {
+    {"nameservers", Honoured, Type::Strings, nullptr, {}, "addresses, at most 3"},
+    {"searches", Honoured, Type::Strings, nullptr, {}, "domains, at most 32"},
+    {"options", Honoured, Type::Objects, &kDnsOptionSchema},
+};
+constexpr Schema kDnsConfigSchema{"PodDNSConfig", kDnsConfig};
+
 constexpr Field kPodSpec[] = {
     {"containers", Honoured, Type::Objects, &kContainerSchema, {}, "at least one", true},
     {"volumes", Honoured, Type::Objects, &kVolumeSchema},
@@ -68,17 +87,18 @@ constexpr Field kPodSpec[] = {
      "matched against device.labels, kubernetes.io/arch, kubernetes.io/os and "
      "kubernetes.io/hostname"},
     {"securityContext", Honoured, Type::Object, &kPodSecurityContextSchema},
-    {"dnsPolicy", Refused, Type::String, nullptr, "ClusterFirst|Default|ClusterFirstWithHostNet",
-     "Pods use the device's name servers; another choice is not supported by this version"},
+    {"dnsPolicy", Honoured, Type::String, nullptr,
+     "ClusterFirst|Default|ClusterFirstWithHostNet|None",
+     "all but None mean the device's name servers: workloads find each other by /etc/hosts"},
+    {"dnsConfig", Honoured, Type::Object, &kDnsConfigSchema, {}, "added to the device's"},
+    {"hostAliases", Honoured, Type::Objects, &kHostAliasSchema},
     {"os", Honoured, Type::Object, &kOsSchema},
     {"affinity", Honoured, Type::Object, &kAffinitySchema},
     {"activeDeadlineSeconds", Refused, Type::Integer, nullptr, {}, kLater},
     {"automountServiceAccountToken", Warned, Type::Boolean, nullptr, "false", kNoAccounts},
-    {"dnsConfig", Refused, Type::Any, nullptr, {}, kLater},
     {"enableServiceLinks", Warned, Type::Boolean, nullptr, "false",
      "there are no Services to announce"},
     {"ephemeralContainers", Refused, Type::Any, nullptr, {}, kLater},
-    {"hostAliases", Refused, Type::Any, nullptr, {}, kLater},
     {"hostIPC", Refused, Type::Boolean, nullptr, "false", kLater},
     {"hostPID", Refused, Type::Boolean, nullptr, "false", kLater},
     {"hostUsers", Refused, Type::Boolean, nullptr, "true",

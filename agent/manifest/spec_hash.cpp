@@ -62,6 +62,17 @@ void put_ports(Canonical& out, const runtime::PodSpec& pod) {
   }
 }
 
+void put_names(Canonical& out, const runtime::PodSpec& pod) {
+  for (const runtime::HostAlias& alias : pod.host_aliases) {
+    out.put_always("alias", alias.ip);
+    out.put_each("is", alias.hostnames);
+  }
+  out.put("dns-own", !pod.dns.of_device);
+  out.put_each("dns", pod.dns.nameservers);
+  out.put_each("search", pod.dns.searches);
+  out.put_each("dns-option", pod.dns.options);
+}
+
 void put_volumes(Canonical& out, const runtime::PodSpec& pod) {
   const auto less = [](const auto& a, const auto& b) { return a.name < b.name; };
   for (const runtime::Volume& volume : sorted(pod.volumes, less)) {
@@ -174,6 +185,7 @@ std::string spec_hash(const WorkloadSpec& workload) {
   out.put("hostname", pod.hostname);
   out.put("host-network", pod.host_network);
   put_ports(out, pod);
+  put_names(out, pod);
   put_volumes(out, pod);
   if (pod.fs_group) out.put_always("fs-group", std::to_string(*pod.fs_group));
   for (const auto& [name, value] : sorted(pod.sysctls)) {

@@ -169,7 +169,7 @@ Result<PodNetworkStatus> CniNetwork::build(const PodSpec& pod, const Fd& lock,
   if (!record) return fail(record.error());
   const Status attached = attach(pod.name, *record, lock, cancel);
   if (!attached) return fail(attached.error());
-  return PodNetworkStatus{pod.name, record->netns, record->ip};
+  return PodNetworkStatus{pod.name, record->netns, record->ip, first_gateway(record->result)};
 }
 
 Result<PodNetworkStatus> CniNetwork::setup(const PodSpec& pod, CancelToken cancel) {
@@ -249,7 +249,7 @@ Result<PodNetworkStatus> CniNetwork::status(const std::string& pod) {
   if (!record || record->result.empty() || !is_netns(record->netns)) {
     return fail(Code::NotFound, pod + " has no complete network");
   }
-  return PodNetworkStatus{pod, record->netns, record->ip};
+  return PodNetworkStatus{pod, record->netns, record->ip, first_gateway(record->result)};
 }
 
 Result<std::vector<std::string>> CniNetwork::list() {

@@ -109,6 +109,17 @@ Result<std::string> run_plugin(const Json& request, const char* command,
   return process->output;
 }
 
+// Section 5 (and 0.3.1 and 0.4.0 alike): `ips` holds the addresses that were given out.
+std::string of_first_ip(const std::string& result, const char* field) {
+  const Json parsed = Json::parse(result, nullptr, false);
+  if (!parsed.is_object() || !parsed.contains("ips") || !parsed["ips"].is_array()) return {};
+  for (const Json& ip : parsed["ips"]) {
+    if (!ip.is_object() || !ip.contains("address") || !ip["address"].is_string()) continue;
+    return ip.contains(field) && ip[field].is_string() ? ip[field].get<std::string>() : "";
+  }
+  return {};
+}
+
 // Section 4, DEL: prevResult came with 0.4.0.
 bool del_takes_result(const std::string& version) { return !version.starts_with("0.3."); }
 
@@ -151,14 +162,10 @@ Status cni_del(const CniAttachment& attachment, const std::string& result) {
 }
 
 std::string first_address(const std::string& result) {
-  const Json parsed = Json::parse(result, nullptr, false);
-  if (!parsed.is_object() || !parsed.contains("ips") || !parsed["ips"].is_array()) return {};
-  for (const Json& ip : parsed["ips"]) {
-    if (!ip.is_object() || !ip.contains("address") || !ip["address"].is_string()) continue;
-    const std::string address = ip["address"].get<std::string>();
-    return address.substr(0, address.find('/'));
-  }
-  return {};
+  const std::string address = of_first_ip(result, "address");
+  return address.substr(0, address.find('/'));
 }
+
+std::string first_gateway(const std::string& result) { return of_first_ip(result, "gateway"); }
 
 }  // namespace wherry::runtime

@@ -32,5 +32,7 @@ Status cni_del(const CniAttachment& attachment, const std::string& result);
 
 // The first address of a result, without prefix length; empty where there is none.
 std::string first_address(const std::string& result);
+// Its gateway; empty where there is none.
+std::string first_gateway(const std::string& result);
 
 }  // namespace wherry::runtime

@@ -23,7 +23,8 @@ struct NetworkOptions {
 struct PodNetworkStatus {
   std::string pod;
   std::string netns_path;
-  std::string ip;  // of the first interface, without prefix length
+  std::string ip;       // of the first interface, without prefix length
+  std::string gateway;  // of that address; empty where the plugins name none
 };
 
 class PodNetwork {

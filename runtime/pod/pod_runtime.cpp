@@ -39,14 +39,14 @@ class PodRuntime final : public Runtime {
 
   Result<std::string> prepare_pod(const PodSpec& pod, CancelToken cancel) override {
     if (Status status = failpoint("pod.prepare.begin"); !status) return fail(status.error());
-    std::string ip;
+    PodAddress address;
     if (!pod.host_network) {
       auto network = context_.parts.network.setup(pod, cancel);
       if (!network) return fail(network.error(), "prepare pod " + pod.name);
-      ip = std::move(network->ip);
+      address = {std::move(network->ip), std::move(network->gateway)};
     }
     if (Status status = failpoint("pod.prepare.network"); !status) return fail(status.error());
-    if (Status status = context_.parts.volumes.prepare(pod, ip); !status) {
+    if (Status status = context_.parts.volumes.prepare(pod, address); !status) {
       return fail(status.error(), "prepare pod " + pod.name);
     }
     if (Status status = context_.image_volumes.prepare(pod, cancel); !status) {
@@ -57,7 +57,7 @@ class PodRuntime final : public Runtime {
       return fail(status.error(), "prepare pod " + pod.name);
     }
     if (Status status = failpoint("pod.prepare.logs"); !status) return fail(status.error());
-    return ip;
+    return std::move(address.ip);
   }
 
   Result<ContainerStatus> start_container(const PodSpec& pod, const ContainerSpec& container,
@@ -184,6 +184,7 @@ Status PodRuntime::collect_leftovers(const std::vector<std::string>& pods) {
   for (const std::string& id : context_.notes.list()) {
     if (ids.count(id) == 0) context_.notes.erase(id);
   }
+  context_.parts.volumes.refresh_names();
   context_.images.clear_cache_dir();
   return result;
 }

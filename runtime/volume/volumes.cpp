@@ -95,7 +95,10 @@ const Volume* find_volume(const PodSpec& pod, const std::string& name) {
 }  // namespace
 
 Volumes::Volumes(std::string state_dir, std::string run_dir, HostFiles files)
-    : state_dir_(std::move(state_dir)), run_dir_(std::move(run_dir)), files_(std::move(files)) {}
+    : state_dir_(std::move(state_dir)),
+      run_dir_(std::move(run_dir)),
+      files_(std::move(files)),
+      names_(run_dir_ + "/pods") {}
 
 std::string Volumes::source_of(const std::string& pod, const Volume& volume) const {
   if (volume.kind == Volume::Kind::HostPath) return volume.host_path;
@@ -168,33 +171,41 @@ Status Volumes::own(const PodSpec& pod, const Volume& volume, bool if_needed) {
   return file.valid() ? Status() : Status(fail_errno("make " + note));
 }
 
-Status Volumes::write_files(const PodSpec& pod, const std::string& ip) {
+Status Volumes::write_files(const PodSpec& pod, const PodAddress& address) {
   const std::string base = run_dir(pod.name);
-  Result<std::string> resolv = read_file(files_.resolv_conf);
-  std::string hosts = make_hosts(pod.hostname, ip);
+  std::string resolv = read_file(files_.resolv_conf).value_or("");
+  std::string hosts = make_hosts(pod.hostname, address.ip);
   std::string hostname = pod.hostname;
   if (pod.host_network) {
     if (Result<std::string> own = read_file(files_.hosts)) hosts = std::move(*own);
     char name[256] = {};
     if (gethostname(name, sizeof name - 1) == 0) hostname = name;
-  } else {
-    PodResolvConf usable = make_resolv_conf(resolv.value_or(""));
-    if (usable.usable == 0 && usable.removed > 0) {
-      const Result<std::string> upstream = read_file(files_.resolved_upstream);
-      if (upstream) usable = make_resolv_conf(*upstream);
-    }
-    if (usable.usable == 0 && usable.removed > 0) {
-      log_warn("the host's nameservers are not reachable from a Pod: it has no DNS",
-               {{"workload", pod.name}, {"file", files_.resolv_conf}});
-    }
-    resolv = std::move(usable.text);
+  } else if (pod.dns.of_device) {
+    resolv = usable_resolv_conf(pod, resolv);
   }
-  if (Status wrote = write_in_place(base + "/hosts", hosts); !wrote) return wrote;
+  if (!hosts.empty() && hosts.back() != '\n') hosts += '\n';
+  hosts += make_aliases(pod.host_aliases);
   if (Status wrote = write_in_place(base + "/hostname", hostname + "\n"); !wrote) return wrote;
-  return write_in_place(base + "/resolv.conf", resolv.value_or(""));
+  if (Status wrote = write_in_place(base + "/resolv.conf", with_dns(resolv, pod.dns)); !wrote) {
+    return wrote;
+  }
+  return names_.put(pod.name, address, std::move(hosts));
 }
 
-Status Volumes::prepare(const PodSpec& pod, const std::string& ip) {
+std::string Volumes::usable_resolv_conf(const PodSpec& pod, const std::string& host_text) const {
+  PodResolvConf usable = make_resolv_conf(host_text);
+  if (usable.usable == 0 && usable.removed > 0) {
+    const Result<std::string> upstream = read_file(files_.resolved_upstream);
+    if (upstream) usable = make_resolv_conf(*upstream);
+  }
+  if (usable.usable == 0 && usable.removed > 0 && pod.dns.nameservers.empty()) {
+    log_warn("the host's nameservers are not reachable from a Pod: it has no DNS",
+             {{"workload", pod.name}, {"file", files_.resolv_conf}});
+  }
+  return std::move(usable.text);
+}
+
+Status Volumes::prepare(const PodSpec& pod, const PodAddress& address) {
   if (Status ok = check_name(pod.name); !ok) return ok;
   if (Status made = make_private(run_dir_, "/pods/" + pod.name); !made) return made;
   if (Status ok = failpoint("volume.prepare.made"); !ok) return ok;
@@ -203,7 +214,7 @@ Status Volumes::prepare(const PodSpec& pod, const std::string& ip) {
     if (!ready) return fail(ready.error(), "prepare volumes of " + pod.name);
   }
   if (Status ok = failpoint("volume.prepare.volumes"); !ok) return ok;
-  return write_files(pod, ip);
+  return write_files(pod, address);
 }
 
 Result<BindMount> Volumes::bind_of(const PodSpec& pod, const ContainerSpec& container,
@@ -266,6 +277,7 @@ Status Volumes::remove(const std::string& pod) {
   }
   if (Status done = unmount_all(run_dir(pod) + "/volumes"); !done) return done;
   if (Status ok = failpoint("volume.remove.unmounted"); !ok) return ok;
+  if (Status done = names_.forget(pod); !done) return done;
   if (Status done = remove_tree(run_dir(pod)); !done) return done;
   if (Status ok = failpoint("volume.remove.files"); !ok) return ok;
   return remove_tree(disk_dir(pod));

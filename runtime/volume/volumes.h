@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "runtime/spec/oci_spec.h"
 #include "runtime/types.h"
+#include "runtime/volume/pod_names.h"
 
 namespace wherry::runtime {
 
@@ -31,9 +32,10 @@ class Volumes {
   // Makes emptyDirs and claims, checks hostPaths by their type, writes the files of volumes, hosts,
   // hostname and resolv.conf. Idempotent; the files are brought up to date in place, so that
   // running containers see new content and a new address.
-  // `ip` is empty with host network. A hostPath of no type that is missing becomes a directory.
-  // Reason CreateContainerConfigError where a hostPath is not what its type demands.
-  Status prepare(const PodSpec& pod, const std::string& ip);
+  // Every Pod's hosts file then names all the others, too. A hostPath of no type that is missing
+  // becomes a directory. Reason CreateContainerConfigError where a hostPath is not what its type
+  // demands.
+  Status prepare(const PodSpec& pod, const PodAddress& address);
   // The bind mounts of one container that is about to be made, after prepare(). Sorted so that
   // parents come first. Binds its subPaths anew; see bind_sub_path() for what is refused.
   // InvalidArgument with reason CreateContainerConfigError for a volume the Pod does not have.
@@ -41,6 +43,8 @@ class Volumes {
   // Unmounts and deletes. Missing: success. Never follows a link or enters a hostPath.
   Status remove(const std::string& pod);
   Result<std::vector<std::string>> list();  // Pods that have anything here
+  // Every Pod's hosts file names those that are there now, whatever an agent was killed at.
+  void refresh_names() { names_.refresh(); }
   // Where a volume is on the host. An image is to be mounted there, after prepare().
   std::string source_of(const std::string& pod, const Volume& volume) const;
 
@@ -55,11 +59,13 @@ class Volumes {
   Status own(const PodSpec& pod, const Volume& volume, bool if_needed);
   Result<BindMount> bind_of(const PodSpec& pod, const ContainerSpec& container,
                             const Volume& volume, const VolumeMount& mount, size_t index);
-  Status write_files(const PodSpec& pod, const std::string& ip);
+  Status write_files(const PodSpec& pod, const PodAddress& address);
+  std::string usable_resolv_conf(const PodSpec& pod, const std::string& host_text) const;
 
   std::string state_dir_;
   std::string run_dir_;
   HostFiles files_;
+  PodNames names_;
 };
 
 }  // namespace wherry::runtime

@@ -43,6 +43,51 @@ TEST_F(SystemTest, ADocumentBecomesAPageAtTheContainersAddress) {
   EXPECT_EQ(workload_in(reported, "web")["containers"][0]["state"], "running");
 }
 
+TEST_F(SystemTest, WorkloadsFindEachOtherByName) {
+  const auto server = [&](const std::string& name, bool host_network, int port) {
+    json made = simple_pod(name, kImage,
+                           {"/bin/sh", "-c",
+                            "echo from " + name + " > /www/index.html && exec httpd -f -p " +
+                                std::to_string(port) + " -h /www"},
+                           host_network);
+    made["spec"]["terminationGracePeriodSeconds"] = 1;
+    return made;
+  };
+  const int port = free_port();
+  const auto page = [&](const std::string& from, const std::string& name, int at) {
+    return run_command({"nsenter", "--target", std::to_string(pid_of(from)), "--mount", "--net",
+                        "--root", "/bin/wget", "-q", "-O", "-",
+                        "http://" + name + ":" + std::to_string(at) + "/"});
+  };
+  publish(1, {server("web", false, 80), server("broker", false, 80), server("camera", true, port)});
+  for (const char* name : {"web", "broker", "camera"}) running(name);
+  const auto sees = [&](const std::string& from, const std::string& name, int at) {
+    CommandResult got;
+    const bool seen = wait_until([&] {
+      got = page(from, name, at);
+      return got.out == "from " + name + "\n";
+    });
+    EXPECT_TRUE(seen) << got.out << got.err;
+    return seen;
+  };
+  EXPECT_TRUE(sees("web", "broker", 80));
+  EXPECT_TRUE(sees("broker", "web", 80));
+  EXPECT_TRUE(sees("web", "camera", port)) << "which has the network of the device";
+  EXPECT_TRUE(sees("camera", "web", 80));
+  // Names need no agent, and follow a workload that is replaced.
+  const auto before = tasks();
+  agent_->kill();
+  EXPECT_TRUE(sees("web", "broker", 80));
+  agent_->start();
+  ASSERT_TRUE(agent_->wait_ready());
+  json other = server("broker", false, 80);
+  other["spec"]["containers"][0]["env"] = {{{"name", "A"}, {"value", "b"}}};
+  publish(2, {server("web", false, 80), other, server("camera", true, port)});
+  EXPECT_TRUE(wait_until([&] { return tasks() != before && tasks().size() == 3; }));
+  running("broker");
+  EXPECT_TRUE(sees("web", "broker", 80));
+}
+
 TEST_F(SystemTest, AHostPortReachesTheContainer) {
   const int port = free_port();
   json web = simple_pod(

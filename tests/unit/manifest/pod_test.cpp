@@ -31,6 +31,12 @@ spec:
       restartPolicy: OnFailure
       terminationGracePeriodSeconds: 5
       hostname: front
+      dnsPolicy: None
+      dnsConfig:
+        nameservers: [9.9.9.9, "fd00:0::1"]
+        searches: [plant.local, _tcp.lan.]
+        options: [{ name: ndots, value: "2" }, { name: rotate }]
+      hostAliases: [{ ip: 10.1.1.1, hostnames: [plc, plc.plant.local] }]
       securityContext: { runAsUser: 1000, runAsGroup: 1001, runAsNonRoot: true, supplementalGroups: [7] }
       containers:
       - name: web
@@ -65,6 +71,12 @@ spec:
   EXPECT_EQ(pod.name, "web");
   EXPECT_EQ(pod.hostname, "front");
   EXPECT_FALSE(pod.host_network);
+  EXPECT_EQ(
+      pod.dns,
+      (runtime::PodDns{
+          false, {"9.9.9.9", "fd00::1"}, {"plant.local", "_tcp.lan."}, {"ndots:2", "rotate"}}));
+  EXPECT_THAT(pod.host_aliases,
+              ElementsAre(runtime::HostAlias{"10.1.1.1", {"plc", "plc.plant.local"}}));
   EXPECT_EQ(pod.hash.size(), 16U);
   EXPECT_THAT(pod.ports,
               ElementsAre(runtime::PortMapping{8080, 80, runtime::Protocol::Tcp, "127.0.0.1"}));

@@ -74,6 +74,16 @@ TEST(SpecHash, ChangesWithEverythingThatRuns) {
       [](auto& w) { w.restart_policy = RestartPolicy::Never; },
       [](auto& w) { w.pod.hostname = "x"; },
       [](auto& w) { w.pod.host_network = true; },
+      [](auto& w) {
+        w.pod.host_aliases = {{"10.0.0.1", {"a"}}};
+      },
+      [](auto& w) {
+        w.pod.host_aliases = {{"10.0.0.1", {"b"}}};
+      },
+      [](auto& w) { w.pod.dns.of_device = false; },
+      [](auto& w) { w.pod.dns.nameservers = {"a"}; },
+      [](auto& w) { w.pod.dns.searches = {"a"}; },
+      [](auto& w) { w.pod.dns.options = {"a"}; },
       [](auto& w) { w.pod.ports[0].host_port = 1; },
       [](auto& w) { w.pod.ports[0].container_port = 1; },
       [](auto& w) { w.pod.ports[0].protocol = runtime::Protocol::Udp; },

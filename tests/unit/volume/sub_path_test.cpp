@@ -52,7 +52,7 @@ class VolumePartsTest : public testing::Test {
   // Where the container's only mount comes from.
   Result<std::string> part(const std::string& sub_path, const std::string& volume = "data") {
     container.mounts = {{volume, "/x", false, sub_path}};
-    if (Status ready = volumes->prepare(pod, ""); !ready) return fail(ready.error());
+    if (Status ready = volumes->prepare(pod, {""}); !ready) return fail(ready.error());
     const auto binds = volumes->mounts(pod, container);
     if (!binds) return fail(binds.error());
     return binds->back().source;
@@ -82,7 +82,7 @@ class VolumePartsTest : public testing::Test {
 };
 
 TEST_F(VolumePartsTest, ShowsThePartAndMakesWhatIsMissing) {
-  ASSERT_TRUE(volumes->prepare(pod, ""));
+  ASSERT_TRUE(volumes->prepare(pod, {""}));
   ASSERT_TRUE(make_directories(data("a/b")));
   write(data("a/b/file"), "inside");
   auto source = part("a/b");
@@ -104,7 +104,7 @@ TEST_F(VolumePartsTest, ShowsThePartAndMakesWhatIsMissing) {
 
 TEST_F(VolumePartsTest, NoLinkLeadsOutOfTheVolume) {
   write(dir + "/secret", "the host's");
-  ASSERT_TRUE(volumes->prepare(pod, ""));
+  ASSERT_TRUE(volumes->prepare(pod, {""}));
   ASSERT_TRUE(make_directories(data("in")));
   ASSERT_EQ(symlink(dir.c_str(), data("absolute").c_str()), 0);
   ASSERT_EQ(symlink("../../../../..", data("up").c_str()), 0);
@@ -160,7 +160,7 @@ TEST_F(VolumePartsTest, RemovingLeavesNoMount) {
 
 TEST_F(VolumePartsTest, SecretsAreInMemoryOnly) {
   pod.volumes = {files("token", {{"t", "hidden", 0400}}, true)};
-  ASSERT_TRUE(volumes->prepare(pod, ""));
+  ASSERT_TRUE(volumes->prepare(pod, {""}));
   const std::string at = dir + "/run/pods/web/volumes/token";
   EXPECT_EQ(read(at + "/t"), "hidden");
   struct statfs info {};
@@ -168,14 +168,14 @@ TEST_F(VolumePartsTest, SecretsAreInMemoryOnly) {
   EXPECT_EQ(info.f_type, 0x01021994);  // TMPFS_MAGIC
   ASSERT_EQ(umount(at.c_str()), 0);    // as a reboot does
   EXPECT_EQ(read(at + "/t"), "(none)");
-  ASSERT_TRUE(volumes->prepare(pod, ""));
+  ASSERT_TRUE(volumes->prepare(pod, {""}));
   EXPECT_EQ(read(at + "/t"), "hidden");
 }
 
 TEST_F(VolumePartsTest, GivenFilesAreReadOnly) {
   pod.volumes = {files("conf", {{"a", "1", 0644}}, false)};
   container.mounts = {{"conf", "/x", false}};
-  ASSERT_TRUE(volumes->prepare(pod, ""));
+  ASSERT_TRUE(volumes->prepare(pod, {""}));
   EXPECT_TRUE(volumes->mounts(pod, container)->back().read_only);
 }
 
@@ -185,7 +185,7 @@ TEST_F(VolumePartsTest, AClaimOutlivesItsPods) {
   volume.kind = Volume::Kind::Claim;
   volume.claim = "store";
   pod.volumes = {volume};
-  ASSERT_TRUE(volumes->prepare(pod, ""));
+  ASSERT_TRUE(volumes->prepare(pod, {""}));
   const std::string at = dir + "/state/claims/store";
   struct stat info {};
   ASSERT_EQ(stat(at.c_str(), &info), 0);
@@ -194,10 +194,10 @@ TEST_F(VolumePartsTest, AClaimOutlivesItsPods) {
   ASSERT_TRUE(volumes->remove("web"));
   EXPECT_EQ(read(at + "/kept"), "data");
   EXPECT_THAT(*volumes->list(), IsEmpty()) << "a claim is no leftover of a Pod";
-  ASSERT_TRUE(volumes->prepare(pod, ""));
+  ASSERT_TRUE(volumes->prepare(pod, {""}));
   EXPECT_EQ(read(at + "/kept"), "data");
   pod.volumes[0].claim = "../pods";
-  EXPECT_FALSE(volumes->prepare(pod, ""));
+  EXPECT_FALSE(volumes->prepare(pod, {""}));
 }
 
 TEST_F(VolumePartsTest, FsGroupOwnsWhatIsThereButFollowsNoLink) {
@@ -210,13 +210,13 @@ TEST_F(VolumePartsTest, FsGroupOwnsWhatIsThereButFollowsNoLink) {
   volume.claim = "store";
   pod.volumes = {volume};
   const std::string at = dir + "/state/claims/store";
-  ASSERT_TRUE(volumes->prepare(pod, ""));
+  ASSERT_TRUE(volumes->prepare(pod, {""}));
   ASSERT_TRUE(make_directories(at + "/d", 0700));
   write(at + "/d/f", "");
   ASSERT_EQ(chmod((at + "/d/f").c_str(), 0600), 0);
   ASSERT_EQ(symlink((dir + "/outside").c_str(), (at + "/link").c_str()), 0);
   pod.fs_group = 4711;
-  ASSERT_TRUE(volumes->prepare(pod, ""));
+  ASSERT_TRUE(volumes->prepare(pod, {""}));
   const auto look = [](const std::string& path) {
     struct stat info {};
     EXPECT_EQ(lstat(path.c_str(), &info), 0) << path;
@@ -239,7 +239,7 @@ TEST_F(VolumePartsTest, FsGroupOnlyWhereTheRootDiffersIfSaidSo) {
   volume.claim = "store";
   pod.volumes = {volume};
   pod.fs_group = 4711;
-  ASSERT_TRUE(volumes->prepare(pod, ""));
+  ASSERT_TRUE(volumes->prepare(pod, {""}));
   const std::string file = dir + "/state/claims/store/f";
   write(file, "");
   ASSERT_EQ(chown(file.c_str(), 0, 1), 0);
@@ -247,15 +247,15 @@ TEST_F(VolumePartsTest, FsGroupOnlyWhereTheRootDiffersIfSaidSo) {
     struct stat info {};
     return stat(file.c_str(), &info) == 0 ? info.st_gid : 0;
   };
-  ASSERT_TRUE(volumes->prepare(pod, ""));
+  ASSERT_TRUE(volumes->prepare(pod, {""}));
   EXPECT_EQ(group(), 1U) << "once for each Pod";
   ASSERT_TRUE(volumes->remove("web"));
   pod.fs_group_if_needed = true;
-  ASSERT_TRUE(volumes->prepare(pod, ""));
+  ASSERT_TRUE(volumes->prepare(pod, {""}));
   EXPECT_EQ(group(), 1U) << "the root is as it should be";
   ASSERT_TRUE(volumes->remove("web"));
   pod.fs_group_if_needed = false;
-  ASSERT_TRUE(volumes->prepare(pod, ""));
+  ASSERT_TRUE(volumes->prepare(pod, {""}));
   EXPECT_EQ(group(), 4711U);
 }
 

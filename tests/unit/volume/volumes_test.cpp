@@ -9,6 +9,7 @@
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
+#include <thread>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
@@ -24,6 +25,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
+using testing::StartsWith;
 
 class VolumesTest : public testing::Test {
  protected:
@@ -40,7 +42,8 @@ class VolumesTest : public testing::Test {
   }
   ~VolumesTest() override {
     failpoints_arm("");
-    static_cast<void>(volumes->remove("web"));
+    const auto left = volumes->list();
+    for (const std::string& name : *left) static_cast<void>(volumes->remove(name));
     static_cast<void>(remove_tree(dir));
   }
 
@@ -81,7 +84,7 @@ class VolumesTest : public testing::Test {
 TEST_F(VolumesTest, MakesAnEmptyDirOnDiskForAnyUser) {
   pod.volumes = {disk()};
   const mode_t before = umask(077);
-  ASSERT_TRUE(volumes->prepare(pod, "10.89.0.2"));
+  ASSERT_TRUE(volumes->prepare(pod, {"10.89.0.2"}));
   umask(before);
   struct stat info {};
   ASSERT_EQ(stat((dir + "/state/pods/web/volumes/data").c_str(), &info), 0);
@@ -92,17 +95,17 @@ TEST_F(VolumesTest, MakesAnEmptyDirOnDiskForAnyUser) {
 
 TEST_F(VolumesTest, PreparingAgainKeepsContent) {
   pod.volumes = {disk(), memory(1 << 20)};
-  ASSERT_TRUE(volumes->prepare(pod, "10.89.0.2"));
+  ASSERT_TRUE(volumes->prepare(pod, {"10.89.0.2"}));
   write(dir + "/state/pods/web/volumes/data/file", "kept");
   write(dir + "/run/pods/web/volumes/mem/file", "kept");
-  ASSERT_TRUE(volumes->prepare(pod, "10.89.0.2"));
+  ASSERT_TRUE(volumes->prepare(pod, {"10.89.0.2"}));
   EXPECT_EQ(read(dir + "/state/pods/web/volumes/data/file"), "kept");
   EXPECT_EQ(read(dir + "/run/pods/web/volumes/mem/file"), "kept");
 }
 
 TEST_F(VolumesTest, MountsMemoryOfTheSizeAskedFor) {
   pod.volumes = {memory(1 << 20)};
-  ASSERT_TRUE(volumes->prepare(pod, ""));
+  ASSERT_TRUE(volumes->prepare(pod, {""}));
   struct statfs info {};
   ASSERT_EQ(statfs((dir + "/run/pods/web/volumes/mem").c_str(), &info), 0);
   EXPECT_EQ(info.f_type, 0x01021994);  // TMPFS_MAGIC
@@ -113,7 +116,7 @@ TEST_F(VolumesTest, RemovesEverythingButWhatIsNotItsOwn) {
   mkdir((dir + "/precious").c_str(), 0755);
   write(dir + "/precious/file", "kept");
   pod.volumes = {disk(), memory(0), host_path(dir + "/precious", HostPathType::Directory)};
-  ASSERT_TRUE(volumes->prepare(pod, "10.89.0.2"));
+  ASSERT_TRUE(volumes->prepare(pod, {"10.89.0.2"}));
   ASSERT_EQ(symlink((dir + "/precious").c_str(), (dir + "/state/pods/web/volumes/data/l").c_str()),
             0);
   EXPECT_THAT(*volumes->list(), ElementsAre("web"));
@@ -125,7 +128,7 @@ TEST_F(VolumesTest, RemovesEverythingButWhatIsNotItsOwn) {
 
 TEST_F(VolumesTest, NeverDescendsIntoAForeignMount) {
   pod.volumes = {disk()};
-  ASSERT_TRUE(volumes->prepare(pod, ""));
+  ASSERT_TRUE(volumes->prepare(pod, {""}));
   const std::string mounted = dir + "/state/pods/web/volumes/data/m";
   mkdir(mounted.c_str(), 0755);
   ASSERT_EQ(mount("tmpfs", mounted.c_str(), "tmpfs", 0, ""), 0);
@@ -140,9 +143,9 @@ TEST_F(VolumesTest, ContinuesAfterDyingAtAnyStep) {
   pod.volumes = {memory(0), disk()};
   for (const char* step : {"volume.prepare.made", "volume.prepare.volumes"}) {
     failpoints_arm(std::string(step) + "=error");
-    EXPECT_FALSE(volumes->prepare(pod, "")) << step;
+    EXPECT_FALSE(volumes->prepare(pod, {""})) << step;
     failpoints_arm("");
-    EXPECT_TRUE(volumes->prepare(pod, "")) << step;
+    EXPECT_TRUE(volumes->prepare(pod, {""})) << step;
   }
   for (const char* step : {"volume.remove.unmounted", "volume.remove.files"}) {
     failpoints_arm(std::string(step) + "=error");
@@ -200,7 +203,7 @@ TEST_F(VolumesTest, ChecksHostPathsByTheirType) {
   };
   for (const HostPathCase& c : cases) {
     pod.volumes = {host_path(dir + "/" + c.what, c.type)};
-    const Status done = volumes->prepare(pod, "");
+    const Status done = volumes->prepare(pod, {""});
     EXPECT_EQ(done.has_value(), c.ok) << c.what << " " << static_cast<int>(c.type);
     if (!done) {
       EXPECT_EQ(done.error().reason(), "CreateContainerConfigError");
@@ -212,11 +215,11 @@ TEST_F(VolumesTest, ChecksHostPathsByTheirType) {
   EXPECT_TRUE(stat((dir + "/newfile").c_str(), &info) == 0 && S_ISREG(info.st_mode));
   EXPECT_TRUE(stat((dir + "/unset").c_str(), &info) == 0 && S_ISDIR(info.st_mode));
   pod.volumes = {host_path("relative", T::Unset)};
-  EXPECT_FALSE(volumes->prepare(pod, ""));
+  EXPECT_FALSE(volumes->prepare(pod, {""}));
 }
 
 TEST_F(VolumesTest, WritesTheSmallFiles) {
-  ASSERT_TRUE(volumes->prepare(pod, "10.89.0.2"));
+  ASSERT_TRUE(volumes->prepare(pod, {"10.89.0.2"}));
   EXPECT_THAT(read(file("hosts")), HasSubstr("127.0.0.1\tlocalhost\n"));
   EXPECT_THAT(read(file("hosts")), HasSubstr("10.89.0.2\tweb-host\n"));
   EXPECT_EQ(read(file("hostname")), "web-host\n");
@@ -224,10 +227,10 @@ TEST_F(VolumesTest, WritesTheSmallFiles) {
 }
 
 TEST_F(VolumesTest, ANewAddressReachesRunningContainers) {
-  ASSERT_TRUE(volumes->prepare(pod, "10.89.0.2"));
+  ASSERT_TRUE(volumes->prepare(pod, {"10.89.0.2"}));
   struct stat before {};
   ASSERT_EQ(stat(file("hosts").c_str(), &before), 0);
-  ASSERT_TRUE(volumes->prepare(pod, "10.89.0.3"));
+  ASSERT_TRUE(volumes->prepare(pod, {"10.89.0.3"}));
   struct stat after {};
   ASSERT_EQ(stat(file("hosts").c_str(), &after), 0);
   EXPECT_EQ(before.st_ino, after.st_ino);
@@ -235,32 +238,123 @@ TEST_F(VolumesTest, ANewAddressReachesRunningContainers) {
   EXPECT_THAT(read(file("hosts")), Not(HasSubstr("10.89.0.2")));
 }
 
+TEST_F(VolumesTest, AliasesAreLinesOfTheHostsFile) {
+  pod.host_aliases = {{"10.1.1.1", {"plc", "plc.lan"}}, {"fd00::1", {"six"}}};
+  ASSERT_TRUE(volumes->prepare(pod, {"10.89.0.2"}));
+  EXPECT_THAT(read(file("hosts")),
+              HasSubstr("10.89.0.2\tweb-host\n10.1.1.1\tplc\tplc.lan\nfd00::1\tsix\n"));
+  pod.host_network = true;
+  ASSERT_TRUE(volumes->prepare(pod, {}));
+  EXPECT_THAT(read(file("hosts")), StartsWith("10.0.0.1 host\n10.1.1.1\tplc\tplc.lan\n"));
+}
+
+TEST_F(VolumesTest, WhatThePodAsksOfDnsIsAddedToTheDevices) {
+  write(files.resolv_conf,
+        "nameserver 10.0.0.53\ndomain old\nsearch lan office\noptions "
+        "ndots:1 edns0\nsortlist 10.0.0.0\n");
+  pod.dns.nameservers = {"10.0.0.53", "9.9.9.9", "1.1.1.1", "1.0.0.1"};
+  pod.dns.searches = {"plant", "lan"};
+  pod.dns.options = {"ndots:2", "rotate"};
+  ASSERT_TRUE(volumes->prepare(pod, {"10.89.0.2"}));
+  EXPECT_EQ(read(file("resolv.conf")),
+            "sortlist 10.0.0.0\nnameserver 10.0.0.53\nnameserver 9.9.9.9\nnameserver "
+            "1.1.1.1\nsearch lan office plant\noptions ndots:2 edns0 rotate\n");
+  pod.dns = {false, {"9.9.9.9"}, {}, {}};
+  ASSERT_TRUE(volumes->prepare(pod, {"10.89.0.2"}));
+  EXPECT_EQ(read(file("resolv.conf")), "nameserver 9.9.9.9\n");
+}
+
+TEST_F(VolumesTest, WorkloadsFindEachOtherByName) {
+  PodSpec other = pod;
+  other.name = other.hostname = "broker";
+  PodSpec on_host = pod;
+  on_host.name = "camera";
+  on_host.host_network = true;
+  ASSERT_TRUE(volumes->prepare(pod, {"10.89.0.2", "10.89.0.1"}));
+  ASSERT_TRUE(volumes->prepare(other, {"10.89.0.3", "10.89.0.1"}));
+  ASSERT_TRUE(volumes->prepare(on_host, {}));
+  const auto names = [&](const std::string& name) {
+    const std::string text = read(dir + "/run/pods/" + name + "/hosts");
+    return text.substr(text.find(kNamesMark) + std::string(kNamesMark).size());
+  };
+  EXPECT_EQ(names("web"), "10.89.0.3\tbroker\n10.89.0.1\tcamera\n");
+  EXPECT_EQ(names("broker"), "10.89.0.1\tcamera\n10.89.0.2\tweb\n");
+  EXPECT_EQ(names("camera"), "10.89.0.3\tbroker\n10.89.0.2\tweb\n");
+
+  // A new agent, a new address, and one that is gone.
+  volumes.emplace(dir + "/state", dir + "/run", files);
+  ASSERT_TRUE(volumes->prepare(other, {"10.89.0.9", ""}));
+  EXPECT_EQ(names("web"), "10.89.0.9\tbroker\n10.89.0.1\tcamera\n");
+  EXPECT_EQ(names("broker"), "10.89.0.2\tweb\n") << "no gateway, no way to the device";
+  ASSERT_TRUE(volumes->remove("broker"));
+  EXPECT_EQ(names("web"), "10.89.0.1\tcamera\n");
+  ASSERT_TRUE(volumes->remove("camera"));
+  EXPECT_EQ(names("web"), "");
+}
+
+TEST_F(VolumesTest, NamesOfAPodThatAKilledAgentTookAwayGoLater) {
+  PodSpec other = pod;
+  other.name = "broker";
+  ASSERT_TRUE(volumes->prepare(pod, {"10.89.0.2"}));
+  ASSERT_TRUE(volumes->prepare(other, {"10.89.0.3"}));
+  ASSERT_TRUE(remove_tree(dir + "/run/pods/broker"));
+  EXPECT_THAT(read(file("hosts")), HasSubstr("broker"));
+  volumes->refresh_names();
+  EXPECT_THAT(read(file("hosts")), Not(HasSubstr("broker")));
+}
+
+TEST_F(VolumesTest, ManyPodsAtOnceAllKnowAllInTheEnd) {
+  constexpr int kPods = 24;
+  std::vector<std::thread> threads;
+  for (int first = 0; first < 4; ++first) {
+    threads.emplace_back([&, first] {
+      for (int i = first; i < kPods; i += 4) {
+        PodSpec one = pod;
+        one.name = one.hostname = "pod-" + std::to_string(i);
+        EXPECT_TRUE(volumes->prepare(one, {"10.89.1." + std::to_string(i)}));
+        const bool removed = i % 3 != 0 || volumes->remove(one.name);
+        EXPECT_TRUE(removed) << i;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (int i = 0; i < kPods; ++i) {
+    if (i % 3 == 0) continue;
+    const std::string text = read(dir + "/run/pods/pod-" + std::to_string(i) + "/hosts");
+    for (int j = 0; j < kPods; ++j) {
+      const std::string line =
+          "\n10.89.1." + std::to_string(j) + "\tpod-" + std::to_string(j) + "\n";
+      EXPECT_EQ(text.find(line) != std::string::npos, j % 3 != 0) << i << " of " << j;
+    }
+  }
+}
+
 TEST_F(VolumesTest, LeavesOutNameserversOnTheHostsLoopback) {
   write(files.resolv_conf,
         "# c\nnameserver 127.0.0.53\nnameserver 9.9.9.9 # x\nnameserver fe80::1%eth0\noptions "
         "edns0\n");
-  ASSERT_TRUE(volumes->prepare(pod, "10.89.0.2"));
+  ASSERT_TRUE(volumes->prepare(pod, {"10.89.0.2"}));
   EXPECT_EQ(read(file("resolv.conf")), "# c\nnameserver 9.9.9.9 # x\noptions edns0\n");
 }
 
 TEST_F(VolumesTest, FindsTheServersBehindSystemdResolved) {
   write(files.resolv_conf, "nameserver 127.0.0.53\n");
   write(files.resolved_upstream, "nameserver 192.168.1.1\n");
-  ASSERT_TRUE(volumes->prepare(pod, "10.89.0.2"));
+  ASSERT_TRUE(volumes->prepare(pod, {"10.89.0.2"}));
   EXPECT_EQ(read(file("resolv.conf")), "nameserver 192.168.1.1\n");
 }
 
 TEST_F(VolumesTest, HostNetworkKeepsTheHostsFiles) {
   pod.host_network = true;
   write(files.resolv_conf, "nameserver 127.0.0.53\n");
-  ASSERT_TRUE(volumes->prepare(pod, ""));
-  EXPECT_EQ(read(file("hosts")), "10.0.0.1 host\n");
+  ASSERT_TRUE(volumes->prepare(pod, {""}));
+  EXPECT_EQ(read(file("hosts")), std::string("10.0.0.1 host\n") + kNamesMark);
   EXPECT_EQ(read(file("resolv.conf")), "nameserver 127.0.0.53\n");
 }
 
 TEST_F(VolumesTest, AHostWithoutResolvConfIsNoError) {
   unlink(files.resolv_conf.c_str());
-  ASSERT_TRUE(volumes->prepare(pod, "10.89.0.2"));
+  ASSERT_TRUE(volumes->prepare(pod, {"10.89.0.2"}));
   EXPECT_EQ(read(file("resolv.conf")), "");
 }
 
