@@ -13,6 +13,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
+#include "runtime/image/http_stream.h"
+
 namespace wherry::runtime {
 namespace {
 
@@ -25,6 +27,10 @@ std::string tls_failure() {
   ERR_clear_error();
   const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
   return reason == nullptr ? "" : std::string(" (") + reason + ")";
+}
+
+Duration patience_of(time_t seconds, time_t microseconds) {
+  return std::chrono::seconds(seconds) + std::chrono::microseconds(microseconds);
 }
 
 // The system's certificates and those of hosts.toml.
@@ -58,8 +64,11 @@ std::string HttpHead::header(std::string_view name) const {
 // refusal for the tunnel; so the tunnel is ours.
 class TunnelClient final : public httplib::SSLClient {
  public:
-  TunnelClient(const Url& url, const TlsOptions& tls, std::optional<Proxy> proxy)
-      : SSLClient(url.host, url.port, tls.client_cert, tls.client_key), proxy_(std::move(proxy)) {}
+  TunnelClient(const Url& url, const TlsOptions& tls, std::optional<Proxy> proxy,
+               LineBudget& budget)
+      : SSLClient(url.host, url.port, tls.client_cert, tls.client_key),
+        proxy_(std::move(proxy)),
+        budget_(budget) {}
 
   // What the proxy answered instead of opening the tunnel; 0 where it opened it or broke off.
   int refused() const { return refused_; }
@@ -109,8 +118,32 @@ class TunnelClient final : public httplib::SSLClient {
     return false;
   }
 
+  bool process_socket(const Socket& socket,
+                      std::function<bool(httplib::Stream&)> callback) override {
+    HttpStream stream(socket.sock, socket.ssl, patience_of(read_timeout_sec_, read_timeout_usec_),
+                      budget_);
+    return callback(stream);
+  }
+
   const std::optional<Proxy> proxy_;
+  LineBudget& budget_;
   int refused_ = 0;
+};
+
+class PlainClient final : public httplib::ClientImpl {
+ public:
+  PlainClient(const Url& url, LineBudget& budget)
+      : ClientImpl(url.host, url.port), budget_(budget) {}
+
+ private:
+  bool process_socket(const Socket& socket,
+                      std::function<bool(httplib::Stream&)> callback) override {
+    HttpStream stream(socket.sock, nullptr, patience_of(read_timeout_sec_, read_timeout_usec_),
+                      budget_);
+    return callback(stream);
+  }
+
+  LineBudget& budget_;
 };
 
 // One httplib client, with a second handle on its socket: httplib's own stop() waits for a connect
@@ -132,7 +165,7 @@ class HttpSession::Connection {
     stall_ = timeouts.stall;
     window_ = timeouts.window;
     if (url.tls) {
-      auto client = std::make_unique<TunnelClient>(url, tls, proxy_);
+      auto client = std::make_unique<TunnelClient>(url, tls, proxy_, budget_);
       if (!client->is_valid()) {
         return fail(Code::InvalidArgument, "cannot read the client certificate " + tls.client_cert +
                                                " or its key " + tls.client_key + tls_failure());
@@ -146,7 +179,7 @@ class HttpSession::Connection {
       ssl_ = client.get();
       client_ = std::move(client);
     } else {
-      client_ = std::make_unique<httplib::ClientImpl>(url.host, url.port);
+      client_ = std::make_unique<PlainClient>(url, budget_);
       if (proxy_) client_->set_proxy(proxy_->host, proxy_->port);
     }
     configure(timeouts);
@@ -175,6 +208,7 @@ class HttpSession::Connection {
     };
     wire.content_receiver = [&](const char* data, size_t size, uint64_t, uint64_t) {
       last = clock_.now();
+      budget_.body_moved();
       sunk = cancel.cancelled() ? Status(fail(Code::Cancelled, "cancelled"))
                                 : sink(head, std::string_view(data, size));
       return sunk.has_value();
@@ -183,6 +217,7 @@ class HttpSession::Connection {
     httplib::Error error = httplib::Error::Success;
     connects_ = 0;
     answered_ = false;
+    budget_.begin();
     token_ = cancel;
     ERR_clear_error();
     const auto guard = cancel.on_cancel([this] { shut(); });
@@ -303,6 +338,9 @@ class HttpSession::Connection {
     if (error == E::ConnectionTimeout) {
       return fail(Code::Unavailable, who + "no answer to connect" + via, kUnavailable);
     }
+    if (budget_.exceeded()) {
+      return fail(Code::Unavailable, who + "its answer has too long a head: is it a registry?");
+    }
     if (silent + std::chrono::milliseconds(100) >= stall_) {
       return fail(Code::Unavailable, who + "stalled: no byte for " + format_duration(stall_));
     }
@@ -322,6 +360,7 @@ class HttpSession::Connection {
   const SystemClock clock_;
   Duration stall_{};
   int window_ = 0;
+  LineBudget budget_;
   std::unique_ptr<httplib::ClientImpl> client_;
   TunnelClient* ssl_ = nullptr;  // client_, where it is one
   CancelToken token_;            // of the exchange in progress

@@ -1,0 +1,157 @@
+// Answers no registry gives: what they may cost.
+
+#include "runtime/image/http.h"
+
+#include <arpa/inet.h>
+#include <functional>
+#include <netinet/in.h>
+#include <string>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/fd.h"
+
+namespace wherry::runtime {
+namespace {
+
+using testing::HasSubstr;
+
+// Takes one connection, reads the head of a request and writes whatever it is told, until the
+// client hangs up.
+class RawServer {
+ public:
+  using Send = std::function<bool(std::string_view)>;  // false: the client is gone
+  explicit RawServer(std::function<void(const Send&)> answer) {
+    listener_ = Fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* plain = reinterpret_cast<sockaddr*>(&address);
+    EXPECT_EQ(bind(listener_.get(), plain, size), 0);
+    EXPECT_EQ(listen(listener_.get(), 1), 0);
+    EXPECT_EQ(getsockname(listener_.get(), plain, &size), 0);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this, answer = std::move(answer)] { serve(answer); });
+  }
+  ~RawServer() {
+    shutdown(listener_.get(), SHUT_RDWR);
+    thread_.join();
+  }
+  RawServer(const RawServer&) = delete;
+  RawServer& operator=(const RawServer&) = delete;
+  int port() const { return port_; }
+
+ private:
+  void serve(const std::function<void(const Send&)>& answer) {
+    const Fd client(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (!client.valid()) return;
+    std::string head;
+    char part[512];
+    while (head.find("\r\n\r\n") == std::string::npos) {
+      const ssize_t got = recv(client.get(), part, sizeof part, 0);
+      if (got <= 0) return;
+      head.append(part, static_cast<size_t>(got));
+    }
+    answer([&](std::string_view bytes) {
+      while (!bytes.empty()) {
+        const ssize_t sent = send(client.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        if (sent <= 0) return false;
+        bytes.remove_prefix(static_cast<size_t>(sent));
+      }
+      return true;
+    });
+  }
+
+  Fd listener_;
+  int port_ = 0;
+  std::thread thread_;
+};
+
+Result<HttpHead> get(int port, std::string* body = nullptr) {
+  HttpSession session({std::chrono::seconds(30), std::chrono::seconds(30), 0});
+  HttpRequest request;
+  request.url = *parse_url("http://127.0.0.1:" + std::to_string(port) + "/v2/");
+  const auto sink = [&](const HttpHead&, std::string_view bytes) -> Status {
+    if (body != nullptr) body->append(bytes);
+    return {};
+  };
+  return session.send(request, {}, sink, {});
+}
+
+int64_t peak_kib() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss;
+}
+
+// `part` again and again after `begin`: 256 MiB of it, were anybody to take them.
+void expect_refused_cheaply(const std::string& begin, const std::string& part,
+                            const std::string& why = "too long a head") {
+  const int64_t before = peak_kib();
+  RawServer server([&](const RawServer::Send& send) {
+    if (!send(begin)) return;
+    std::string many;
+    while (many.size() < (1u << 20)) many += part;
+    for (int i = 0; i < 256; ++i) {
+      if (!send(many)) return;
+    }
+  });
+  const auto answer = get(server.port());
+  ASSERT_FALSE(answer) << begin;
+  EXPECT_EQ(answer.error().code(), Code::Unavailable);
+  EXPECT_THAT(answer.error().full(), HasSubstr(why)) << begin;
+  EXPECT_LT(peak_kib() - before, 12 << 10) << begin;
+}
+
+TEST(Http, AnAnswerWithoutEndIsGivenUp) {
+  expect_refused_cheaply("HTTP/1.1 200 ", "a");
+  expect_refused_cheaply("", "a");
+  expect_refused_cheaply("HTTP/1.1 200 OK\r\n", "X-A: b\r\n");
+  expect_refused_cheaply("HTTP/1.1 200 OK\r\nX-A: ", "b");
+  expect_refused_cheaply("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", "c");
+  expect_refused_cheaply("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n",
+                         "X-A: b\r\n", "broke off");
+  expect_refused_cheaply("", "HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+TEST(Http, ALongBodyIsNoLongHead) {
+  const std::string piece(70'001, 'x');
+  RawServer plain([&](const RawServer::Send& send) {
+    (void)send("HTTP/1.1 200 OK\r\nContent-Length: 700010\r\n\r\n");
+    for (int i = 0; i < 10; ++i) (void)send(piece);
+  });
+  std::string body;
+  const auto answer = get(plain.port(), &body);
+  ASSERT_TRUE(answer) << answer.error().full();
+  EXPECT_EQ(body.size(), 700'010U);
+  RawServer chunked([&](const RawServer::Send& send) {
+    (void)send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for (int i = 0; i < 10; ++i) (void)send("11171\r\n" + piece + "\r\n");
+    (void)send("0\r\n\r\n");
+  });
+  body.clear();
+  ASSERT_TRUE(get(chunked.port(), &body));
+  EXPECT_EQ(body.size(), 700'010U);
+}
+
+TEST(Http, AHeadOfManyLinesIsTaken) {
+  RawServer server([&](const RawServer::Send& send) {
+    std::string head = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n";
+    for (int i = 0; i < 50; ++i)
+      head += "X-" + std::to_string(i) + ": " + std::string(900, 'v') + "\r\n";
+    (void)send(head + "\r\nok");
+  });
+  std::string body;
+  const auto answer = get(server.port(), &body);
+  ASSERT_TRUE(answer) << answer.error().full();
+  EXPECT_EQ(body, "ok");
+  EXPECT_EQ(answer->header("x-49").size(), 900U);
+}
+
+}  // namespace
+}  // namespace wherry::runtime
