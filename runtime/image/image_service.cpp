@@ -13,7 +13,7 @@ namespace {
 // known where it could be had again.
 Image image_of(const ImageRecord& record, int64_t size) {
   Image image{record.name, record.target.digest, size};
-  image.preloaded = record.labels.contains(kPreloadLabel);
+  image.preloaded = is_preloaded(record);
   image.imported = record.labels.contains(kImportedLabel) || !record.labels.contains(kPulledLabel);
   return image;
 }
@@ -157,7 +157,7 @@ Result<Image> ImageService::pull(const PullRequest& request, CancelToken cancel)
   const auto layout = pull_as(reference->name(), *reference, request, cancel);
   if (layout) {
     ImageRecord made{reference->name(), layout->target, {{kPulledLabel, "true"}}, {}, {}};
-    if (record && record->name == made.name) {
+    if (record && record->name == made.name && record->target.digest == made.target.digest) {
       made.labels.insert(record->labels.begin(), record->labels.end());
     }
     return image_of(made, *layout);

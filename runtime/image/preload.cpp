@@ -9,6 +9,7 @@
 
 #include "base/digest.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "runtime/image/image_service.h"
 
 namespace wherry::runtime {
@@ -36,15 +37,18 @@ std::string fingerprint(const std::string& path, const std::string& name) {
   if (stat(path.c_str(), &info) != 0) return {};
   if (S_ISDIR(info.st_mode) && stat((path + "/index.json").c_str(), &info) != 0) return {};
   if (!S_ISREG(info.st_mode)) return {};
-  return sha256_hex(name + '\0' + std::to_string(info.st_size) + '\0' +
-                    std::to_string(info.st_mtim.tv_sec) + '.' +
-                    std::to_string(info.st_mtim.tv_nsec));
+  const std::string state = name + '\0' + std::to_string(info.st_size) + '\0' +
+                            std::to_string(info.st_mtim.tv_sec) + '.' +
+                            std::to_string(info.st_mtim.tv_nsec);
+  return sha256_hex(state).substr(0, 16);
 }
 
 bool is_imported(const std::vector<ImageRecord>& records, const std::string& print) {
   return std::any_of(records.begin(), records.end(), [&](const ImageRecord& record) {
     const auto label = record.labels.find(kPreloadLabel);
-    return label != record.labels.end() && label->second == print;
+    if (label == record.labels.end()) return false;
+    const std::vector<std::string> archives = split(label->second, ',');
+    return std::find(archives.begin(), archives.end(), print) != archives.end();
   });
 }
 

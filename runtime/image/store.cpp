@@ -4,6 +4,8 @@
 
 #include "base/digest.h"
 #include "base/failpoint.h"
+#include "base/text.h"
+#include "runtime/image/reference.h"
 
 namespace wherry::runtime {
 namespace {
@@ -28,6 +30,26 @@ Status write_whole(BlobWriter& writer, std::string_view bytes) {
     if (Status written = writer.write(bytes.substr(0, kPiece)); !written) return written;
   }
   return {};
+}
+
+// A name that moves on leaves what it meant under its digest.
+Status keep_by_digest(ImageBackend& backend, const ImageRecord& old, const std::string& lease) {
+  auto reference = parse_reference(old.name);
+  if (!reference || !reference->digest.empty()) return {};
+  reference->digest = old.target.digest;
+  ImageRecord kept{reference->name(), old.target, old.labels, {}, {}};
+  kept.labels.erase(kPreloadLabel);  // they gave the name, which is another's now
+  return backend.put_image(kept, lease);
+}
+
+// A label is at most 4096 bytes long; archives of long ago need not be known.
+std::string with_archive(const std::string& archives, const std::string& next) {
+  constexpr size_t kMaxArchives = 32;
+  std::vector<std::string> all = split(archives, ',');
+  std::erase(all, next);
+  all.push_back(next);
+  if (all.size() > kMaxArchives) all.erase(all.begin());
+  return join(all, ",");
 }
 
 }  // namespace
@@ -132,16 +154,32 @@ Status check_unpacked(ImageBackend& backend, const ImageLayout& layout) {
               "the image is not unpacked: snapshot " + layout.top_chain() + " is missing");
 }
 
+bool is_preloaded(const ImageRecord& record) {
+  const auto target = record.labels.find(kPreloadTargetLabel);
+  return target != record.labels.end() && target->second == record.target.digest;
+}
+
 Status record_image(ImageBackend& backend, const std::string& name, const Descriptor& target,
                     const StringMap& labels, const std::string& lease) {
   if (Status reached = failpoint("image.record"); !reached) return reached;
   auto records = backend.images();
   if (!records) return fail(records.error());
   ImageRecord record{name, target, {}, {}, {}};
-  for (ImageRecord& each : *records) {
-    if (each.name == name) record.labels = std::move(each.labels);
+  for (const ImageRecord& each : *records) {
+    if (each.name != name) continue;
+    if (each.target.digest == target.digest) {
+      record.labels = each.labels;
+    } else {
+      if (Status kept = keep_by_digest(backend, each, lease); !kept) return kept;
+      const auto archives = each.labels.find(kPreloadLabel);
+      if (archives != each.labels.end()) record.labels.insert(*archives);
+    }
   }
-  for (const auto& [key, value] : labels) record.labels[key] = value;
+  for (const auto& [key, value] : labels) {
+    std::string& label = record.labels[key];
+    label = key == kPreloadLabel ? with_archive(label, value) : value;
+  }
+  if (labels.contains(kPreloadLabel)) record.labels[kPreloadTargetLabel] = target.digest;
   return backend.put_image(record, lease);
 }
 

@@ -55,10 +55,17 @@ Status check_unpacked(ImageBackend& backend, const ImageLayout& layout);
 
 // How an image came here, on its record.
 inline constexpr const char* kPulledLabel = "wherry/pulled";
-inline constexpr const char* kPreloadLabel = "wherry/preload";  // which archive (preload.cpp)
 inline constexpr const char* kImportedLabel = "wherry/imported";
+// The archives of the preload directory that ever gave this name, the latest last (preload.cpp).
+inline constexpr const char* kPreloadLabel = "wherry/preload";
+// The target that the latest of them gave.
+inline constexpr const char* kPreloadTargetLabel = "wherry/preload-target";
 
-// Creates or updates the record; keeps labels it has, adds `labels`.
+bool is_preloaded(const ImageRecord& record);
+
+// Creates or updates the record and adds `labels`. Where the name meant another image, that one
+// stays under its digest, for the collector takes what no record names: it may be running, or the
+// version to go back to. When it is not needed any more it is pruned like any other.
 Status record_image(ImageBackend& backend, const std::string& name, const Descriptor& target,
                     const StringMap& labels, const std::string& lease);
 

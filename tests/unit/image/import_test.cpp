@@ -417,6 +417,50 @@ TEST_F(Preload, ImportsOnceAndABadFileDoesNotKeepTheOthersBack) {
   EXPECT_EQ(names(preload().imported), std::vector<std::string>{"docker.io/library/c:1"});
 }
 
+// A device that was updated by a second archive beside the first must not go back and forth.
+TEST_F(Preload, OfTwoArchivesOfOneNameTheLaterHoldsAndStays) {
+  const TestImage one = make_image({make_layer("a", "one")});
+  const TestImage two = make_image({make_layer("a", "two")});
+  put("p/app-v1.tar", make_tar(docker_files(one, R"(["app:1"])")));
+  put("p/app-v2.tar", make_tar(docker_files(two, R"(["app:1"])")));
+  EXPECT_EQ(preload().imported.size(), 2u);
+  const auto digest = [&] { return service_->find("app:1")->digest; };
+  const std::string latest = digest();
+  for (int i = 0; i < 3; ++i) {
+    put("p/README.txt", "nothing to import");
+    const auto report = preload();
+    EXPECT_TRUE(report.imported.empty());
+    EXPECT_EQ(report.unchanged, 2u);
+    EXPECT_EQ(digest(), latest);
+  }
+  put("p/app-v1.tar", make_tar(docker_files(make_image({make_layer("a", "3")}), R"(["app:1"])")));
+  std::filesystem::last_write_time(
+      dir_ / "p/app-v1.tar",
+      std::filesystem::file_time_type::clock::now() + std::chrono::seconds(5));
+  EXPECT_EQ(preload().imported.size(), 1u) << "a changed file is news";
+  EXPECT_NE(digest(), latest);
+  EXPECT_TRUE(preload().imported.empty());
+}
+
+TEST_F(Preload, WhatANameMeantStaysUnderItsDigest) {
+  put("p/app.tar", make_tar(docker_files(make_image({make_layer("a", "one")}), R"(["app:1"])")));
+  ASSERT_EQ(preload().imported.size(), 1u);
+  const std::string first = service_->find("app:1")->digest;
+  ASSERT_TRUE(import("hand.tar",
+                     make_tar(docker_files(make_image({make_layer("a", "two")}), R"(["app:1"])"))));
+  const auto now = service_->find("app:1");
+  ASSERT_TRUE(now);
+  EXPECT_NE(now->digest, first);
+  EXPECT_FALSE(now->preloaded) << "another image has the name";
+  EXPECT_TRUE(now->imported);
+  const auto old = service_->find("app@" + first);
+  ASSERT_TRUE(old) << old.error().full();
+  EXPECT_TRUE(old->preloaded);
+  EXPECT_EQ(old->name, "docker.io/library/app@" + first);
+  EXPECT_TRUE(preload().imported.empty()) << "what was put there by hand stays";
+  EXPECT_EQ(service_->find("app:1")->digest, now->digest);
+}
+
 TEST_F(Preload, AMissingDirectoryIsNothingToDo) {
   const auto report = service_->preload(dir_ / "nowhere", {});
   ASSERT_TRUE(report);
