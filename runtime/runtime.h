@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -70,6 +71,76 @@ class Runtime {
 
   // Starts delivering events (one sink; call once). A Connected or Disconnected comes first.
   virtual void watch(EventSink sink) = 0;
+};
+
+struct ExecRequest {
+  std::string container_id;
+  std::vector<std::string> argv;
+  Duration timeout = std::chrono::seconds(1);  // then it is killed
+  size_t max_output = 4096;  // bytes kept of each stream; the rest is read and lost
+};
+struct ExecResult {
+  int32_t exit_code = 0;
+  std::string out, err;
+};
+
+// Runs programs inside containers that run. Thread-safe; blocks.
+class Execs {
+ public:
+  virtual ~Execs() = default;
+  // With the environment, user and limits of the container's own process. NotFound where it does
+  // not run; DeadlineExceeded after the timeout, with what it printed in the message;
+  // FailedPrecondition where there is no such program.
+  virtual Result<ExecResult> exec(const ExecRequest& request, CancelToken cancel) = 0;
+};
+
+// A container that runs and is to be probed.
+struct ProbeTarget {
+  std::string container_id;
+  std::string pod;
+  std::shared_ptr<const ContainerSpec> container;
+  std::string address;   // of the Pod, where a probe names no host
+  MonoTime since{};      // when it began to run, as far as is known
+  bool adopted = false;  // it ran before: failures within the initial delay do not count
+  bool operator==(const ProbeTarget&) const = default;
+};
+// Said when it changes, not at every probe. A failure of the startup or liveness probe is said
+// once.
+struct ProbeNews {
+  enum class Kind { Started, Ready, NotReady, StartupFailed, LivenessFailed };
+  std::string container_id;
+  std::string pod;
+  std::string container;
+  Kind kind = Kind::Started;
+  std::string message;  // of the last check
+};
+struct HookRequest {
+  std::string container_id;
+  std::string pod;
+  std::string container;
+  Handler handler;
+  std::string address;
+  Duration timeout{};
+  bool pre_stop = false;  // else postStart
+};
+struct HookDone {
+  HookRequest hook;
+  Status status;
+};
+
+// Probes and lifecycle hooks. Neither call blocks; what comes of them is told through the sink.
+class Health {
+ public:
+  struct Sink {  // called from the prober's own threads; must not block
+    std::function<void(ProbeNews)> probed;
+    std::function<void(HookDone)> hooked;
+  };
+  virtual ~Health() = default;
+  virtual void listen(Sink sink) = 0;  // once, first
+  // From now on these, and no others.
+  virtual void watch(std::vector<ProbeTarget> targets) = 0;
+  // Answered exactly once, soon after its timeout at the latest.
+  virtual void run(HookRequest hook) = 0;
 };
 
 struct PullProgress {

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -109,6 +110,36 @@ struct SecurityContext {
   bool operator==(const SecurityContext&) const = default;
 };
 
+// What a container is for in its Pod. Init: runs to success before the next one starts. Sidecar: an
+// init container that goes on beside the main ones.
+enum class ContainerRole { Main, Init, Sidecar };
+
+// What a probe or a lifecycle hook does.
+struct Handler {
+  enum class Kind { Exec, HttpGet, TcpSocket, Grpc, Sleep };
+  Kind kind = Kind::Exec;
+  std::vector<std::string> command{};                          // Exec
+  std::string host{};                                          // HttpGet, TcpSocket; empty: the Pod
+  uint16_t port = 0;                                           // HttpGet, TcpSocket, Grpc
+  bool https = false;                                          // HttpGet; no certificate is checked
+  std::string path{};                                          // HttpGet; begins with /
+  std::vector<std::pair<std::string, std::string>> headers{};  // HttpGet
+  std::string service{};                                       // Grpc
+  Duration sleep{};                                            // Sleep
+  bool operator==(const Handler&) const = default;
+};
+
+struct Probe {
+  Handler check;
+  Duration initial_delay{};
+  Duration period = std::chrono::seconds(10);
+  Duration timeout = std::chrono::seconds(1);
+  uint32_t success_threshold = 1;
+  uint32_t failure_threshold = 3;
+  std::optional<Duration> grace{};  // of the kill that follows a failure; none: the Pod's
+  bool operator==(const Probe&) const = default;
+};
+
 struct ContainerSpec {
   std::string name;
   std::string image;  // as written by the user
@@ -120,6 +151,12 @@ struct ContainerSpec {
   Resources resources;
   SecurityContext security;
   std::vector<VolumeMount> mounts;
+  ContainerRole role = ContainerRole::Main;
+  std::optional<Probe> startup{}, liveness{}, readiness{};
+  std::optional<Handler> post_start{}, pre_stop{};
+  // Where the process may leave its last words; at most 4096 bytes of them are reported.
+  std::string message_path = "/dev/termination-log";
+  bool message_from_logs = false;  // after a failure that left none: the end of its log
   bool operator==(const ContainerSpec&) const = default;
 };
 
@@ -157,7 +194,7 @@ struct PodSpec {
   std::vector<HostAlias> host_aliases{};
   PodDns dns{};
   std::vector<Volume> volumes;
-  std::vector<ContainerSpec> containers;
+  std::vector<ContainerSpec> containers;  // in the order of their start: init ones first
   // Group of the volumes' files, and of every container besides its own.
   std::optional<int64_t> fs_group{};
   bool fs_group_if_needed = false;  // only where the volume's root is not as it should be
@@ -188,6 +225,11 @@ struct Image {
   bool operator==(const Image&) const = default;
 };
 
+// What stands in env, command and args for what is known only once a Pod has its network. No text
+// that a person writes has such a control character.
+inline constexpr std::string_view kPodIpMark = "\x01pod-ip\x01";
+inline constexpr std::string_view kHostIpMark = "\x01host-ip\x01";
+
 enum class ContainerState { Created, Running, Exited, Unknown };
 
 struct ContainerStatus {
@@ -196,6 +238,7 @@ struct ContainerStatus {
   std::string name;
   std::string image;
   std::string image_digest;
+  ContainerRole role = ContainerRole::Main;
   uint32_t attempt = 0;  // how many times this container was started before (restarts)
   ContainerState state = ContainerState::Unknown;
   uint32_t pid = 0;  // 0 unless Running
@@ -204,6 +247,7 @@ struct ContainerStatus {
   bool before_boot = false;  // Exited because the device was rebooted, not by itself
   WallTime started_at{};
   WallTime finished_at{};
+  std::string message{};  // Exited: what it left as its last words
 };
 
 struct PodStatus {

@@ -15,9 +15,13 @@ constexpr size_t kEventsPerPage = 1000;
 constexpr size_t kEventsOfWorkload = 5;
 
 std::string ready_text(const Json& containers) {
-  size_t ready = 0;
-  for (const Json& container : containers) ready += flag_of(container, "ready") ? 1 : 0;
-  return std::to_string(ready) + "/" + std::to_string(containers.size());
+  size_t ready = 0, all = 0;
+  for (const Json& container : containers) {
+    if (text_of(container, "role") == "init") continue;  // they are there to end
+    ready += flag_of(container, "ready") ? 1 : 0;
+    ++all;
+  }
+  return std::to_string(ready) + "/" + std::to_string(all);
 }
 
 std::string restarts_text(const Json& containers) {
@@ -59,12 +63,15 @@ std::string container_text(const Json& container, const Clock& clock) {
     const std::string started = text_of(container, "startedAt");
     if (!started.empty()) state += " since " + time_and_age(started, clock);
   }
-  return "\nContainer " + printable(text_of(container, "name")) + "\n" +
+  const std::string role = text_of(container, "role");
+  return "\nContainer " + printable(text_of(container, "name")) +
+         (role.empty() ? "" : " (" + role + ")") + "\n" +
          render_fields({{"State", state},
                         {"Reason", text_of(container, "reason")},
                         {"Ready", flag_of(container, "ready") ? "yes" : "no"},
                         {"Restarts", std::to_string(number_of(container, "restarts"))},
                         {"Last exit", last_exit_text(container, clock)},
+                        {"Message", text_of(container, "message")},
                         {"Image", text_of(container, "image")},
                         {"Digest", text_of(container, "digest")}},
                        "  ");

@@ -28,7 +28,9 @@
 #include "runtime/log/container_log.h"
 #include "runtime/log/directory_watch.h"
 #include "runtime/network/network.h"
+#include "runtime/pod/container_exec.h"
 #include "runtime/pod/pod_runtime.h"
+#include "runtime/probe/prober.h"
 #include "runtime/volume/volumes.h"
 
 namespace wherry {
@@ -115,6 +117,8 @@ struct Agent::Parts {
         images(*backend, image_options()),
         pods(runtime::make_pod_runtime(
             {client, *backend, *network, volumes, logs, runtime::detect_host()}, pod_options())),
+        execs(client, config.storage.run_dir),
+        health(runtime::make_prober(execs, clock)),
         lanes(std::make_shared<ThreadLanes>(kWorkThreads, kPullThreads)) {}
 
   runtime::ImageServiceOptions image_options() const {
@@ -185,6 +189,8 @@ struct Agent::Parts {
   runtime::ContainerLogs logs;
   runtime::ImageService images;
   std::unique_ptr<runtime::Runtime> pods;
+  runtime::ContainerExec execs;
+  std::unique_ptr<runtime::Health> health;
   std::unique_ptr<StoreRecords> records;
   std::unique_ptr<Reconciler> reconciler;
   std::unique_ptr<ApiServer> api;
@@ -250,8 +256,14 @@ void Agent::Parts::make_reconciler() {
                         if (!version) return fail(version.error());
                         return version->version;
                       },
-                      records.get(), &keeping, records.get(), doubt},
+                      records.get(), &keeping, records.get(), doubt, health.get()},
       std::move(made));
+  health->listen({[this](runtime::ProbeNews news) {
+                    mailbox.post([&](Mail& mail) { mail.probed.push_back(std::move(news)); });
+                  },
+                  [this](runtime::HookDone done) {
+                    mailbox.post([&](Mail& mail) { mail.hooked.push_back(std::move(done)); });
+                  }});
 }
 
 FleetHandlers Agent::Parts::fleet_handlers() {

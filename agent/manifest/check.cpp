@@ -110,6 +110,10 @@ void check_value(const Cursor& at, const Field& field) {
       return static_cast<void>(expect(at, Kind::Boolean, "true or false"));
     case Type::Quantity:
       return check_quantity(at);
+    case Type::Port:
+      if (at.node().kind == Kind::Integer) return check_integer(at);
+      if (at.node().kind != Kind::String) wrong_type(at, "a number or a name");
+      return;
     case Type::Mode:
       return check_mode(at);
     case Type::Strings:

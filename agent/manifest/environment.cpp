@@ -1,5 +1,6 @@
 #include "agent/manifest/environment.h"
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "agent/manifest/names.h"
@@ -70,6 +71,7 @@ class Resolver {
       set(entry.name, field(ref.key), ref.place);
       return;
     }
+    if (ref.from == ValueRef::From::Resource) return take_resource(entry.name, ref);
     const ConfigItem* object = find(ref);
     if (object == nullptr) return;
     const auto value = object->data.find(ref.key);
@@ -83,10 +85,23 @@ class Resolver {
     }
   }
 
+  void take_resource(const std::string& name, const ValueRef& ref) {
+    const std::string& container = ref.container.empty() ? container_.name : ref.container;
+    auto value = resource_value(pod_, container, ref.key, ref.divisor, facts_);
+    if (value) {
+      set(name, std::move(*value), ref.place);
+    } else {
+      fail(ref.place, "the Pod has no container named \"" + shown(container) + "\"");
+    }
+  }
+
   std::string field(std::string_view path) const {
     if (path == "metadata.name") return pod_.workload.name();
     if (path == "metadata.namespace") return "default";
     if (path == "spec.nodeName") return facts_.hostname;
+    if (path == "spec.serviceAccountName") return pod_.service_account;
+    if (path.starts_with("status.podIP")) return std::string(runtime::kPodIpMark);
+    if (path.starts_with("status.hostIP")) return std::string(runtime::kHostIpMark);
     const bool label = path.substr(0, 15) == "metadata.labels";
     const auto& map = label ? pod_.labels : pod_.annotations;
     const size_t start = path.find('\'') + 1;
@@ -206,6 +221,22 @@ bool expand_variables(std::string_view text, const VariableLookup& lookup, size_
     }
   }
   return result.size() <= bound;
+}
+
+std::optional<std::string> resource_value(const PodItem& pod, const std::string& container,
+                                          std::string_view resource, int64_t divisor,
+                                          const DeviceFacts& facts) {
+  const auto found = std::find_if(pod.containers.begin(), pod.containers.end(),
+                                  [&](const auto& each) { return each.spec.name == container; });
+  if (found == pod.containers.end()) return {};
+  const runtime::Resources& has = found->spec.resources;
+  const bool cpu = resource.ends_with(".cpu");
+  const bool limit = resource.starts_with("limits.");
+  int64_t amount = limit ? (cpu ? has.cpu_limit_milli : has.memory_limit)
+                         : (cpu ? has.cpu_request_milli : has.memory_request);
+  if (amount == 0 && limit) amount = cpu ? facts.cpu_milli : facts.memory_bytes;
+  const int64_t unit = cpu ? divisor : std::max<int64_t>(1, divisor / 1000);
+  return std::to_string(amount / unit + (amount % unit != 0 ? 1 : 0));
 }
 
 bool resolve_container(const PodItem& pod, const ContainerItem& item, const ConfigObjects& objects,

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,12 @@ struct ConfigObjects {
   std::map<std::string, const ConfigItem*, std::less<>> secrets;
   std::map<std::string, const ClaimItem*, std::less<>> claims;
 };
+
+// What resourceFieldRef asks for: `resource` ("limits.cpu" …) of a container of the Pod in
+// multiples of the divisor (in thousandths), rounded up. Nothing where there is no such container.
+std::optional<std::string> resource_value(const PodItem& pod, const std::string& container,
+                                          std::string_view resource, int64_t divisor,
+                                          const DeviceFacts& facts);
 
 // Says where and why; never a value.
 using Complain = std::function<void(const Place& place, std::string message)>;

@@ -19,11 +19,13 @@ namespace manifest {
 
 // What an environment variable is taken from.
 struct ValueRef {
-  enum class From { ConfigMap, Secret, Field };
+  enum class From { ConfigMap, Secret, Field, Resource };
   From from = From::ConfigMap;
   std::string name;  // of the object
-  std::string key;   // in it; or the field's path
+  std::string key;   // in it; or the field's path, or the resource's name
   bool optional = false;
+  std::string container{};  // whose resource it is; empty: its own
+  int64_t divisor = 1000;   // of a resource, in thousandths
   Place place;
 };
 
@@ -96,9 +98,10 @@ struct PodItem {
   std::map<std::string, std::string> labels;
   std::map<std::string, std::string> annotations;
   std::map<std::string, std::string> node_selector;
-  std::vector<ContainerItem> containers;
-  std::vector<VolumeItem> volumes;   // those that refer to other objects
-  std::vector<HostPort> host_ports;  // also those a Pod on the host's network listens on
+  std::vector<ContainerItem> containers;    // init ones first
+  std::string service_account = "default";  // a name only, for those who ask for it
+  std::vector<VolumeItem> volumes;          // those that refer to other objects
+  std::vector<HostPort> host_ports;         // also those a Pod on the host's network listens on
   std::vector<PullSecretRef> pull_secrets;
   Place place;
   Place depends_place;
@@ -155,7 +158,10 @@ struct PodContext {
   runtime::SecurityContext security;
   bool host_network = false;
 };
-ContainerItem read_container(const Cursor& container, const PodContext& pod);
+ContainerItem read_container(const Cursor& container, const PodContext& pod,
+                             runtime::ContainerRole role);
+// Its probes and hooks. `spec.role` is set.
+void read_health(const Cursor& container, runtime::ContainerSpec& spec);
 // The ports of all containers that take a port of the device.
 std::vector<HostPort> read_host_ports(const Cursor& pod_spec, bool host_network);
 ConfigItem read_config_map(const Cursor& object);
@@ -175,6 +181,8 @@ void read_pod_security(const Cursor& context, bool host_network, runtime::PodSpe
 void read_host_aliases(const Cursor& spec, runtime::PodSpec& pod);
 void read_dns(const Cursor& spec, runtime::PodSpec& pod);
 runtime::Resources read_resources(const Cursor& resources);
+// Of a resourceFieldRef, in thousandths; never 0.
+int64_t read_divisor(const Cursor& ref);
 // metadata.labels and metadata.annotations, checked; annotations of ours by their table.
 void read_metadata(const Cursor& metadata, bool is_pod, std::map<std::string, std::string>& labels,
                    std::map<std::string, std::string>& annotations);

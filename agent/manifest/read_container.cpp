@@ -27,8 +27,9 @@ ValueRef read_ref(const Cursor& ref, ValueRef::From from) {
 }
 
 void check_field_path(const Cursor& ref, std::string_view path) {
-  static constexpr std::string_view kPlain[] = {"metadata.name", "metadata.namespace",
-                                                "spec.nodeName"};
+  static constexpr std::string_view kPlain[] = {
+      "metadata.name", "metadata.namespace", "spec.nodeName", "spec.serviceAccountName",
+      "status.podIP",  "status.podIPs",      "status.hostIP", "status.hostIPs"};
   if (path.empty()) return;
   for (const std::string_view known : kPlain) {
     if (path == known) return;
@@ -42,7 +43,8 @@ void check_field_path(const Cursor& ref, std::string_view path) {
   ref.error_at("fieldPath",
                "\"" + shown(path) +
                    "\" is not supported by this version; metadata.name, metadata.namespace, "
-                   "metadata.labels['...'], metadata.annotations['...'] and spec.nodeName are");
+                   "metadata.labels['...'], metadata.annotations['...'], spec.nodeName, "
+                   "spec.serviceAccountName, status.podIP and status.hostIP are");
 }
 
 void read_value_from(const Cursor& source, EnvEntry& entry) {
@@ -58,10 +60,16 @@ void read_value_from(const Cursor& source, EnvEntry& entry) {
     entry.from->key = ref.string("fieldPath");
     check_field_path(ref, entry.from->key);
   });
-  const bool refused = source.has("resourceFieldRef") || source.has("fileKeyRef");
+  source.with("resourceFieldRef", [&](const Cursor& ref) {
+    entry.from = read_ref(ref, ValueRef::From::Resource), ++given;
+    entry.from->key = ref.string("resource");
+    entry.from->container = ref.string("containerName");
+    entry.from->divisor = read_divisor(ref);
+  });
+  const bool refused = source.has("fileKeyRef");
   if (given > 1) source.error("takes one source only: split it into several variables");
   if (given == 0 && !refused) {
-    source.error("needs one of configMapKeyRef, secretKeyRef and fieldRef");
+    source.error("needs one of configMapKeyRef, secretKeyRef, fieldRef and resourceFieldRef");
   }
 }
 
@@ -180,10 +188,15 @@ void read_image(const Cursor& at, std::string_view reference_field, std::string_
   }
 }
 
-ContainerItem read_container(const Cursor& container, const PodContext& pod) {
+ContainerItem read_container(const Cursor& container, const PodContext& pod,
+                             runtime::ContainerRole role) {
   ContainerItem item;
   item.place = container.place();
   runtime::ContainerSpec& spec = item.spec;
+  spec.role = role;
+  if (role == runtime::ContainerRole::Main && container.has("restartPolicy")) {
+    container.error_at("restartPolicy", "only an init container has one: set that of the Pod");
+  }
   spec.name = container.string("name");
   if (container.get("name", Kind::String) != nullptr) {
     const std::string_view problem = dns_label_problem(spec.name);
@@ -205,6 +218,7 @@ ContainerItem read_container(const Cursor& container, const PodContext& pod) {
     spec.security = read_security(context, pod.security);
   });
   read_mounts(container, pod, item);
+  read_health(container, spec);
   return item;
 }
 
@@ -238,8 +252,10 @@ std::vector<HostPort> read_host_ports(const Cursor& pod_spec, bool host_network)
     made.place = port.place();
     ports.push_back(std::move(made));
   };
-  pod_spec.each("containers", Kind::Map,
-                [&](const Cursor& container) { container.each("ports", Kind::Map, read); });
+  for (const std::string_view list : {"initContainers", "containers"}) {
+    pod_spec.each(list, Kind::Map,
+                  [&](const Cursor& container) { container.each("ports", Kind::Map, read); });
+  }
   return ports;
 }
 

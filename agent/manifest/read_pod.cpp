@@ -57,13 +57,19 @@ void read_containers(const Cursor& spec, PodItem& pod, const PodContext& context
   if (list != nullptr && list->count == 0) {
     spec.error_at("containers", "a Pod needs at least one container");
   }
-  spec.each("containers", Kind::Map, [&](const Cursor& entry) {
-    ContainerItem item = read_container(entry, context);
+  const auto read = [&](const Cursor& entry, runtime::ContainerRole role) {
+    ContainerItem item = read_container(entry, context, role);
     if (!item.spec.name.empty() && !names.insert(item.spec.name).second) {
       entry.error_at("name", "two containers are named \"" + shown(item.spec.name) + "\"");
     }
     pod.containers.push_back(std::move(item));
+  };
+  spec.each("initContainers", Kind::Map, [&](const Cursor& entry) {
+    const bool sidecar = entry.string("restartPolicy") == "Always";
+    read(entry, sidecar ? runtime::ContainerRole::Sidecar : runtime::ContainerRole::Init);
   });
+  spec.each("containers", Kind::Map,
+            [&](const Cursor& entry) { read(entry, runtime::ContainerRole::Main); });
 }
 
 void read_pod_spec(const Cursor& spec, PodItem& pod) {
@@ -78,6 +84,8 @@ void read_pod_spec(const Cursor& spec, PodItem& pod) {
   read_hostname(spec, pod);
   read_host_aliases(spec, workload.pod);
   read_dns(spec, workload.pod);
+  const std::string_view account = spec.string("serviceAccountName");
+  if (!account.empty()) pod.service_account = account;
   spec.with("securityContext", [&](const Cursor& security) {
     context.security = read_security(security, {});
     read_pod_security(security, context.host_network, workload.pod);

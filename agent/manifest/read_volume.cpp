@@ -152,10 +152,7 @@ class FilesReader {
   static void read_resource(const Cursor& ref, FileEntry& file) {
     file.key = ref.string("resource");
     file.container = ref.string("containerName");
-    const Node* divisor = ref.get("divisor");
-    if (divisor == nullptr || !divisor->is_scalar()) return;
-    file.divisor = parse_quantity_milli(divisor->text).value_or(1000);
-    if (file.divisor == 0) file.divisor = 1000;  // as in Kubernetes
+    file.divisor = read_divisor(ref);
   }
 
   Volume& volume_;
@@ -226,6 +223,13 @@ void read_source(const Cursor& entry, PodItem& pod, Volume volume) {
 }
 
 }  // namespace
+
+int64_t read_divisor(const Cursor& ref) {
+  const Node* divisor = ref.get("divisor");
+  if (divisor == nullptr || !divisor->is_scalar()) return 1000;
+  const int64_t value = parse_quantity_milli(divisor->text).value_or(1000);
+  return value <= 0 ? 1000 : value;  // as in Kubernetes
+}
 
 // All declared names, also of volumes that are refused, so that mounts of those stay silent.
 void read_volumes(const Cursor& spec, PodItem& pod, PodContext& context) {

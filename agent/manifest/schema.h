@@ -20,6 +20,7 @@ enum class Type : uint8_t {
   Integer,
   Boolean,
   Quantity,   // string or number, as 500m or 64Mi
+  Port,       // 1 to 65535, or a name
   Mode,       // permission bits, 0 to 0777; octal where it begins with 0, as YAML reads it
   Strings,    // list of strings
   Integers,   // list of integers
@@ -76,6 +77,8 @@ extern const Schema kSecretSchema;
 extern const Schema kObjectMetaSchema;
 extern const Schema kPodSpecSchema;
 extern const Schema kContainerSchema;
+extern const Schema kProbeSchema;
+extern const Schema kLifecycleSchema;
 extern const Schema kVolumeSchema;
 extern const Schema kClaimSpecSchema;
 extern const Schema kClaimSchema;

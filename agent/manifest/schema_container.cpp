@@ -8,9 +8,6 @@ namespace {
 using enum Support;
 
 constexpr std::string_view kLater = "not supported by this version: leave it out";
-constexpr std::string_view kProbe =
-    "probes are not supported by this version: leave it out; a container that exits is restarted "
-    "all the same";
 constexpr std::string_view kNoSeLinux =
     "SELinux labels are not supported by this version: leave it out";
 
@@ -28,22 +25,27 @@ constexpr Field kFieldRef[] = {
      nullptr,
      {},
      "metadata.name, metadata.namespace (always default), metadata.labels['...'], "
-     "metadata.annotations['...'], spec.nodeName (the device's host name)",
+     "metadata.annotations['...'], spec.nodeName (the device's host name), "
+     "spec.serviceAccountName (a name only), status.podIP, status.hostIP",
      true},
     {"apiVersion", Honoured, Type::String, nullptr, "v1"},
 };
 constexpr Schema kFieldRefSchema{"ObjectFieldSelector", kFieldRef};
 
+constexpr Field kResourceRef[] = {
+    {"containerName", Honoured, Type::String, nullptr, {}, "default: this one"},
+    {"resource", Honoured, Type::String, nullptr,
+     "limits.cpu|limits.memory|requests.cpu|requests.memory",
+     "where there is no limit: all that the device has", true},
+    {"divisor", Honoured, Type::Quantity, nullptr, {}, "default 1: whole cores, bytes"},
+};
+constexpr Schema kResourceRefSchema{"EnvVarSource.resourceFieldRef", kResourceRef};
+
 constexpr Field kValueFrom[] = {
     {"configMapKeyRef", Honoured, Type::Object, &kKeyRefSchema},
     {"secretKeyRef", Honoured, Type::Object, &kKeyRefSchema},
     {"fieldRef", Honoured, Type::Object, &kFieldRefSchema},
-    {"resourceFieldRef",
-     Refused,
-     Type::Any,
-     nullptr,
-     {},
-     "not supported by this version: write the number as value"},
+    {"resourceFieldRef", Honoured, Type::Object, &kResourceRefSchema},
     {"fileKeyRef", Refused, Type::Any, nullptr, {}, kLater},
 };
 constexpr Schema kValueFromSchema{"EnvVarSource", kValueFrom};
@@ -229,12 +231,14 @@ constexpr Field kContainer[] = {
     {"resources", Honoured, Type::Object, &kResourcesSchema},
     {"securityContext", Honoured, Type::Object, &kSecurityContextSchema},
     {"volumeMounts", Honoured, Type::Objects, &kMountSchema},
-    {"livenessProbe", Refused, Type::Any, nullptr, {}, kProbe},
-    {"readinessProbe", Refused, Type::Any, nullptr, {}, kProbe},
-    {"startupProbe", Refused, Type::Any, nullptr, {}, kProbe},
-    {"lifecycle", Refused, Type::Any, nullptr, {}, kLater},
+    {"livenessProbe", Honoured, Type::Object, &kProbeSchema},
+    {"readinessProbe", Honoured, Type::Object, &kProbeSchema},
+    {"startupProbe", Honoured, Type::Object, &kProbeSchema},
+    {"lifecycle", Honoured, Type::Object, &kLifecycleSchema},
     {"resizePolicy", Warned, Type::Any, nullptr, {}, "resources are never resized in place"},
-    {"restartPolicy", Refused, Type::String, nullptr, {}, "set restartPolicy of the Pod"},
+    {"restartPolicy", Honoured, Type::String, nullptr, "Always",
+     "of an init container only: it goes on beside the others, starts again whenever it ends, and "
+     "is stopped after them"},
     {"restartPolicyRules", Refused, Type::Any, nullptr, {}, "set restartPolicy of the Pod"},
     {"stdin", Refused, Type::Boolean, nullptr, "false", kLater},
     {"stdinOnce", Refused, Type::Boolean, nullptr, "false", kLater},

@@ -112,12 +112,12 @@ constexpr Field kPodSpec[] = {
      "Secrets of type kubernetes.io/dockerconfigjson or kubernetes.io/dockercfg; one that is not "
      "there is done without, with a warning; a change restarts nothing"},
     {"initContainers",
-     Refused,
-     Type::Any,
-     nullptr,
+     Honoured,
+     Type::Objects,
+     &kContainerSchema,
      {},
-     "not supported by this version: make it a Pod of its own with restartPolicy: OnFailure, or "
-     "part of the container's command"},
+     "one after another, each to success, before the containers; with restartPolicy: Always a "
+     "sidecar"},
     {"nodeName",
      Refused,
      Type::String,

@@ -149,6 +149,56 @@ void put_resources(Canonical& out, const runtime::Resources& resources) {
   out.put("pids-limit", resources.pids_limit);
 }
 
+void put_handler(Canonical& out, const runtime::Handler& handler) {
+  out.put("kind", static_cast<int64_t>(handler.kind));
+  out.put_each("command", handler.command);
+  out.put("host", handler.host);
+  out.put("port", int64_t{handler.port});
+  out.put("https", handler.https);
+  out.put("path", handler.path);
+  for (const auto& [name, value] : handler.headers) {
+    out.put_always("header", name);
+    out.put_always("is", value);
+  }
+  out.put("service", handler.service);
+  out.put("sleep", handler.sleep.count());
+}
+
+void put_hook(Canonical& out, std::string_view name,
+              const std::optional<runtime::Handler>& handler) {
+  if (!handler) return;
+  out.open(name);
+  put_handler(out, *handler);
+  out.close();
+}
+
+void put_probe(Canonical& out, std::string_view name, const std::optional<runtime::Probe>& probe) {
+  if (!probe) return;
+  out.open(name);
+  put_handler(out, probe->check);
+  out.put("delay", probe->initial_delay.count());
+  out.put("period", probe->period.count());
+  out.put("timeout", probe->timeout.count());
+  out.put("success", int64_t{probe->success_threshold});
+  out.put("failure", int64_t{probe->failure_threshold});
+  if (probe->grace) out.put_always("grace", std::to_string(probe->grace->count()));
+  out.close();
+}
+
+void put_health(Canonical& out, const runtime::ContainerSpec& container) {
+  static const runtime::ContainerSpec kPlain;
+  out.put("role", static_cast<int64_t>(container.role));
+  put_probe(out, "startup", container.startup);
+  put_probe(out, "liveness", container.liveness);
+  put_probe(out, "readiness", container.readiness);
+  put_hook(out, "post-start", container.post_start);
+  put_hook(out, "pre-stop", container.pre_stop);
+  if (container.message_path != kPlain.message_path) {
+    out.put_always("message-path", container.message_path);
+  }
+  out.put("message-from-logs", container.message_from_logs);
+}
+
 void put_container(Canonical& out, const runtime::PodSpec& pod,
                    const runtime::ContainerSpec& container) {
   out.open("container");
@@ -163,6 +213,7 @@ void put_container(Canonical& out, const runtime::PodSpec& pod,
   }
   put_resources(out, container.resources);
   put_security(out, container.security);
+  put_health(out, container);
   const auto less = [](const auto& a, const auto& b) { return a.mount_path < b.mount_path; };
   for (const runtime::VolumeMount& mount : sorted(container.mounts, less)) {
     out.open("mount");
@@ -182,6 +233,9 @@ std::string spec_hash(const WorkloadSpec& workload) {
   Canonical out;
   const runtime::PodSpec& pod = workload.pod;
   out.put("restart", static_cast<int64_t>(workload.restart_policy));
+  if (workload.active_deadline) {
+    out.put_always("active-deadline", std::to_string(workload.active_deadline->count()));
+  }
   out.put("hostname", pod.hostname);
   out.put("host-network", pod.host_network);
   put_ports(out, pod);

@@ -10,8 +10,6 @@ namespace {
 using runtime::Volume;
 using runtime::VolumeFile;
 
-constexpr int64_t kMilli = 1000;
-
 // One line for each label or annotation, as the downward API writes them: key="value", with the
 // value quoted as Go does.
 std::string as_lines(const std::map<std::string, std::string>& map) {
@@ -149,22 +147,12 @@ class VolumeResolver {
     return found == map.end() ? std::string() : found->second;
   }
 
-  // In multiples of the divisor, rounded up.
   bool resource(const FileEntry& file, std::string& content) {
-    const auto found =
-        std::find_if(pod_.containers.begin(), pod_.containers.end(),
-                     [&](const auto& each) { return each.spec.name == file.container; });
-    if (found == pod_.containers.end()) {
+    const auto value = resource_value(pod_, file.container, file.key, file.divisor, facts_);
+    if (!value) {
       return fail(file.place, "the Pod has no container named \"" + shown(file.container) + "\"");
     }
-    const runtime::Resources& has = found->spec.resources;
-    const bool cpu = file.key.ends_with(".cpu");
-    const bool limit = file.key.starts_with("limits.");
-    int64_t amount = limit ? (cpu ? has.cpu_limit_milli : has.memory_limit)
-                           : (cpu ? has.cpu_request_milli : has.memory_request);
-    if (amount == 0 && limit) amount = cpu ? facts_.cpu_milli : facts_.memory_bytes;
-    const int64_t divisor = cpu ? file.divisor : std::max<int64_t>(1, file.divisor / kMilli);
-    content = std::to_string(amount / divisor + (amount % divisor != 0 ? 1 : 0));
+    content = *value;
     return true;
   }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,7 +39,8 @@ struct WorkloadSpec {
   RestartPolicy restart_policy = RestartPolicy::Always;
   UpdateStrategy update_strategy = UpdateStrategy::PullFirst;
   Duration termination_grace = std::chrono::seconds(30);
-  std::vector<std::string> depends_on;  // workload names; all exist, no cycle
+  std::optional<Duration> active_deadline{};  // from its start on; then it is stopped and Failed
+  std::vector<std::string> depends_on;        // workload names; all exist, no cycle
   Owner owner{};
   Claim claim = Claim::Run;
   std::string claim_reason{}, claim_message{};  // Keep, Down: why

@@ -53,10 +53,10 @@ void start(ActionResult& result, runtime::Runtime& runtime, const CancelToken& c
   }
 }
 
-void terminate(ActionResult& result, runtime::Runtime& runtime) {
+void signal(ActionResult& result, runtime::Runtime& runtime, int number) {
   if (result.status = failpoint("reconcile.before-terminate"); !result.status) return;
   for (const std::string& id : result.action.container_ids) {
-    const Status sent = runtime.signal_container(id, SIGTERM);
+    const Status sent = runtime.signal_container(id, number);
     if (!sent && sent.error().code() != Code::NotFound && result.status) result.status = sent;
   }
 }
@@ -94,7 +94,10 @@ ActionResult carry_out(const Action& action, runtime::Runtime& runtime, runtime:
       start(result, runtime, cancel);
       break;
     case ActionKind::Terminate:
-      terminate(result, runtime);
+      signal(result, runtime, SIGTERM);
+      break;
+    case ActionKind::Kill:
+      signal(result, runtime, SIGKILL);
       break;
     case ActionKind::Remove:
       remove(result, runtime);

@@ -47,6 +47,8 @@ class JobView {
     uint32_t count = 0;
     for (const auto& [container, past] : memory->containers) {
       if (past.hash != run_.pod_hash(index, run_.attempt(index))) continue;
+      const auto* spec = find_spec(input_.controller.pod_template, container);
+      if (spec != nullptr && spec->role == runtime::ContainerRole::Sidecar) continue;
       count += past.attempt + (past.ended && past.exit_code != 0 ? 1 : 0);
     }
     return count;

@@ -12,6 +12,7 @@ using runtime::ContainerStatus;
 using runtime::PodStatus;
 
 constexpr size_t kMaxEventsKept = 1000;  // while the store takes none
+constexpr Duration kKillAgain = std::chrono::seconds(10);
 
 bool uses(const WorkloadSpec& spec, const std::string& reference, runtime::PullPolicy policy) {
   const auto needs = images_of(spec.pod);
@@ -51,8 +52,15 @@ void Ledger::set_desired(const std::vector<WorkloadSpec>& workloads) {
       const bool runs = pod != observed_.end() && pod->second.hash == before->second->pod.hash;
       if (runs) memory.previous = before->second;
     }
+    if (memory.previous && memory.previous->pod.hash == spec->pod.hash) memory.previous.reset();
     memory.want(*spec);
     desired.emplace(workload.name(), std::move(spec));
+  }
+  // How to stop what nobody wants any more.
+  for (const auto& [name, spec] : desired_) {
+    const auto pod = observed_.find(name);
+    const bool there = pod != observed_.end() && pod->second.hash == spec->pod.hash;
+    if (there && !desired.contains(name)) memory_[name].previous = spec;
   }
   desired_ = std::move(desired);
   for (auto& [reference, pull] : pulls_) {
@@ -74,13 +82,13 @@ void Ledger::forget_what_is_gone() {
   });
 }
 
-const WorkloadSpec* Ledger::spec_of(const std::string& name, const std::string& hash) const {
+SpecPtr Ledger::spec_of(const std::string& name, const std::string& hash) const {
   const auto wanted = desired_.find(name);
-  if (wanted != desired_.end() && wanted->second->pod.hash == hash) return wanted->second.get();
+  if (wanted != desired_.end() && wanted->second->pod.hash == hash) return wanted->second;
   const auto known = memory_.find(name);
   if (known == memory_.end()) return nullptr;
   const SpecPtr& previous = known->second.previous;
-  return previous && previous->pod.hash == hash ? previous.get() : nullptr;
+  return previous && previous->pod.hash == hash ? previous : nullptr;
 }
 
 bool Ledger::look_needed() const {
@@ -127,7 +135,9 @@ void Ledger::take_in(const std::string& name) {
   WorkloadMemory& memory = memory_[name];
   if (memory.prepared_hash.empty()) memory.prepared_hash = pod.hash.empty() ? "?" : pod.hash;
   if (memory.previous && memory.previous->pod.hash != pod.hash) memory.previous.reset();
-  const Observation seen{pod, spec_of(name, pod.hash), clock_.now(), random_unit()};
+  read_active_since(pod, memory);
+  const SpecPtr spec = spec_of(name, pod.hash);
+  const Observation seen{pod, spec.get(), clock_.now(), random_unit()};
   for (const ContainerNote& note : remember(memory, seen)) {
     const ContainerMemory& past = memory.containers[note.container];
     const bool backoff = note.kind == ContainerNote::Kind::BackOff;
@@ -136,13 +146,29 @@ void Ledger::take_in(const std::string& name) {
           note.message);
     save(name, note.container);
   }
+  std::erase_if(memory.stops, [&pod](const auto& stop) {
+    return std::none_of(pod.containers.begin(), pod.containers.end(), [&](const auto& each) {
+      return each.id == stop.first && each.state == runtime::ContainerState::Running;
+    });
+  });
 }
 
 void Ledger::acting(const Action& action) {
   WorkloadMemory& memory = memory_[action.workload];
   memory.busy = true;
   memory.touched = ++count_;
-  if (action.kind == ActionKind::Start) memory.prepared_hash = action.spec->pod.hash;
+  if (action.kind == ActionKind::Start) {
+    memory.prepared_hash = action.spec->pod.hash;
+    if (!memory.active_since) memory.active_since = clock_.now();
+  }
+  for (const runtime::HookRequest& hook : action.hooks) {
+    ContainerStop& stop = memory.stops[hook.container_id];
+    stop.stage = ContainerStop::Stage::Hook;
+    stop.reason = action.reason;
+    stop.message = action.message;
+    if (!action.reason.empty()) stop.kill_at = clock_.now() + action.grace;
+    hooks_.push_back(hook);
+  }
 }
 
 bool Ledger::is_transient(const Error& error) {
@@ -176,12 +202,13 @@ void Ledger::acted(const ActionResult& result) {
       acted_start(result, memory);
       break;
     case ActionKind::Terminate:
-      if (result.status || !is_transient(result.status.error())) {
-        memory.kill_at = clock_.now() + action.grace;
-        event(action.workload, "", "Normal", "Killing",
-              "stopping, at most " + format_duration(action.grace));
+      acted_terminate(result, memory);
+      break;
+    case ActionKind::Kill:
+      for (const std::string& id : action.container_ids) {
+        memory.stops[id].kill_at = clock_.now() + kKillAgain;
       }
-      look_at(action.workload);  // it may have been gone already
+      look_at(action.workload);
       break;
     case ActionKind::Remove:
       acted_remove(result, memory);
@@ -222,6 +249,7 @@ void Ledger::acted_start(const ActionResult& result, WorkloadMemory& memory) {
       save(name, status.name);
     }
     take_in(name);
+    for (const ContainerStatus& status : result.started) started(spec, status, memory);
     memory.setup.clear();
   }
   if (result.status) {  // the Pod was prepared
@@ -280,6 +308,8 @@ void Ledger::acted_remove(const ActionResult& result, WorkloadMemory& memory) {
   std::erase_if(unsaved_, [&](const auto& entry) { return entry.first == name; });
   memory.prepared_hash.clear();
   memory.kill_at.reset();
+  memory.stops.clear();
+  memory.active_since.reset();
   memory.previous.reset();
   memory.containers.clear();
   memory.setup.clear();

@@ -16,7 +16,9 @@ namespace wherry {
 
 class Ledger {
  public:
-  Ledger(Records& records, const Clock& clock) : records_(records), clock_(clock) {}
+  // `boot`: of the machine's present boot.
+  Ledger(Records& records, const Clock& clock, std::string boot = "")
+      : records_(records), clock_(clock), boot_(std::move(boot)) {}
 
   Status load();  // histories; call once, first
 
@@ -37,8 +39,17 @@ class Ledger {
   void looked(uint64_t begun, const std::vector<runtime::PodStatus>& pods);
 
   // --- actions
+  // As it is to be carried out: a Pod with an active deadline is labelled with when it began.
+  Action labelled(const Action& action) const;
   void acting(const Action& action);
   void acted(const ActionResult& result);
+
+  // --- probes and hooks
+  std::vector<runtime::ProbeTarget> probe_targets() const;
+  // Lifecycle hooks that are due since the last call.
+  std::vector<runtime::HookRequest> take_hooks() { return std::exchange(hooks_, {}); }
+  void probed(const runtime::ProbeNews& news);
+  void hooked(const runtime::HookDone& done);
 
   // --- images
   // Those of all Pods that want it.
@@ -67,9 +78,20 @@ class Ledger {
   Status flush();
 
  private:
-  const WorkloadSpec* spec_of(const std::string& name, const std::string& hash) const;
+  SpecPtr spec_of(const std::string& name, const std::string& hash) const;
   void take_in(const std::string& name);
   void forget_what_is_gone();
+  void acted_terminate(const ActionResult& result, WorkloadMemory& memory);
+  void started(const WorkloadSpec& spec, const runtime::ContainerStatus& status,
+               WorkloadMemory& memory);
+  void read_active_since(const runtime::PodStatus& pod, WorkloadMemory& memory) const;
+  // Of the running container with that id; nulls where there is none (any more).
+  struct Alive {
+    const runtime::ContainerStatus* status = nullptr;
+    WorkloadMemory* memory = nullptr;
+    ContainerMemory* past = nullptr;
+  };
+  Alive find_alive(const std::string& pod, const std::string& id);
   void acted_start(const ActionResult& result, WorkloadMemory& memory);
   void acted_update(const ActionResult& result, WorkloadMemory& memory);
   void acted_remove(const ActionResult& result, WorkloadMemory& memory);
@@ -82,6 +104,7 @@ class Ledger {
 
   Records& records_;
   const Clock& clock_;
+  const std::string boot_;
   std::map<std::string, SpecPtr> desired_;
   std::map<std::string, runtime::PodStatus> observed_;
   std::map<std::string, WorkloadMemory> memory_;
@@ -94,6 +117,7 @@ class Ledger {
   bool looked_once_ = false;
   bool unreachable_ = false;
 
+  std::vector<runtime::HookRequest> hooks_;
   std::vector<EventRecord> events_;
   std::set<std::pair<std::string, std::string>> unsaved_;  // workload, container
   std::set<std::string> unsaved_removals_;

@@ -56,6 +56,8 @@ struct Mail {
   std::vector<ActionResult> acted;
   std::vector<LookResult> looked;
   std::vector<PullResult> pulled;
+  std::vector<runtime::ProbeNews> probed;  // in order; one a change, and changes need probes
+  std::vector<runtime::HookDone> hooked;   // one a hook
   std::map<std::string, runtime::PullProgress> progress;  // newest by reference
   std::optional<Result<std::vector<runtime::Image>>> images;
   std::optional<Status> collected;

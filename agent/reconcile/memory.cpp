@@ -21,6 +21,7 @@ std::string end_reason(const ContainerStatus& status) {
 std::string describe_end(const std::string& name, const ContainerMemory& memory) {
   std::string text =
       "container " + name + " ended with exit code " + std::to_string(memory.exit_code);
+  if (!memory.message.empty()) text += ": " + memory.message;
   if (memory.reason == "OOMKilled") text += ": killed for want of memory";
   return text;
 }
@@ -57,6 +58,8 @@ class Rememberer {
 
   void running(const ContainerStatus& status, ContainerMemory& past, bool newer) {
     if (!newer && past.running_since && !past.ended) return;
+    past.vitals = {};
+    past.vitals.adopted = past.vitals.post_start_done = true;
     past.attempt = status.attempt;
     past.ended = false;
     past.running_since = seen_.now;
@@ -77,11 +80,17 @@ class Rememberer {
     past.ended = true;
     past.exit_code = status.exit_code;
     past.reason = end_reason(status);
+    past.message = status.message;
+    const auto stop = memory_.stops.find(status.id);
+    if (stop != memory_.stops.end() && !stop->second.reason.empty()) {
+      past.reason = stop->second.reason;
+      if (past.message.empty()) past.message = stop->second.message;
+    }
     past.started_at = status.started_at;
     past.finished_at = status.finished_at;
     notes_.push_back({ContainerNote::Kind::Ended, status.name, describe_end(status.name, past)});
     if (seen_.spec == nullptr || memory_.kill_at) return;  // it goes anyway
-    if (!restarts_after(seen_.spec->restart_policy, past.exit_code)) return;
+    if (!restarts_after(*seen_.spec, status.name, past)) return;
     back_off(status, past, seen_running, ran);
   }
 
@@ -178,8 +187,32 @@ std::vector<std::string> running_ids(const PodStatus& pod) {
   return ids;
 }
 
-bool restarts_after(RestartPolicy policy, int32_t exit_code) {
-  return policy == RestartPolicy::Always || (policy == RestartPolicy::OnFailure && exit_code != 0);
+const runtime::ContainerSpec* find_spec(const WorkloadSpec& spec, const std::string& name) {
+  for (const runtime::ContainerSpec& container : spec.pod.containers) {
+    if (container.name == name) return &container;
+  }
+  return nullptr;
+}
+
+bool restarts_after(const WorkloadSpec& spec, const std::string& container,
+                    const ContainerMemory& past) {
+  if (past.reason == kDeadlineReason) return false;
+  const runtime::ContainerSpec* known = find_spec(spec, container);
+  const auto role = known == nullptr ? runtime::ContainerRole::Main : known->role;
+  if (role == runtime::ContainerRole::Sidecar) return true;
+  const bool failed = past.exit_code != 0;
+  if (role == runtime::ContainerRole::Init || spec.restart_policy == RestartPolicy::OnFailure) {
+    return failed && spec.restart_policy != RestartPolicy::Never;
+  }
+  return spec.restart_policy == RestartPolicy::Always;
+}
+
+bool has_started(const runtime::ContainerSpec& spec, const Vitals& vitals) {
+  return (!spec.post_start || vitals.post_start_done) && (!spec.startup || vitals.startup_passed);
+}
+
+bool is_ready(const runtime::ContainerSpec& spec, const Vitals& vitals) {
+  return has_started(spec, vitals) && !vitals.unhealthy && (!spec.readiness || vitals.ready);
 }
 
 std::vector<ContainerNote> remember(WorkloadMemory& memory, const Observation& seen) {

@@ -39,20 +39,46 @@ struct Trouble {
   void clear() { *this = {}; }
 };
 
+// How the attempt that runs is doing, as its probes and hooks say.
+struct Vitals {
+  // Why it is to be ended, and within what time.
+  struct Unhealthy {
+    std::string reason, message;
+    std::optional<Duration> grace;  // none: the Pod's
+  };
+  bool adopted = false;  // another life of the agent started it
+  bool post_start_done = false;
+  bool startup_passed = false;
+  bool ready = false;         // by its readiness probe
+  std::string probe_message;  // of the probe that failed last
+  std::optional<Unhealthy> unhealthy;
+};
+
 // The life of one container of one spec, across its attempts.
 struct ContainerMemory {
   std::string hash;      // the spec it is about; void for another one
   uint32_t attempt = 0;  // of the latest start (what people see as restarts)
   bool ended = false;    // that attempt ended, and its backoff was decided
   int32_t exit_code = 0;
-  std::string reason;  // why it ended: Completed, Error, OOMKilled, ContainerStatusUnknown
+  std::string reason;   // why it ended: Completed, Error, OOMKilled, ContainerStatusUnknown …
+  std::string message;  // its last words
   WallTime started_at{}, finished_at{};
   uint32_t failures = 0;  // ends in a row
   MonoTime not_before{};  // no start earlier
   std::optional<MonoTime> running_since;
+  Vitals vitals;  // while it runs
   Trouble start;  // of starting it
 
   uint32_t next_attempt() const { return ended ? attempt + 1 : attempt; }
+};
+
+// A container that is being stopped: its preStop hook, SIGTERM, the grace period, SIGKILL.
+struct ContainerStop {
+  enum class Stage { Hook, HookDone, Told };
+  Stage stage = Stage::Told;
+  // Where it is stopped alone: the end of its grace period, and what its end is reported with.
+  std::optional<MonoTime> kill_at{};
+  std::string reason{}, message{};
 };
 
 enum class ImagesState { Unknown, Present, Missing };
@@ -62,12 +88,14 @@ struct WorkloadMemory {
   ImagesState images = ImagesState::Unknown;
   std::set<std::string> missing;  // references, where Missing; where Unknown: those of before
   std::set<std::string> pulled;   // references with PullPolicy::Always that were seen to
-  SpecPtr previous;               // the spec of the Pod that still runs, while another is wanted
+  SpecPtr previous;  // the spec of the Pod that still runs, while another or none is wanted
 
   std::map<std::string, ContainerMemory> containers;
-  std::optional<MonoTime> kill_at;  // SIGTERM was sent: the end of the grace period
-  std::string prepared_hash;        // not empty: a host side was made for it, remove_pod() is owed
-  Trouble setup;                    // of the Pod as a whole: network, volumes, removal
+  std::optional<MonoTime> kill_at;  // the Pod is being stopped: the end of the grace period
+  std::map<std::string, ContainerStop> stops;  // by container id
+  std::optional<MonoTime> active_since;        // when it began, where it has an active deadline
+  std::string prepared_hash;  // not empty: a host side was made for it, remove_pod() is owed
+  Trouble setup;              // of the Pod as a whole: network, volumes, removal
   // PodSpec::files_hash that its volumes show, as far as this life of the agent saw to it.
   std::string files_hash;
   Trouble files;         // of bringing them up to date
@@ -89,7 +117,8 @@ inline constexpr const char* kSourceLabel = "source";
 inline constexpr const char* kRevisionLabel = "revision";
 inline constexpr const char* kGraceLabel = "grace-ms";
 inline constexpr const char* kDependsLabel = "depends-on";
-inline constexpr const char* kOwnerLabel = "owner";  // Kind/name, where there is one
+inline constexpr const char* kActiveLabel = "active-since";  // <boot>/<monotonic nanoseconds>
+inline constexpr const char* kOwnerLabel = "owner";          // Kind/name, where there is one
 std::map<std::string, std::string> pod_labels(const WorkloadSpec& workload);
 // The value, or "".
 std::string pod_label(const runtime::PodStatus& pod, const char* name);
@@ -98,7 +127,14 @@ std::string pod_label(const runtime::PodStatus& pod, const char* name);
 const runtime::ContainerStatus* find_container(const runtime::PodStatus* pod,
                                                const std::string& name);
 std::vector<std::string> running_ids(const runtime::PodStatus& pod);
-bool restarts_after(RestartPolicy policy, int32_t exit_code);
+// The container of that name in the spec, or null.
+const runtime::ContainerSpec* find_spec(const WorkloadSpec& spec, const std::string& name);
+bool restarts_after(const WorkloadSpec& spec, const std::string& container,
+                    const ContainerMemory& past);
+// Past postStart and the startup probe; and ready for others to use. Of a container that runs.
+bool has_started(const runtime::ContainerSpec& spec, const Vitals& vitals);
+bool is_ready(const runtime::ContainerSpec& spec, const Vitals& vitals);
+inline constexpr const char* kDeadlineReason = "DeadlineExceeded";
 
 // Something that became known about a container, for the event log and the history.
 struct ContainerNote {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "agent/reconcile/plan_order.h"
+#include "agent/reconcile/pod_stop.h"
 #include "agent/reconcile/pod_tally.h"
 #include "base/text.h"
 
@@ -19,8 +21,6 @@ const typename Map::mapped_type* find(const Map& map, const std::string& key) {
   const auto found = map.find(key);
   return found == map.end() ? nullptr : &found->second;
 }
-
-bool is_pinned(const std::string& reference) { return reference.find('@') != std::string::npos; }
 
 bool is_pull_failure(std::string_view reason) {
   return reason == "ErrImagePull" || reason == "RegistryUnavailable";
@@ -145,26 +145,68 @@ class WorkloadPlanner {
   }
 
   bool waits_for_dependents() {
-    const std::string other = blocking_dependent(input_, name_);
+    const std::string other = blocking_dependent(input_, name_, [this](const std::string& each) {
+      return WorkloadPlanner(input_, each).goes_down();
+    });
     if (other.empty()) return false;
     say(Phase::Stopping, "DependentStillRunning",
         "waits for " + other + ", which depends on it, to stop first");
     return true;
   }
 
-  // SIGTERM, the grace period, then removal, which kills what is still there.
+  SpecPtr spec_of_pod() const {
+    if (pod_ == nullptr) return nullptr;
+    return wanted_ && wanted_->pod.hash == pod_->hash ? wanted_ : previous();
+  }
+
+  // preStop hooks, SIGTERM, the grace period, then removal, which kills what is still there.
   void stop() {
     if (waits_for_setup()) return;
     const auto ids = pod_ == nullptr ? std::vector<std::string>() : running_ids(*pod_);
-    if (ids.empty() || (memory_->kill_at && *memory_->kill_at <= input_.now)) {
+    if (ids.empty()) {
       act(ActionKind::Remove).whole_pod = true;
-    } else if (!memory_->kill_at) {
-      Action& action = act(ActionKind::Terminate);
-      action.container_ids = ids;
-      action.grace = grace_of(wanted_.get(), *pod_);
-    } else {
-      earlier(verdict_.wake_at, *memory_->kill_at);
+      return;
     }
+    const SpecPtr spec = spec_of_pod();
+    const Stopping stopping{spec.get(), *pod_, *memory_};
+    const Duration grace = grace_of(wanted_ ? wanted_.get() : spec.get(), *pod_);
+    if (memory_->kill_at) {
+      const MonoTime end = *memory_->kill_at + hook_slack(stopping);
+      if (end <= input_.now) {
+        act(ActionKind::Remove).whole_pod = true;
+        return;
+      }
+      earlier(verdict_.wake_at, end);
+    }
+    const auto next = next_to_stop(stopping, ids);
+    if (!memory_->kill_at || !next.empty()) {
+      Action& action = act(ActionKind::Terminate);
+      action.grace = memory_->kill_at ? *memory_->kill_at - input_.now : grace;
+      tell(stopping, next, action);
+    }
+  }
+
+  // Containers that are stopped while their Pod stays: those that failed a probe, sidecars that
+  // nobody needs any more, all of them after the active deadline. True where there is an action.
+  bool end_some(const SpecPtr& spec, const PodTally& sum) {
+    if (pod_ == nullptr) return false;
+    const Stopping stopping{spec.get(), *pod_, *memory_};
+    for (const StopOrder& order : stop_orders(stopping, sum)) {
+      const auto next = next_to_stop(stopping, order.ids);
+      if (!next.empty()) {
+        Action& action = act(ActionKind::Terminate);
+        action.grace = order.grace;
+        action.reason = order.reason;
+        action.message = order.message;
+        tell(stopping, next, action);
+        return true;
+      }
+    }
+    const LateStops late = late_to_stop(stopping, input_.now);
+    if (late.wake_at) earlier(verdict_.wake_at, *late.wake_at);
+    if (late.ids.empty()) return false;
+    act(ActionKind::Kill).container_ids = late.ids;
+    return true;
   }
 
   // A failure of the Pod as a whole that waits for its next try.
@@ -284,7 +326,7 @@ class WorkloadPlanner {
     const PodStatus* pod = find(input_.observed, workload.name());
     if (pod == nullptr) return false;
     if (needs_replacement(workload, *pod, input_.digests)) {
-      return running_ids(*pod).size() == pod->containers.size() &&
+      return is_healthy(workload.name(), *pod) &&
              !WorkloadPlanner(input_, workload.name()).goes_down();
     }
     const WorkloadMemory* memory = find(input_.memory, workload.name());
@@ -292,10 +334,18 @@ class WorkloadPlanner {
            tally(workload, pod, memory, input_.now).ready();
   }
 
+  bool is_healthy(const std::string& name, const PodStatus& pod) const {
+    const WorkloadMemory* memory = find(input_.memory, name);
+    const SpecPtr spec = memory == nullptr ? nullptr : memory->previous;
+    if (!spec || spec->pod.hash != pod.hash) return looks_healthy(pod);
+    return tally(*spec, &pod, memory, input_.now).ready();
+  }
+
   void supervise(const SpecPtr& spec) {
     const PodTally sum = tally(*spec, pod_, memory_, input_.now);
     if (sum.wake_at) earlier(verdict_.wake_at, *sum.wake_at);
     verdict_.ready = sum.ready();
+    if (end_some(spec, sum)) return describe(sum);
     if (!sum.due.empty()) return start(spec, sum);
     describe(sum);
     update_files(spec, sum);
@@ -318,8 +368,17 @@ class WorkloadPlanner {
   }
 
   void describe(const PodTally& sum) {
-    if (!sum.trouble_reason.empty()) {
+    if (sum.expired) {
+      const bool gone = sum.running + sum.unknown == 0;
+      say(gone ? Phase::Failed : Phase::Stopping, sum.failed_reason, sum.failed_message);
+    } else if (!sum.trouble_reason.empty()) {
       say(Phase::BackOff, sum.trouble_reason, sum.trouble_message);
+    } else if (!sum.init_message.empty() && sum.failed == 0) {
+      say(Phase::Starting, "PodInitializing", sum.init_message);
+    } else if (!sum.leftover.empty()) {
+      say(Phase::Running, "StoppingSidecars", "all else has ended; its sidecars are stopped");
+    } else if (sum.not_ready > 0 && sum.failed == 0) {
+      say(Phase::Running, sum.not_ready_reason, sum.not_ready_message);
     } else if (sum.running > 0 || sum.unknown > 0) {
       say(Phase::Running, sum.failed > 0 ? sum.failed_reason : "", sum.failed_message);
     } else if (sum.failed > 0) {
@@ -331,8 +390,12 @@ class WorkloadPlanner {
 
   void start(const SpecPtr& spec, const PodTally& sum) {
     // Nothing of it runs in this boot: as when it is made, its dependencies and images come first.
-    const bool fresh = sum.running + sum.unknown == 0 && !sum.restarted;
-    say(Phase::Starting, "ContainerCreating", "its containers are being started");
+    const bool fresh = !sum.begun;
+    if (sum.init_message.empty() || fresh) {
+      say(Phase::Starting, "ContainerCreating", "its containers are being started");
+    } else {
+      say(Phase::Starting, "PodInitializing", sum.init_message);
+    }
     if (waits_for_setup()) return;
     if (fresh && !dependencies_ready()) return;
     if (spec == wanted_ && !images_ready()) return;
@@ -347,35 +410,6 @@ class WorkloadPlanner {
     if (!sum.trouble_reason.empty()) say(Phase::BackOff, sum.trouble_reason, sum.trouble_message);
   }
 
-  static std::vector<std::string> dependencies_of(const PlanInput& input, const std::string& name) {
-    if (const SpecPtr* wanted = find(input.desired, name)) return (*wanted)->depends_on;
-    const WorkloadMemory* memory = find(input.memory, name);
-    if (memory != nullptr && !memory->source.empty()) return memory->depends_on;
-    const PodStatus* pod = find(input.observed, name);
-    return pod == nullptr ? std::vector<std::string>() : split(pod_label(*pod, kDependsLabel), ',');
-  }
-
-  static bool depends(const PlanInput& input, const std::string& name, const std::string& on,
-                      std::set<std::string>& visited) {
-    if (!visited.insert(name).second) return false;
-    const auto needs = dependencies_of(input, name);
-    return std::any_of(needs.begin(), needs.end(), [&](const std::string& need) {
-      return need == on || depends(input, need, on, visited);
-    });
-  }
-
-  // A workload that stops too and must do so first; "" where there is none. Labels of two documents
-  // may depend on each other in a circle: then nobody waits.
-  static std::string blocking_dependent(const PlanInput& input, const std::string& name) {
-    for (const auto& [other, pod] : input.observed) {
-      if (other == name) continue;
-      std::set<std::string> there, back;
-      if (!depends(input, other, name, there) || depends(input, name, other, back)) continue;
-      if (WorkloadPlanner(input, other).goes_down()) return other;
-    }
-    return {};
-  }
-
   const PlanInput& input_;
   const std::string& name_;
   SpecPtr wanted_;
@@ -384,35 +418,7 @@ class WorkloadPlanner {
   Verdict verdict_;
 };
 
-// A volume's image, of which the tag now names another.
-bool shows_another_image(const WorkloadSpec& workload, const PodStatus& pod,
-                         const std::map<std::string, std::string>& digests) {
-  return std::any_of(
-      workload.pod.volumes.begin(), workload.pod.volumes.end(), [&](const auto& volume) {
-        if (volume.image.empty() || is_pinned(volume.image)) return false;
-        const auto* shown = find(pod.volume_images, volume.name);
-        const std::string* now = shown == nullptr ? nullptr : find(digests, shown->first);
-        return now != nullptr && *now != shown->second;
-      });
-}
-
 }  // namespace
-
-bool needs_replacement(const WorkloadSpec& workload, const PodStatus& pod,
-                       const std::map<std::string, std::string>& digests) {
-  if (pod.containers.empty()) return false;
-  if (pod.hash != workload.pod.hash) return true;
-  if (workload.claim == Claim::Once || workload.claim == Claim::Keep) return false;
-  return std::any_of(workload.pod.containers.begin(), workload.pod.containers.end(),
-                     [&](const auto& container) {
-                       const ContainerStatus* status = find_container(&pod, container.name);
-                       if (status == nullptr || is_pinned(container.image)) return false;
-                       const std::string* now = find(digests, status->image);
-                       return now != nullptr && !status->image_digest.empty() &&
-                              *now != status->image_digest;
-                     }) ||
-         shows_another_image(workload, pod, digests);
-}
 
 Plan plan(const PlanInput& input) {
   std::set<std::string> names;

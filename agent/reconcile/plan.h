@@ -18,7 +18,8 @@ enum class ActionKind {
   CheckImages,  // are they all in the store?
   UpdateFiles,  // of the volumes of a Pod that runs
   Start,        // prepare the Pod, start the containers named
-  Terminate,    // SIGTERM to the containers named
+  Terminate,    // SIGTERM to the containers named; preStop hooks of others are begun
+  Kill,         // SIGKILL to the containers named
   Remove,       // what is left of the Pod, or only the containers named; kills what still runs
 };
 
@@ -32,11 +33,14 @@ struct ContainerStart {
 struct Action {
   ActionKind kind{};
   std::string workload;
-  SpecPtr spec;                            // CheckImages, UpdateFiles, Start
-  std::vector<ContainerStart> starts;      // Start
-  std::vector<std::string> container_ids;  // Terminate, Remove
-  bool whole_pod = false;                  // Remove: the host side, logs and emptyDirs too
-  Duration grace{};                        // Terminate: until it may be killed
+  SpecPtr spec;                             // CheckImages, UpdateFiles, Start
+  std::vector<ContainerStart> starts;       // Start
+  std::vector<std::string> container_ids;   // Terminate, Kill, Remove
+  std::vector<runtime::HookRequest> hooks;  // Terminate: their containers get SIGTERM later
+  bool whole_pod = false;                   // Remove: the host side, logs and emptyDirs too
+  Duration grace{};                         // Terminate: until it may be killed
+  // Terminate: why these containers are stopped while their Pod stays; empty: the Pod goes.
+  std::string reason{}, message{};
 };
 
 // What is known of fetching one reference.
@@ -77,6 +81,8 @@ struct Plan {
 };
 
 Plan plan(const PlanInput& input);
+
+bool is_pinned(const std::string& reference);  // names a digest
 
 // True when the Pod is not what the workload wants: another spec, or a tag it was started from that
 // now names another image in the store. An image that is not in the store says nothing.

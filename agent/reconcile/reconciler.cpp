@@ -32,7 +32,7 @@ Reconciler::Reconciler(ReconcilerParts parts, ReconcilerOptions options)
       options_(std::move(options)),
       desk_(options_.sources, options_.facts, parts_.records, parts_.clock),
       controllers_(parts_.controllers, parts_.clock, options_.device.boot, parts_.clock_doubt),
-      ledger_(parts_.records, parts_.clock),
+      ledger_(parts_.records, parts_.clock, options_.device.boot),
       dispatcher_(parts_.runtime, parts_.images, parts_.lanes, parts_.mailbox, options_.limits),
       reporter_(parts_.board, parts_.publish, parts_.clock),
       book_(parts_.uses),
@@ -102,9 +102,26 @@ void Reconciler::step() {
   look();
   keep_images();
   const Plan done = act();
+  look_after_health();
   prune();
   record();
   show(done);
+}
+
+void Reconciler::look_after_health() {
+  for (runtime::HookRequest& hook : ledger_.take_hooks()) {
+    if (parts_.health != nullptr) {
+      parts_.health->run(std::move(hook));
+    } else {
+      parts_.mailbox.post([&](Mail& mail) { mail.hooked.push_back({std::move(hook), {}}); });
+    }
+  }
+  if (parts_.health == nullptr) return;
+  std::vector<runtime::ProbeTarget> targets;
+  if (!stopping_) targets = ledger_.probe_targets();
+  if (targets == probed_) return;
+  probed_ = targets;
+  parts_.health->watch(std::move(targets));
 }
 
 // After the actions were handed out: nothing of it is needed to act.
@@ -180,6 +197,8 @@ void Reconciler::read_results(Mail& mail) {
     ledger_.acted(result);
     if (result.action.kind == ActionKind::Remove) pruning_.look_soon();
   }
+  for (const runtime::ProbeNews& news : mail.probed) ledger_.probed(news);
+  for (const runtime::HookDone& done : mail.hooked) ledger_.hooked(done);
   if (!mail.progress.empty()) progress_at_ = parts_.clock.now();
   for (const auto& [reference, progress] : mail.progress) {
     ledger_.progressed(reference, progress);
@@ -345,7 +364,7 @@ void Reconciler::act_on(const Plan& plan) {
     return served_[a->workload] < served_[b->workload];
   });
   for (const Action* action : actions) {
-    if (!dispatcher_.act(*action, now)) continue;
+    if (!dispatcher_.act(ledger_.labelled(*action), now)) continue;
     served_[action->workload] = ++serving_;
     ledger_.acting(*action);
   }

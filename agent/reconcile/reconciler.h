@@ -44,6 +44,7 @@ struct ReconcilerParts {
   KeepingBoard* keeping = nullptr;           // told which images may go; may be null
   ControllerRecords* controllers = nullptr;  // null: what Jobs came to is forgotten with the agent
   ClockDoubt clock_doubt{};                  // asked from the reconciler's thread; may be empty
+  runtime::Health* health = nullptr;         // null: nothing is probed, and hooks are left out
 };
 
 class Reconciler {
@@ -75,6 +76,7 @@ class Reconciler {
   void look();
   void show(const Plan& plan);
   void keep_images();
+  void look_after_health();
   void prune();
   void pruned(const Result<runtime::PruneReport>& report);
   void set_containerd(bool ready, std::string reason, const std::string& message);
@@ -94,6 +96,7 @@ class Reconciler {
 
   Condition containerd_, broker_, store_;
   DeviceView device_;
+  std::vector<runtime::ProbeTarget> probed_;
   bool looking_ = false;  // a look is under way
   bool listing_ = false;  // … of images
   bool list_needed_ = false;

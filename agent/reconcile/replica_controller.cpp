@@ -26,9 +26,8 @@ class Planner {
     if (const runtime::PodStatus* pod = facts_.pod(spec.name()); pod != nullptr) {
       replica.there = true;
       replica.old = pod->hash != spec.pod.hash;
-      const size_t running = running_ids(*pod).size();
-      replica.runs = running > 0;
-      replica.healthy = running == pod->containers.size();
+      replica.runs = !running_ids(*pod).empty();
+      replica.healthy = is_healthy(spec.name(), *pod);
     }
     replica.available = replica.there && !replica.old && is_available(spec);
     replicas_.push_back(replica);
@@ -53,6 +52,13 @@ class Planner {
   }
 
  private:
+  bool is_healthy(const std::string& name, const runtime::PodStatus& pod) const {
+    const WorkloadMemory* memory = facts_.remembered(name);
+    const SpecPtr before = memory == nullptr ? nullptr : memory->previous;
+    if (!before || before->pod.hash != pod.hash) return looks_healthy(pod);
+    return tally(*before, &pod, memory, facts_.now).ready();
+  }
+
   bool is_available(const WorkloadSpec& spec) {
     const WorkloadMemory* memory = facts_.remembered(spec.name());
     if (!tally(spec, facts_.pod(spec.name()), memory, facts_.now).ready()) return false;

@@ -58,16 +58,19 @@ Json desired_json(const DesiredView& desired) {
 }
 
 Json container_json(const ContainerView& container) {
-  return {{"name", container.name},
-          {"image", container.image},
-          {"digest", container.digest},
-          {"state", container.state},
-          {"ready", container.ready},
-          {"restarts", container.restarts},
-          {"exitCode", container.exit_code ? Json(*container.exit_code) : Json(nullptr)},
-          {"reason", container.reason},
-          {"startedAt", time_or_null(container.started_at)},
-          {"finishedAt", time_or_null(container.finished_at)}};
+  Json json{{"name", container.name},
+            {"image", container.image},
+            {"digest", container.digest},
+            {"state", container.state},
+            {"ready", container.ready},
+            {"restarts", container.restarts},
+            {"exitCode", container.exit_code ? Json(*container.exit_code) : Json(nullptr)},
+            {"reason", container.reason},
+            {"startedAt", time_or_null(container.started_at)},
+            {"finishedAt", time_or_null(container.finished_at)}};
+  if (!container.role.empty()) json["role"] = container.role;
+  if (!container.message.empty()) json["message"] = container.message;
+  return json;
 }
 
 Json workload_json(const WorkloadView& workload) {

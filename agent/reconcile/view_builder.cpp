@@ -39,13 +39,17 @@ class WorkloadViewer {
       if (wanted_->owner.kind != OwnerKind::None) {
         view_.owner = std::string(to_string(wanted_->owner.kind)) + "/" + wanted_->owner.name;
       }
-      for (const auto& container : wanted_->pod.containers) one(container.name, container.image);
+      for (const auto& container : wanted_->pod.containers) {
+        one(container.name, container.image, container.role);
+      }
     } else if (pod_ != nullptr) {
       view_.source = pod_label(*pod_, kSourceLabel);
       view_.owner = pod_label(*pod_, kOwnerLabel);
       view_.revision = std::strtoull(pod_label(*pod_, kRevisionLabel).c_str(), nullptr, 10);
       for (const ContainerStatus& status : pod_->containers) {
-        if (find_container(pod_, status.name) == &status) one(status.name, status.image);
+        if (find_container(pod_, status.name) == &status) {
+          one(status.name, status.image, status.role);
+        }
       }
     } else if (memory_ != nullptr) {
       view_.source = memory_->source;
@@ -74,10 +78,12 @@ class WorkloadViewer {
     return valid ? past : nullptr;
   }
 
-  void one(const std::string& name, const std::string& image) {
+  void one(const std::string& name, const std::string& image, runtime::ContainerRole role) {
     ContainerView container;
     container.name = name;
     container.image = image;
+    if (role == runtime::ContainerRole::Init) container.role = "init";
+    if (role == runtime::ContainerRole::Sidecar) container.role = "sidecar";
     const ContainerStatus* status = find_container(pod_, name);
     if (const ContainerMemory* past = past_of(name)) remembered(*past, container);
     if (status != nullptr) observed(*status, container);
@@ -94,8 +100,8 @@ class WorkloadViewer {
     if (past.ended) {
       container.exit_code = past.exit_code;
       container.finished_at = past.finished_at;
-      const bool restarts =
-          wanted_ != nullptr && restarts_after(wanted_->restart_policy, past.exit_code);
+      container.message = past.message;
+      const bool restarts = wanted_ != nullptr && restarts_after(*wanted_, container.name, past);
       if (restarts) {
         if (past.not_before > now_) container.reason = "CrashLoopBackOff";
       } else {
@@ -106,13 +112,22 @@ class WorkloadViewer {
     if (past.start && container.state.empty()) container.reason = past.start.reason;
   }
 
-  static void observed(const ContainerStatus& status, ContainerView& container) {
+  // Where the spec of what runs is not the wanted one, its Pod says whether it is ready.
+  bool ready(const ContainerStatus& status) const {
+    const ContainerMemory* past = past_of(status.name);
+    const bool known = wanted_ != nullptr && pod_->hash == wanted_->pod.hash && past != nullptr;
+    const auto* spec = known ? find_spec(*wanted_, status.name) : nullptr;
+    return spec == nullptr || is_ready(*spec, past->vitals);
+  }
+
+  void observed(const ContainerStatus& status, ContainerView& container) const {
     container.id = status.id;
     container.digest = status.image_digest;
     container.restarts = std::max(container.restarts, status.attempt);
     if (status.state == ContainerState::Running) {
       container.state = "running";
-      container.ready = true;
+      container.ready = ready(status);
+      container.message.clear();
       container.pid = status.pid;
       container.started_at = status.started_at;
       container.finished_at = {};

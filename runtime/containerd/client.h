@@ -81,6 +81,18 @@ class Tasks {
   // FailedPrecondition while the process runs.
   Status remove(const std::string& container_id);
   Result<TaskInfo> get(const std::string& container_id);  // NotFound
+
+  // Further processes of a task, each named by an exec id. `process_json`: the OCI specification's
+  // process. It is made, not yet started.
+  Status exec(const std::string& container_id, const std::string& exec_id,
+              const std::string& process_json, const TaskIo& io);
+  Status start_exec(const std::string& container_id, const std::string& exec_id);
+  Result<TaskInfo> get_exec(const std::string& container_id, const std::string& exec_id);
+  Status kill_exec(const std::string& container_id, const std::string& exec_id, int signal);
+  Result<uint32_t> wait_exec(const std::string& container_id, const std::string& exec_id,
+                             Duration timeout);
+  Status remove_exec(const std::string& container_id, const std::string& exec_id);
+
   Result<std::vector<TaskInfo>> list();
 
  private:

@@ -14,6 +14,7 @@ inline constexpr Duration kUnpack = std::chrono::minutes(30);  // a layer onto a
 
 WallTime to_wall(const ::wherry::wellknown::Timestamp& timestamp);
 Descriptor to_descriptor(const ::containerd::types::Descriptor& descriptor);
+TaskInfo to_info(const ::containerd::v1::types::Process& process);
 void set_descriptor(const Descriptor& from, ::containerd::types::Descriptor& to);
 
 template <typename Repeated>

@@ -43,6 +43,8 @@ inline constexpr Method<tasks::GetRequest, tasks::GetResponse> kTaskGet{"/contai
 inline constexpr Method<tasks::ListTasksRequest, tasks::ListTasksResponse> kTaskList{"/containerd.services.tasks.v1.Tasks/List"};
 inline constexpr Method<tasks::KillRequest, Empty> kTaskKill{"/containerd.services.tasks.v1.Tasks/Kill"};
 inline constexpr Method<tasks::WaitRequest, tasks::WaitResponse> kTaskWait{"/containerd.services.tasks.v1.Tasks/Wait"};
+inline constexpr Method<tasks::ExecProcessRequest, Empty> kTaskExec{"/containerd.services.tasks.v1.Tasks/Exec"};
+inline constexpr Method<tasks::DeleteProcessRequest, tasks::DeleteResponse> kTaskDeleteProcess{"/containerd.services.tasks.v1.Tasks/DeleteProcess"};
 
 inline constexpr Method<snapshots::PrepareSnapshotRequest, snapshots::PrepareSnapshotResponse> kSnapshotPrepare{"/containerd.services.snapshots.v1.Snapshots/Prepare"};
 inline constexpr Method<snapshots::ViewSnapshotRequest, snapshots::ViewSnapshotResponse> kSnapshotView{"/containerd.services.snapshots.v1.Snapshots/View"};

@@ -19,6 +19,8 @@ TaskState to_state(::containerd::v1::types::Status status) {
   }
 }
 
+}  // namespace
+
 TaskInfo to_info(const ::containerd::v1::types::Process& process) {
   TaskInfo info;
   // Get() fills container_id only with an exec id; `id` is the container's in both.
@@ -29,8 +31,6 @@ TaskInfo to_info(const ::containerd::v1::types::Process& process) {
   info.exited_at = to_wall(process.exited_at());
   return info;
 }
-
-}  // namespace
 
 Tasks::Tasks(std::shared_ptr<Transport> transport) : transport_(std::move(transport)) {}
 

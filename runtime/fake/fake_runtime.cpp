@@ -136,6 +136,7 @@ Result<ContainerStatus> FakeRuntime::start_locked(const PodSpec& pod,
   status.name = container.name;
   status.image = image.name;
   status.image_digest = image.digest;
+  status.role = container.role;
   status.attempt = attempt;
   status.state = ContainerState::Running;
   status.pid = next_pid_++;
@@ -244,6 +245,26 @@ void FakeRuntime::watch(EventSink sink) {
     first.detail = connected_ ? "" : disconnect_detail_;
   }
   sink(first);
+}
+
+Result<ExecResult> FakeRuntime::exec(const ExecRequest& request, CancelToken cancel) {
+  const std::lock_guard lock(mutex_);
+  const Container* container = find_locked(request.container_id);
+  if (container == nullptr || container->status.state != ContainerState::Running) {
+    return fail(Code::NotFound, "container " + request.container_id + " does not run");
+  }
+  if (cancel.cancelled()) return fail(Code::Cancelled, "cancelled");
+  if (request.argv.empty()) return fail(Code::InvalidArgument, "no command is given");
+  const std::string& program = request.argv.front();
+  if (program == "true" || program == "false") return ExecResult{program == "true" ? 0 : 1, "", ""};
+  if (program == "echo") {
+    std::string text = join({request.argv.begin() + 1, request.argv.end()}, " ") + "\n";
+    return ExecResult{0, text.substr(0, request.max_output), ""};
+  }
+  if (program == "sleep") {
+    return fail(Code::DeadlineExceeded, "not done within " + format_duration(request.timeout));
+  }
+  return fail(Code::FailedPrecondition, "cannot be started: no program " + program);
 }
 
 void FakeRuntime::emit(const std::vector<Event>& events) {

@@ -15,7 +15,7 @@
 
 namespace wherry::runtime {
 
-class FakeRuntime final : public Runtime {
+class FakeRuntime final : public Runtime, public Execs {
  public:
   enum class Op {
     Observe,
@@ -39,6 +39,9 @@ class FakeRuntime final : public Runtime {
   Status remove_pod(const std::string& pod) override;
   Status collect_leftovers(const std::vector<std::string>& pods) override;
   void watch(EventSink sink) override;
+  // Knows "true", "false", "echo WORDS", "sleep SECONDS" (never done in time); has no other
+  // program.
+  Result<ExecResult> exec(const ExecRequest& request, CancelToken cancel) override;
 
   // --- what the test controls. An empty `pod` means any Pod.
   // The next `times` calls of this kind fail with `error` and change nothing.

@@ -6,6 +6,8 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/text.h"
+#include "runtime/network/host_address.h"
 
 namespace wherry::runtime {
 namespace {
@@ -96,6 +98,7 @@ Result<ContainerStatus> ContainerOps::start_planned(const Plan& plan, const Canc
 Result<std::string> ContainerOps::make_spec(const Plan& plan, const CancelToken& cancel) {
   PodRuntimeParts& parts = context_.parts;
   ContainerSpec container = plan.container;
+  fill_addresses(plan.pod, container);
   if (container.resources.pids_limit == 0) {
     container.resources.pids_limit = context_.options.default_pids_limit;
   }
@@ -123,6 +126,26 @@ Result<std::string> ContainerOps::make_spec(const Plan& plan, const CancelToken&
     if (!users && users.error().code() != Code::FailedPrecondition) return fail(users.error());
   }
   return make_oci_spec(input);
+}
+
+// Where the environment or a command asks for the address of the Pod or the device.
+void ContainerOps::fill_addresses(const PodSpec& pod, ContainerSpec& container) const {
+  std::optional<std::pair<std::string, std::string>> known;
+  const auto fill = [&](std::string& text) {
+    if (text.find(kPodIpMark) == std::string::npos && text.find(kHostIpMark) == std::string::npos) {
+      return;
+    }
+    if (!known) {
+      known.emplace(host_address(), host_address());
+      const auto network = context_.parts.network.status(pod.name);
+      if (!pod.host_network && network) known->first = network->ip;
+    }
+    replace_all(text, kPodIpMark, known->first);
+    replace_all(text, kHostIpMark, known->second);
+  };
+  for (auto& [name, value] : container.env) fill(value);
+  for (std::string& word : container.command) fill(word);
+  for (std::string& word : container.args) fill(word);
 }
 
 Result<std::string> ContainerOps::runtime_of(const PodSpec& pod) const {
@@ -207,6 +230,7 @@ ContainerStatus ContainerOps::status_of(const Plan& plan) const {
   status.name = plan.container.name;
   status.image = plan.image.image.name;
   status.image_digest = plan.image.image.digest;
+  status.role = plan.container.role;
   status.attempt = plan.attempt;
   status.state = ContainerState::Running;
   return status;

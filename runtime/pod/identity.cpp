@@ -18,6 +18,7 @@ constexpr const char* kImage = "wherry/image";
 constexpr const char* kDigest = "wherry/image-digest";
 constexpr const char* kAttempt = "wherry/attempt";
 constexpr const char* kBoot = "wherry/boot";
+constexpr const char* kRole = "wherry/role";  // of other containers than main ones
 constexpr const char* kHostNetwork = "wherry/host-network";
 // PodSpec::labels. containerd drops empty values, so each is kept with a '=' in front.
 constexpr std::string_view kOwnPrefix = "wherry/label/";
@@ -87,6 +88,8 @@ StringMap Identity::labels(const PodSpec& pod, const ContainerSpec& container, u
                    {kAttempt, std::to_string(attempt)},
                    {kBoot, boot_id}};
   if (pod.host_network) labels[kHostNetwork] = "true";
+  if (container.role == ContainerRole::Init) labels[kRole] = "init";
+  if (container.role == ContainerRole::Sidecar) labels[kRole] = "sidecar";
   for (const auto& [key, value] : pod.labels) labels[std::string(kOwnPrefix) + key] = "=" + value;
   return labels;
 }
@@ -100,6 +103,9 @@ ContainerIdentity read_labels(const ContainerRecord& record) {
   identity.status.image_digest = value_of(record.labels, kDigest);
   identity.status.attempt =
       static_cast<uint32_t>(std::strtoul(value_of(record.labels, kAttempt).c_str(), nullptr, 10));
+  const std::string role = value_of(record.labels, kRole);
+  if (role == "init") identity.status.role = ContainerRole::Init;
+  if (role == "sidecar") identity.status.role = ContainerRole::Sidecar;
   identity.hash = value_of(record.labels, kHash);
   identity.boot_id = value_of(record.labels, kBoot);
   identity.host_network = value_of(record.labels, kHostNetwork) == "true";

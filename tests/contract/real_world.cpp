@@ -50,6 +50,7 @@ void RealWorld::make_runtime() {
                                {},
                                {},
                                "boot-" + std::to_string(boots_)});
+  execs_ = std::make_unique<ContainerExec>(*client_, dir_ / "run");
 }
 
 void RealWorld::restart_agent() {

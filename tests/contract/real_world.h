@@ -6,6 +6,7 @@
 #include <string>
 
 #include "runtime/containerd/image_backend.h"
+#include "runtime/pod/container_exec.h"
 #include "runtime/pod/pod_runtime.h"
 #include "tests/contract/runtime_world.h"
 #include "tests/support/containerd_daemon.h"
@@ -19,6 +20,7 @@ class RealWorld final : public RuntimeWorld {
   ~RealWorld() override;
 
   Runtime& runtime() override { return *runtime_; }
+  Execs& execs() override { return *execs_; }
   std::string image() const override { return "registry.local/busybox:1"; }
   void end_with_3(const ContainerStatus& container) override;
   void disconnect() override { daemon_.stop(); }
@@ -53,6 +55,7 @@ class RealWorld final : public RuntimeWorld {
   std::unique_ptr<Volumes> volumes_;
   std::unique_ptr<ContainerLogs> logs_;
   std::unique_ptr<Runtime> runtime_;
+  std::unique_ptr<ContainerExec> execs_;
 };
 
 }  // namespace wherry::runtime

@@ -73,6 +73,42 @@ class RuntimeContract : public testing::TestWithParam<Kind> {
 
 TEST_P(RuntimeContract, ShowsNothingWhereNothingIs) { EXPECT_THAT(observe(), IsEmpty()); }
 
+TEST_P(RuntimeContract, RunsProgramsInARunningContainer) {
+  const PodSpec pod = host_network_pod("web", {script("app")});
+  const std::string id = run(pod).at(0).id;
+  const auto exec = [&](std::vector<std::string> argv, Duration timeout) {
+    return world_->execs().exec({id, std::move(argv), timeout, 8}, {});
+  };
+  const Duration enough = std::chrono::seconds(20);
+  const auto said = exec({"echo", "hello", "world"}, enough);
+  ASSERT_TRUE(said) << said.error().full();
+  EXPECT_EQ(said->exit_code, 0);
+  EXPECT_EQ(said->out, "hello wo") << "no more than was asked for";
+  const auto failed = exec({"false"}, enough);
+  ASSERT_TRUE(failed) << failed.error().full();
+  EXPECT_EQ(failed->exit_code, 1);
+  const auto late = exec({"sleep", "100000"}, std::chrono::milliseconds(300));
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code(), Code::DeadlineExceeded);
+  const auto missing = exec({"no-such-program"}, enough);
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code(), Code::FailedPrecondition) << missing.error().full();
+  EXPECT_EQ(exec({}, enough).error().code(), Code::InvalidArgument);
+  EXPECT_EQ(observe_one().containers.at(0).state, ContainerState::Running);
+  ASSERT_TRUE(runtime().remove_pod("web"));
+  EXPECT_EQ(exec({"true"}, enough).error().code(), Code::NotFound);
+}
+
+TEST_P(RuntimeContract, ShowsWhatAContainerIsFor) {
+  PodSpec pod = host_network_pod("web", {script("proxy"), script("app")});
+  pod.containers[0].role = ContainerRole::Sidecar;
+  run(pod);
+  for (const ContainerStatus& status : observe_one().containers) {
+    const bool sidecar = status.name == "proxy";
+    EXPECT_EQ(status.role, sidecar ? ContainerRole::Sidecar : ContainerRole::Main);
+  }
+}
+
 TEST_P(RuntimeContract, StartsAContainerAndShowsIt) {
   const PodSpec pod = host_network_pod("web", {script("app")});
   const ContainerStatus started = run(pod).at(0);

@@ -251,5 +251,110 @@ TEST(Environment, SecretValuesAreNeverInAMessage) {
   }
 }
 
+TEST(Environment, AsksForAddressesAndResources) {
+  DeviceFacts facts;
+  facts.cpu_milli = 4000;
+  facts.memory_bytes = 1 << 30;
+  const WorkloadSpec workload = only_workload(
+      container(
+          "        args: [\"--on=$(IP)\"]\n"
+          "        resources: { limits: { cpu: 1500m }, requests: { memory: 3Mi } }\n"
+          "        env:\n"
+          "        - { name: IP, valueFrom: { fieldRef: { fieldPath: status.podIP } } }\n"
+          "        - { name: HOST, valueFrom: { fieldRef: { fieldPath: status.hostIP } } }\n"
+          "        - { name: ACCOUNT, valueFrom: { fieldRef: { fieldPath: "
+          "spec.serviceAccountName } } }\n"
+          "        - { name: CPU, valueFrom: { resourceFieldRef: { resource: limits.cpu } } }\n"
+          "        - { name: MILLI, valueFrom: { resourceFieldRef: { resource: limits.cpu, "
+          "divisor: 1m } } }\n"
+          "        - { name: MEM, valueFrom: { resourceFieldRef: { resource: "
+          "requests.memory, divisor: 2Mi, containerName: c } } }\n"
+          "        - { name: ALL, valueFrom: { resourceFieldRef: { resource: limits.memory "
+          "} } }\n"),
+      facts);
+  const std::string ip(runtime::kPodIpMark);
+  ASSERT_EQ(workload.pod.containers.size(), 1U);
+  EXPECT_THAT(workload.pod.containers[0].args, ElementsAre("--on=" + ip));
+  EXPECT_THAT(workload.pod.containers[0].env,
+              ElementsAre(Pair("IP", ip), Pair("HOST", std::string(runtime::kHostIpMark)),
+                          Pair("ACCOUNT", "default"), Pair("CPU", "2"), Pair("MILLI", "1500"),
+                          Pair("MEM", "2"), Pair("ALL", "1073741824")));
+}
+
+TEST(InitContainers, ComeFirstWithTheirRolesAndAreNamedLikeTheOthers) {
+  const WorkloadSpec workload = only_workload(
+      pod("      initContainers:\n"
+          "      - { name: a, image: i, env: [{ name: CPU, valueFrom: { resourceFieldRef: { "
+          "containerName: c, resource: requests.cpu, divisor: 1m } } }] }\n"
+          "      - { name: b, image: j, restartPolicy: Always }\n"
+          "      containers:\n"
+          "      - { name: c, image: k, resources: { requests: { cpu: 20m } } }\n"));
+  const auto& all = workload.pod.containers;
+  ASSERT_EQ(all.size(), 3U);
+  EXPECT_EQ(all[0].role, runtime::ContainerRole::Init);
+  EXPECT_EQ(all[1].role, runtime::ContainerRole::Sidecar);
+  EXPECT_EQ(all[2].role, runtime::ContainerRole::Main);
+  EXPECT_THAT(all[0].env, ElementsAre(Pair("CPU", "20")));
+  const Document twice =
+      parse_desired_state(pod("      initContainers: [{ name: a, image: i }]\n"
+                              "      containers: [{ name: a, image: k }]\n"));
+  EXPECT_NE(manifest_test::find(twice.errors, "spec.items[0].spec.containers[0].name",
+                                "two containers are named \"a\""),
+            nullptr)
+      << print(twice.errors);
+}
+
+TEST(Health, IsReadWithKubernetesDefaults) {
+  const WorkloadSpec workload = only_workload(container(
+      "        ports: [{ name: web, containerPort: 8080 }]\n"
+      "        startupProbe: { grpc: { port: 9000, service: s }, failureThreshold: 30, "
+      "periodSeconds: 0 }\n"
+      "        livenessProbe: { exec: { command: [cat, /x] }, initialDelaySeconds: 5, "
+      "timeoutSeconds: 2, terminationGracePeriodSeconds: 7 }\n"
+      "        readinessProbe: { httpGet: { port: web, path: healthz, scheme: HTTPS, host: h, "
+      "httpHeaders: [{ name: A, value: b }] }, successThreshold: 2 }\n"
+      "        lifecycle: { postStart: { exec: { command: [a] } }, preStop: { sleep: { seconds: 3 "
+      "} } }\n"));
+  ASSERT_EQ(workload.pod.containers.size(), 1U);
+  const runtime::ContainerSpec& spec = workload.pod.containers[0];
+  using Kind = runtime::Handler::Kind;
+  using std::chrono::seconds;
+  EXPECT_EQ(spec.startup->check.kind, Kind::Grpc);
+  EXPECT_EQ(spec.startup->check.port, 9000);
+  EXPECT_EQ(spec.startup->check.service, "s");
+  EXPECT_EQ(spec.startup->period, seconds(10));
+  EXPECT_EQ(spec.startup->failure_threshold, 30U);
+  EXPECT_THAT(spec.liveness->check.command, ElementsAre("cat", "/x"));
+  EXPECT_EQ(spec.liveness->initial_delay, seconds(5));
+  EXPECT_EQ(spec.liveness->timeout, seconds(2));
+  EXPECT_EQ(spec.liveness->grace, seconds(7));
+  EXPECT_EQ(spec.liveness->failure_threshold, 3U);
+  const runtime::Handler& get = spec.readiness->check;
+  EXPECT_EQ(get.kind, Kind::HttpGet);
+  EXPECT_EQ(get.port, 8080);
+  EXPECT_EQ(get.path, "/healthz");
+  EXPECT_TRUE(get.https);
+  EXPECT_EQ(get.host, "h");
+  EXPECT_THAT(get.headers, ElementsAre(Pair("A", "b")));
+  EXPECT_EQ(spec.readiness->success_threshold, 2U);
+  EXPECT_EQ(spec.post_start->kind, Kind::Exec);
+  EXPECT_EQ(spec.pre_stop->sleep, seconds(3));
+}
+
+TEST(Health, OfAnInitContainerIsForSidecarsOnly) {
+  for (const char* field :
+       {"livenessProbe: { tcpSocket: { port: 1 } }", "readinessProbe: { tcpSocket: { port: 1 } }",
+        "startupProbe: { tcpSocket: { port: 1 } }",
+        "lifecycle: { preStop: { sleep: { seconds: 1 } } }"}) {
+    for (const bool sidecar : {false, true}) {
+      const Document document = parse_desired_state(
+          pod("      initContainers:\n      - name: a\n        image: i\n        " +
+              std::string(field) + (sidecar ? "\n        restartPolicy: Always" : "") +
+              "\n      containers: [{ name: c, image: i }]\n"));
+      EXPECT_EQ(document.valid(), sidecar) << field << print(document.errors);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace wherry

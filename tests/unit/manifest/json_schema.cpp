@@ -78,6 +78,8 @@ class Writer {
         return nullable({{"type", "integer"}}, field);
       case Type::Boolean:
         return nullable({{"type", "boolean"}}, field);
+      case Type::Port:
+        return nullable({{"type", {"integer", "string"}}}, field);
       case Type::Quantity:
         return nullable({{"type", {"string", "number"}}}, field);
       case Type::Strings:

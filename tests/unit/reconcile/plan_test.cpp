@@ -143,7 +143,7 @@ TEST(Plan, AChangedWorkloadIsPulledFirstStoppedRemovedStarted) {
   EXPECT_EQ(verdict.action->grace, seconds(30));
   EXPECT_EQ(verdict.phase, Phase::Stopping);
 
-  scene.memory["web"].kill_at = scene.now + seconds(30);
+  scene.told("web", seconds(30));
   EXPECT_FALSE(scene.verdict("web").action);
   EXPECT_EQ(scene.verdict("web").wake_at, scene.memory["web"].kill_at);
   scene.now += seconds(30);
@@ -156,7 +156,7 @@ TEST(Plan, WhatWasSignalledIsReplacedEvenWhenItIsWantedAgain) {
   const WorkloadSpec spec = workload("web");
   scene.runs(spec);
   scene.want(spec);
-  scene.memory["web"].kill_at = scene.now + seconds(5);
+  scene.told("web", seconds(5));
   EXPECT_FALSE(scene.verdict("web").action);
   scene.observed["web"].containers[0] = exited("web", "app", 143);
   EXPECT_TRUE(acts(scene.verdict("web"), ActionKind::Remove));
@@ -303,7 +303,7 @@ TEST(Plan, WhatIsNoLongerWantedStopsInReverseOrder) {
   EXPECT_TRUE(acts(scene.verdict("web"), ActionKind::Terminate));
   EXPECT_FALSE(scene.verdict("base").action);
   EXPECT_EQ(scene.verdict("base").reason, "DependentStillRunning");
-  scene.memory["web"].kill_at = scene.now + seconds(1);
+  scene.told("web", seconds(1));
   EXPECT_FALSE(scene.verdict("base").action) << "it is still stopping";
   scene.observed["web"].containers[0] = exited("web", "app", 143);
   EXPECT_TRUE(acts(scene.verdict("base"), ActionKind::Terminate));

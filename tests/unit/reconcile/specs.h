@@ -93,6 +93,11 @@ struct Scene {
     observed[spec.name()] = pod_of(spec, containers);
     memory[spec.name()].prepared_hash = spec.pod.hash;
   }
+  // It is being stopped: SIGTERM was sent to all of it.
+  void told(const std::string& name, Duration grace) {
+    memory[name].kill_at = now + grace;
+    for (const std::string& id : running_ids(observed[name])) memory[name].stops[id] = {};
+  }
   void images_present(const std::string& name) {
     memory[name].images = ImagesState::Present;
     memory[name].missing.clear();

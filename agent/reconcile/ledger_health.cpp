@@ -1,0 +1,185 @@
+// What probes, hooks and stops of single containers change in the books.
+
+#include <algorithm>
+#include <charconv>
+
+#include "agent/reconcile/ledger.h"
+#include "agent/reconcile/pod_stop.h"
+
+namespace wherry {
+namespace {
+
+using runtime::ContainerSpec;
+using runtime::ContainerState;
+using runtime::ContainerStatus;
+using runtime::HookDone;
+using runtime::PodStatus;
+using runtime::ProbeNews;
+
+}  // namespace
+
+Action Ledger::labelled(const Action& action) const {
+  if (action.kind != ActionKind::Start || !action.spec->active_deadline) return action;
+  const auto memory = memory_.find(action.workload);
+  const bool begun = memory != memory_.end() && memory->second.active_since;
+  const MonoTime since = begun ? *memory->second.active_since : clock_.now();
+  Action made = action;
+  auto spec = std::make_shared<WorkloadSpec>(*action.spec);
+  spec->pod.labels[kActiveLabel] = boot_ + "/" + std::to_string(since.time_since_epoch().count());
+  made.spec = std::move(spec);
+  return made;
+}
+
+// Another life of the agent may have begun it; another boot of the device begins anew.
+void Ledger::read_active_since(const PodStatus& pod, WorkloadMemory& memory) const {
+  if (memory.active_since) return;
+  const std::string label = pod_label(pod, kActiveLabel);
+  const std::string start = boot_ + "/";
+  if (!label.starts_with(start)) return;
+  int64_t since = 0;
+  const char* end = label.data() + label.size();
+  const auto [at, error] = std::from_chars(label.data() + start.size(), end, since);
+  if (error == std::errc() && at == end) memory.active_since = MonoTime(Duration(since));
+}
+
+void Ledger::started(const WorkloadSpec& spec, const ContainerStatus& status,
+                     WorkloadMemory& memory) {
+  Vitals& vitals = memory.containers[status.name].vitals;
+  const ContainerSpec* container = find_spec(spec, status.name);
+  vitals.adopted = false;
+  if (container == nullptr || !container->post_start) return;
+  vitals.post_start_done = false;
+  hooks_.push_back({status.id, spec.name(), status.name, *container->post_start,
+                    address_of(spec.pod, observed_[spec.name()]), spec.termination_grace, false});
+}
+
+void Ledger::acted_terminate(const ActionResult& result, WorkloadMemory& memory) {
+  const Action& action = result.action;
+  look_at(action.workload);  // it may have been gone already
+  if (!result.status && is_transient(result.status.error())) return;
+  const MonoTime end = clock_.now() + action.grace;
+  for (const std::string& id : action.container_ids) {
+    ContainerStop& stop = memory.stops[id];
+    stop.stage = ContainerStop::Stage::Told;
+    if (action.reason.empty()) continue;
+    stop.reason = action.reason;
+    stop.message = action.message;
+    if (!stop.kill_at) stop.kill_at = end;
+    const auto status = std::find_if(observed_[action.workload].containers.begin(),
+                                     observed_[action.workload].containers.end(),
+                                     [&](const auto& each) { return each.id == id; });
+    const bool good = action.reason == "Completed";
+    event(action.workload,
+          status == observed_[action.workload].containers.end() ? "" : status->name,
+          good ? "Normal" : "Warning", good ? "Killing" : action.reason,
+          good ? "all else has ended; the sidecar is stopped" : action.message);
+  }
+  if (!action.reason.empty() || memory.kill_at) return;
+  memory.kill_at = end;
+  event(action.workload, "", "Normal", "Killing",
+        "stopping, at most " + format_duration(action.grace));
+}
+
+Ledger::Alive Ledger::find_alive(const std::string& pod, const std::string& id) {
+  const auto seen = observed_.find(pod);
+  const auto known = memory_.find(pod);
+  if (seen == observed_.end() || known == memory_.end()) return {};
+  for (const ContainerStatus& status : seen->second.containers) {
+    if (status.id != id || status.state != ContainerState::Running) continue;
+    const auto past = known->second.containers.find(status.name);
+    const bool same = past != known->second.containers.end() &&
+                      past->second.attempt == status.attempt && !past->second.ended;
+    return {&status, &known->second, same ? &past->second : nullptr};
+  }
+  return {};
+}
+
+std::vector<runtime::ProbeTarget> Ledger::probe_targets() const {
+  std::vector<runtime::ProbeTarget> targets;
+  for (const auto& [name, pod] : observed_) {
+    const SpecPtr spec = spec_of(name, pod.hash);
+    const auto known = memory_.find(name);
+    if (!spec || known == memory_.end() || known->second.kill_at) continue;
+    for (const ContainerSpec& container : spec->pod.containers) {
+      if (!container.startup && !container.liveness && !container.readiness) continue;
+      const ContainerStatus* status = find_container(&pod, container.name);
+      const auto past = known->second.containers.find(container.name);
+      if (status == nullptr || status->state != ContainerState::Running) continue;
+      if (past == known->second.containers.end() || !past->second.running_since) continue;
+      const Vitals& vitals = past->second.vitals;
+      const bool hook_runs = container.post_start && !vitals.post_start_done;
+      if (hook_runs || vitals.unhealthy || known->second.stops.contains(status->id)) continue;
+      targets.push_back({status->id,
+                         name,
+                         {spec, &container},
+                         address_of(spec->pod, pod),
+                         *past->second.running_since,
+                         vitals.adopted});
+    }
+  }
+  return targets;
+}
+
+void Ledger::probed(const ProbeNews& news) {
+  const Alive alive = find_alive(news.pod, news.container_id);
+  if (alive.past == nullptr) return;
+  Vitals& vitals = alive.past->vitals;
+  const auto fails = [&](const char* reason, const char* probe, std::optional<Duration> grace) {
+    const std::string message = std::string(probe) + " probe failed: " + news.message;
+    vitals.unhealthy = Vitals::Unhealthy{reason, message, grace};
+    vitals.ready = false;
+  };
+  const SpecPtr spec = spec_of(news.pod, observed_.at(news.pod).hash);
+  const ContainerSpec* container = spec ? find_spec(*spec, news.container) : nullptr;
+  if (container == nullptr) return;
+  switch (news.kind) {
+    case ProbeNews::Kind::Started:
+      vitals.startup_passed = true;
+      break;
+    case ProbeNews::Kind::Ready:
+      vitals.ready = true;
+      vitals.probe_message.clear();
+      break;
+    case ProbeNews::Kind::NotReady:
+      if (vitals.ready) event(news.pod, news.container, "Warning", "Unhealthy", news.message);
+      vitals.ready = false;
+      vitals.probe_message = news.message;
+      break;
+    case ProbeNews::Kind::StartupFailed:
+      fails("StartupProbeFailed", "startup",
+            container->startup ? container->startup->grace : std::nullopt);
+      break;
+    case ProbeNews::Kind::LivenessFailed:
+      fails("LivenessProbeFailed", "liveness",
+            container->liveness ? container->liveness->grace : std::nullopt);
+      break;
+  }
+}
+
+void Ledger::hooked(const HookDone& done) {
+  const runtime::HookRequest& hook = done.hook;
+  const Alive alive = find_alive(hook.pod, hook.container_id);
+  if (alive.status == nullptr) return;
+  const std::string name = hook.pre_stop ? "preStop" : "postStart";
+  const std::string why = done.status ? "" : name + " hook failed: " + done.status.error().full();
+  if (!done.status) {
+    event(hook.pod, hook.container, "Warning",
+          hook.pre_stop ? "FailedPreStopHook" : "FailedPostStartHook", why);
+  }
+  if (!hook.pre_stop) {
+    if (alive.past == nullptr) return;
+    alive.past->vitals.post_start_done = true;
+    if (!done.status) {
+      alive.past->vitals.unhealthy = Vitals::Unhealthy{"PostStartHookError", why, {}};
+    }
+    return;
+  }
+  const auto stop = alive.memory->stops.find(hook.container_id);
+  if (stop == alive.memory->stops.end()) return;
+  stop->second.stage = ContainerStop::Stage::HookDone;
+  const MonoTime least = clock_.now() + kAfterHook;
+  if (stop->second.kill_at) stop->second.kill_at = std::max(*stop->second.kill_at, least);
+  if (alive.memory->kill_at) alive.memory->kill_at = std::max(*alive.memory->kill_at, least);
+}
+
+}  // namespace wherry

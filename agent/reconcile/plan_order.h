@@ -1,0 +1,16 @@
+#pragma once
+// Which workloads wait for others when they stop. Pure.
+
+#include <functional>
+#include <string>
+
+#include "agent/reconcile/plan.h"
+
+namespace wherry {
+
+// A workload that depends on `name`, stops too and must do so first; "" where there is none. Labels
+// of two documents may depend on each other in a circle: then nobody waits.
+std::string blocking_dependent(const PlanInput& input, const std::string& name,
+                               const std::function<bool(const std::string&)>& goes_down);
+
+}  // namespace wherry
