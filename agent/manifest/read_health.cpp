@@ -176,6 +176,16 @@ class HealthReader {
 }  // namespace
 
 void read_health(const Cursor& container, runtime::ContainerSpec& spec) {
+  const std::string_view message = container.string("terminationMessagePath");
+  if (!message.empty()) {
+    const std::string_view problem = container_path_problem(message);
+    if (!problem.empty() || message == "/") {
+      container.error_at("terminationMessagePath",
+                         problem.empty() ? "must not be /" : std::string(problem));
+    }
+    spec.message_path = message;
+  }
+  spec.message_from_logs = container.string("terminationMessagePolicy") == "FallbackToLogsOnError";
   if (spec.role == runtime::ContainerRole::Init) {
     for (const std::string_view field :
          {"startupProbe", "livenessProbe", "readinessProbe", "lifecycle"}) {

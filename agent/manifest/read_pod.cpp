@@ -10,6 +10,7 @@ namespace wherry::manifest {
 namespace {
 
 constexpr int64_t kMaxGraceSeconds = 86400;
+constexpr int64_t kMaxDeadline = INT32_MAX;
 
 void read_depends_on(const Cursor& metadata, PodItem& pod) {
   metadata.each_string("annotations", [&](const Cursor& annotation) {
@@ -81,6 +82,8 @@ void read_pod_spec(const Cursor& spec, PodItem& pod) {
   if (restart == "Never") workload.restart_policy = RestartPolicy::Never;
   const auto grace = spec.integer_within("terminationGracePeriodSeconds", 0, kMaxGraceSeconds);
   if (grace) workload.termination_grace = std::chrono::seconds(*grace);
+  const auto deadline = spec.integer_within("activeDeadlineSeconds", 1, kMaxDeadline);
+  if (deadline) workload.active_deadline = std::chrono::seconds(*deadline);
   read_hostname(spec, pod);
   read_host_aliases(spec, workload.pod);
   read_dns(spec, workload.pod);

@@ -243,10 +243,13 @@ constexpr Field kContainer[] = {
     {"stdin", Refused, Type::Boolean, nullptr, "false", kLater},
     {"stdinOnce", Refused, Type::Boolean, nullptr, "false", kLater},
     {"tty", Refused, Type::Boolean, nullptr, "false", kLater},
-    {"terminationMessagePath", Warned, Type::String, nullptr, "/dev/termination-log",
-     "the reason of an exit is reported without it"},
-    {"terminationMessagePolicy", Warned, Type::String, nullptr, "File",
-     "the reason of an exit is reported without it"},
+    {"terminationMessagePath",
+     Honoured,
+     Type::String,
+     nullptr,
+     {},
+     "absolute; default /dev/termination-log"},
+    {"terminationMessagePolicy", Honoured, Type::String, nullptr, "File|FallbackToLogsOnError"},
     {"volumeDevices", Refused, Type::Any, nullptr, {}, kLater},
 };
 

@@ -145,6 +145,9 @@ void Ledger::take_in(const std::string& name) {
     event(name, note.container, good ? "Normal" : "Warning", backoff ? "BackOff" : past.reason,
           note.message);
     save(name, note.container);
+    // The end of a log may come a moment after that of its container.
+    const auto* container = spec ? find_spec(*spec, note.container) : nullptr;
+    if (container != nullptr && container->message_from_logs && past.exit_code != 0) look_at(name);
   }
   std::erase_if(memory.stops, [&pod](const auto& stop) {
     return std::none_of(pod.containers.begin(), pod.containers.end(), [&](const auto& each) {

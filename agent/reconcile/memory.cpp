@@ -21,7 +21,7 @@ std::string end_reason(const ContainerStatus& status) {
 std::string describe_end(const std::string& name, const ContainerMemory& memory) {
   std::string text =
       "container " + name + " ended with exit code " + std::to_string(memory.exit_code);
-  if (!memory.message.empty()) text += ": " + memory.message;
+  text += memory.said();
   if (memory.reason == "OOMKilled") text += ": killed for want of memory";
   return text;
 }
@@ -50,10 +50,20 @@ class Rememberer {
       running(status, past, newer);
     } else if (status.state == ContainerState::Exited && (newer || !past.ended)) {
       exited(status, past);
+    } else if (status.state == ContainerState::Exited && !status.before_boot &&
+               status.message.size() > past.message.size() && !was_stopped(past)) {
+      past.message = status.message;  // the last of its log came after its end
     } else if (status.state == ContainerState::Created && newer) {
       past.attempt = status.attempt;
       past.ended = false;
     }
+  }
+
+  // With a message of ours, which is said rather than its own.
+  static bool was_stopped(const ContainerMemory& past) {
+    static const std::set<std::string_view> kOwn{"Completed", "Error", "OOMKilled",
+                                                 "ContainerStatusUnknown"};
+    return !past.message.empty() && !kOwn.contains(past.reason);
   }
 
   void running(const ContainerStatus& status, ContainerMemory& past, bool newer) {
@@ -120,6 +130,14 @@ class Rememberer {
 };
 
 }  // namespace
+
+std::string ContainerMemory::said() const {
+  constexpr size_t kMost = 300;
+  std::string text(trim(message));
+  if (text.empty()) return {};
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return ": " + (text.size() > kMost ? text.substr(0, kMost) + "…" : text);
+}
 
 void Trouble::failed(const Error& error, std::string_view fallback_reason, MonoTime now) {
   if (failures < UINT32_MAX) ++failures;

@@ -69,6 +69,8 @@ struct ContainerMemory {
   Vitals vitals;  // while it runs
   Trouble start;  // of starting it
 
+  // ": <its last words>" for the end of a sentence, in one line and not too long; "" without any.
+  std::string said() const;
   uint32_t next_attempt() const { return ended ? attempt + 1 : attempt; }
 };
 

@@ -19,7 +19,8 @@ std::string how_it_ended(const std::string& name, const ContainerMemory& past) {
   if (past.reason == "ContainerStatusUnknown") {
     return "container " + name + " ended and nobody saw how; see wherry logs";
   }
-  const std::string why = past.message.empty() ? "; see wherry logs" : ": " + past.message;
+  const std::string said = past.said();
+  const std::string why = said.empty() ? "; see wherry logs" : said;
   return "container " + name + " ended with exit code " + code + why;
 }
 

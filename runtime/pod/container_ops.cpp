@@ -110,7 +110,8 @@ Result<std::string> ContainerOps::make_spec(const Plan& plan, const CancelToken&
                   "",
                   "",
                   {},
-                  context_.options.seccomp_dir};
+                  context_.options.seccomp_dir,
+                  parts.volumes.ipc_path(plan.pod)};
   if (!plan.pod.host_network) {
     const auto network = parts.network.status(plan.pod.name);
     if (!network) return fail(network.error(), "network of pod " + plan.pod.name);

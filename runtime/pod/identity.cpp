@@ -19,6 +19,7 @@ constexpr const char* kDigest = "wherry/image-digest";
 constexpr const char* kAttempt = "wherry/attempt";
 constexpr const char* kBoot = "wherry/boot";
 constexpr const char* kRole = "wherry/role";  // of other containers than main ones
+constexpr const char* kMessageFromLogs = "wherry/message-from-logs";
 constexpr const char* kHostNetwork = "wherry/host-network";
 // PodSpec::labels. containerd drops empty values, so each is kept with a '=' in front.
 constexpr std::string_view kOwnPrefix = "wherry/label/";
@@ -88,6 +89,7 @@ StringMap Identity::labels(const PodSpec& pod, const ContainerSpec& container, u
                    {kAttempt, std::to_string(attempt)},
                    {kBoot, boot_id}};
   if (pod.host_network) labels[kHostNetwork] = "true";
+  if (container.message_from_logs) labels[kMessageFromLogs] = "true";
   if (container.role == ContainerRole::Init) labels[kRole] = "init";
   if (container.role == ContainerRole::Sidecar) labels[kRole] = "sidecar";
   for (const auto& [key, value] : pod.labels) labels[std::string(kOwnPrefix) + key] = "=" + value;
@@ -109,6 +111,7 @@ ContainerIdentity read_labels(const ContainerRecord& record) {
   identity.hash = value_of(record.labels, kHash);
   identity.boot_id = value_of(record.labels, kBoot);
   identity.host_network = value_of(record.labels, kHostNetwork) == "true";
+  identity.message_from_logs = value_of(record.labels, kMessageFromLogs) == "true";
   for (const auto& [key, value] : record.labels) {
     if (!key.starts_with(kOwnPrefix) || value.empty()) continue;
     identity.pod_labels[key.substr(kOwnPrefix.size())] = value.substr(1);

@@ -45,6 +45,7 @@ struct ContainerIdentity {
   std::string hash;
   std::string boot_id;
   bool host_network = false;
+  bool message_from_logs = false;
   std::map<std::string, std::string> pod_labels;
   std::map<std::string, std::pair<std::string, std::string>> volume_images;
 };

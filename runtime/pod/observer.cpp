@@ -5,6 +5,9 @@
 namespace wherry::runtime {
 namespace {
 
+// Kubernetes' bounds on what is taken from a log.
+constexpr int64_t kLogLines = 80;
+constexpr size_t kLogBytes = 2048;
 constexpr int kUnknownExit = 255;  // as containerd says it for a process it lost
 
 void apply_task(const TaskInfo& task, ContainerStatus& status) {
@@ -110,11 +113,31 @@ class Look {
         status.state = ContainerState::Unknown;
       }
     }
+    if (status.state == ContainerState::Exited) read_message(identity);
     const bool failed = status.state == ContainerState::Exited && status.exit_code != 0;
     status.oom_killed =
         failed && (context_.known.had_oom(record.id) ||
                    context_.cgroups.oom_killed(context_.identity.cgroup(status.pod, record.id)));
     return {};
+  }
+
+  void read_message(ContainerIdentity& identity) {
+    ContainerStatus& status = identity.status;
+    status.message = context_.parts.volumes.read_message(status.pod, status.name);
+    if (!status.message.empty() || status.exit_code == 0 || !identity.message_from_logs) return;
+    LogQuery last{status.pod, status.name};
+    last.tail = kLogLines;
+    const auto read =
+        context_.parts.logs.read(last,
+                                 [&](std::string_view lines) {
+                                   status.message += lines;
+                                   if (status.message.size() > kLogBytes) {
+                                     status.message.erase(0, status.message.size() - kLogBytes);
+                                   }
+                                   return true;
+                                 },
+                                 {});
+    if (!read) status.message.clear();
   }
 
   void add_network(Pod& pod) {

@@ -124,7 +124,10 @@ Result<Json> make_process(const SpecInput& in) {
 }
 
 Json make_namespaces(const SpecInput& in) {
-  Json list = Json::array({{{"type", "pid"}}, {{"type", "ipc"}}, {{"type", "mount"}}});
+  Json list = Json::array({{{"type", "pid"}}, {{"type", "mount"}}});
+  Json ipc = {{"type", "ipc"}};
+  if (!in.ipc_path.empty()) ipc["path"] = in.ipc_path;
+  list.push_back(std::move(ipc));
   if (!in.pod.host_network) {
     // Kubernetes: a Pod on the host's network also has the host's name.
     list.push_back({{"type", "uts"}});

@@ -55,6 +55,7 @@ struct SpecInput {
                             // read to resolve user names; empty when not mounted yet
   std::vector<BindMount> mounts;  // volumes, /etc/hosts, /etc/hostname, /etc/resolv.conf
   std::string seccomp_dir{};      // where the profiles of type Localhost are
+  std::string ipc_path{};         // of the Pod's IPC namespace; empty: one of its own
 };
 
 // True when make_oci_spec needs `rootfs` for this container: its user is given by name, or its

@@ -19,6 +19,7 @@
 #include "runtime/volume/mount_point.h"
 #include "runtime/volume/ownership.h"
 #include "runtime/volume/pod_files.h"
+#include "runtime/volume/shared_ipc.h"
 #include "runtime/volume/sub_path.h"
 #include "runtime/volume/volume_files.h"
 
@@ -84,6 +85,8 @@ std::string normal(std::string path) {
 bool in_run_dir(const Volume& volume) {
   return volume.memory || volume.kind == Volume::Kind::Image;
 }
+
+bool is_shared(const PodSpec& pod) { return pod.containers.size() > 1; }
 
 const Volume* find_volume(const PodSpec& pod, const std::string& name) {
   for (const Volume& volume : pod.volumes) {
@@ -213,6 +216,12 @@ Status Volumes::prepare(const PodSpec& pod, const PodAddress& address) {
     const Status ready = prepare_volume(pod, volume);
     if (!ready) return fail(ready.error(), "prepare volumes of " + pod.name);
   }
+  if (is_shared(pod)) {
+    const std::string below = "/pods/" + pod.name + "/volumes";
+    if (Status made = make_private(run_dir_, below); !made) return made;
+    if (Status made = make_shared_ipc(run_dir_ + below); !made) return made;
+    if (Status ok = failpoint("volume.prepare.ipc"); !ok) return ok;
+  }
   if (Status ok = failpoint("volume.prepare.volumes"); !ok) return ok;
   return write_files(pod, address);
 }
@@ -251,13 +260,24 @@ Result<std::vector<BindMount>> Volumes::mounts(const PodSpec& pod, const Contain
     if (!bind) return fail(bind.error(), "volume " + volume->name);
     binds.push_back(std::move(*bind));
   }
+  const auto is_taken = [&](const std::string& destination) {
+    return std::any_of(binds.begin(), binds.end(),
+                       [&](const BindMount& bind) { return bind.destination == destination; });
+  };
+  if (is_shared(pod) && !is_taken("/dev/shm")) {
+    binds.push_back(
+        {run_dir(pod.name) + "/volumes/" + kShmName, "/dev/shm", false, MountPropagation::None});
+  }
+  const std::string message = normal(container.message_path);
+  if (!message.empty() && !is_taken(message)) {
+    if (Status made = make_message_file(pod, container); !made) return fail(made.error());
+    binds.push_back(
+        {message_file(pod.name, container.name), message, false, MountPropagation::None});
+  }
   const bool read_only = container.security.read_only_root_filesystem;
   for (const char* file : {"hosts", "hostname", "resolv.conf"}) {
     const std::string destination = std::string("/etc/") + file;
-    const bool taken = std::any_of(binds.begin(), binds.end(), [&](const BindMount& bind) {
-      return bind.destination == destination;
-    });
-    if (!taken)
+    if (!is_taken(destination))
       binds.push_back(
           {run_dir(pod.name) + "/" + file, destination, read_only, MountPropagation::None});
   }
@@ -265,6 +285,36 @@ Result<std::vector<BindMount>> Volumes::mounts(const PodSpec& pod, const Contain
     return a.destination < b.destination;  // a parent is a prefix, so it comes first
   });
   return binds;
+}
+
+std::string Volumes::ipc_path(const PodSpec& pod) const {
+  return is_shared(pod) ? run_dir(pod.name) + "/volumes/" + kIpcName : "";
+}
+
+std::string Volumes::message_file(const std::string& pod, const std::string& container) const {
+  return disk_dir(pod) + "/messages/" + container;
+}
+
+Status Volumes::make_message_file(const PodSpec& pod, const ContainerSpec& container) {
+  if (Status ok = check_name(container.name); !ok) return ok;
+  if (Status made = make_private(state_dir_, "/pods/" + pod.name + "/messages"); !made) return made;
+  const std::string path = message_file(pod.name, container.name);
+  if (unlink(path.c_str()) != 0 && errno != ENOENT) return fail_errno("delete " + path);
+  const Fd file(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (!file.valid() || fchmod(file.get(), 0666) != 0) return fail_errno("make " + path);
+  return {};
+}
+
+std::string Volumes::read_message(const std::string& pod, const std::string& container) const {
+  constexpr off_t kMost = 4096;  // as in Kubernetes
+  const Fd file(open(message_file(pod, container).c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat info {};
+  if (!file.valid() || fstat(file.get(), &info) != 0) return {};
+  std::string text(kMost, '\0');
+  const off_t from = std::max<off_t>(0, info.st_size - kMost);
+  const ssize_t got = pread(file.get(), text.data(), text.size(), from);
+  text.resize(got > 0 ? static_cast<size_t>(got) : 0);
+  return text;
 }
 
 Status Volumes::remove(const std::string& pod) {

@@ -40,6 +40,14 @@ class Volumes {
   // parents come first. Binds its subPaths anew; see bind_sub_path() for what is refused.
   // InvalidArgument with reason CreateContainerConfigError for a volume the Pod does not have.
   Result<std::vector<BindMount>> mounts(const PodSpec& pod, const ContainerSpec& container);
+  // The IPC namespace of a Pod with several containers, after prepare(); "" where each container
+  // has its own.
+  std::string ipc_path(const PodSpec& pod) const;
+  // Where the container's last words are: at ContainerSpec::message_path inside of it. mounts()
+  // makes it anew, empty and writable by every user.
+  std::string message_file(const std::string& pod, const std::string& container) const;
+  // At most 4096 bytes of it, the last ones; "" where there are none.
+  std::string read_message(const std::string& pod, const std::string& container) const;
   // Unmounts and deletes. Missing: success. Never follows a link or enters a hostPath.
   Status remove(const std::string& pod);
   Result<std::vector<std::string>> list();  // Pods that have anything here
@@ -59,6 +67,7 @@ class Volumes {
   Status own(const PodSpec& pod, const Volume& volume, bool if_needed);
   Result<BindMount> bind_of(const PodSpec& pod, const ContainerSpec& container,
                             const Volume& volume, const VolumeMount& mount, size_t index);
+  Status make_message_file(const PodSpec& pod, const ContainerSpec& container);
   Status write_files(const PodSpec& pod, const PodAddress& address);
   std::string usable_resolv_conf(const PodSpec& pod, const std::string& host_text) const;
 

@@ -74,7 +74,8 @@ class BenchTest : public testing::Test {
                         &records_,
                         &keeping_,
                         &records_,
-                        [this] { return clock_doubt_; }},
+                        [this] { return clock_doubt_; },
+                        health_},
         options);
     mailbox_.post([](Mail& mail) { mail.manifests = LocalManifests{}; });
     mailbox_.post_event({runtime::Event::Kind::Connected, "", "", ""});
@@ -144,7 +145,8 @@ class BenchTest : public testing::Test {
     return count;
   }
 
-  std::string clock_doubt_;  // why the wall clock cannot be relied on
+  runtime::Health* health_ = nullptr;  // of the next life
+  std::string clock_doubt_;            // why the wall clock cannot be relied on
   std::string boot_ = "boot-1";
   FakeClock clock_;
   runtime::FakeImages images_;

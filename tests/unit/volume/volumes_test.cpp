@@ -371,20 +371,67 @@ TEST_F(VolumesTest, ListsBindMountsParentsFirst) {
                       {"v", "/etc/hosts", false}};
   const auto binds = volumes->mounts(pod, container);
   ASSERT_TRUE(binds);
-  EXPECT_THAT(destinations(*binds), ElementsAre("/etc/hostname", "/etc/hosts", "/etc/resolv.conf",
-                                                "/var/lib/app", "/var/lib/app/data"));
-  EXPECT_EQ((*binds)[1].source, "/srv/x");
-  EXPECT_EQ((*binds)[3].source, dir + "/run/pods/web/volumes/mem");
-  EXPECT_TRUE((*binds)[3].read_only);
-  EXPECT_EQ((*binds)[4].source, dir + "/state/pods/web/volumes/data");
-  EXPECT_FALSE((*binds)[0].read_only);
+  EXPECT_THAT(destinations(*binds),
+              ElementsAre("/dev/termination-log", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf",
+                          "/var/lib/app", "/var/lib/app/data"));
+  EXPECT_EQ((*binds)[2].source, "/srv/x");
+  EXPECT_EQ((*binds)[4].source, dir + "/run/pods/web/volumes/mem");
+  EXPECT_TRUE((*binds)[4].read_only);
+  EXPECT_EQ((*binds)[5].source, dir + "/state/pods/web/volumes/data");
+  EXPECT_FALSE((*binds)[1].read_only);
 }
 
 TEST_F(VolumesTest, AReadOnlyContainerCannotWriteTheSmallFiles) {
   container.security.read_only_root_filesystem = true;
   const auto binds = volumes->mounts(pod, container);
   ASSERT_TRUE(binds);
-  for (const BindMount& bind : *binds) EXPECT_TRUE(bind.read_only) << bind.destination;
+  for (const BindMount& bind : *binds) {
+    EXPECT_EQ(bind.read_only, bind.destination != "/dev/termination-log") << bind.destination;
+  }
+}
+
+TEST_F(VolumesTest, LastWordsBeginEmptyAndAreBounded) {
+  container.name = "app";
+  container.message_path = "/tmp/words/";
+  auto binds = volumes->mounts(pod, container);
+  ASSERT_TRUE(binds);
+  EXPECT_EQ(binds->back().destination, "/tmp/words");
+  const std::string path = binds->back().source;
+  EXPECT_EQ(path, volumes->message_file("web", "app"));
+  EXPECT_EQ(volumes->read_message("web", "app"), "");
+  struct stat info {};
+  ASSERT_EQ(stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0666U) << "any user of the container may write it";
+  write(path, std::string(5000, 'x') + "end");
+  EXPECT_EQ(volumes->read_message("web", "app"), std::string(4093, 'x') + "end");
+  ASSERT_TRUE(volumes->mounts(pod, container));
+  EXPECT_EQ(volumes->read_message("web", "app"), "") << "of the next attempt";
+  EXPECT_EQ(volumes->read_message("web", "other"), "");
+  container.mounts = {{"v", "/tmp/words", false}};
+  pod.volumes = {host_path("/srv/x", HostPathType::Unset)};
+  binds = volumes->mounts(pod, container);
+  ASSERT_TRUE(binds);
+  EXPECT_EQ(binds->back().source, "/srv/x") << "what the user mounts there wins";
+}
+
+TEST_F(VolumesTest, SeveralContainersShareTheirMemory) {
+  EXPECT_EQ(volumes->ipc_path(pod), "");
+  pod.containers = {container, container};
+  ASSERT_TRUE(volumes->prepare(pod, "10.89.0.2"));
+  const std::string ipc = volumes->ipc_path(pod);
+  struct stat own {
+  }, shared{}, again{};
+  ASSERT_EQ(stat("/proc/self/ns/ipc", &own), 0);
+  ASSERT_EQ(stat(ipc.c_str(), &shared), 0);
+  EXPECT_NE(own.st_ino, shared.st_ino);
+  ASSERT_TRUE(volumes->prepare(pod, "10.89.0.2"));
+  ASSERT_EQ(stat(ipc.c_str(), &again), 0);
+  EXPECT_EQ(again.st_ino, shared.st_ino);
+  const auto binds = volumes->mounts(pod, container);
+  ASSERT_TRUE(binds);
+  EXPECT_EQ(destinations(*binds).front(), "/dev/shm");
+  ASSERT_TRUE(volumes->remove("web"));
+  EXPECT_NE(stat(ipc.c_str(), &again), 0);
 }
 
 TEST_F(VolumesTest, RefusesAMountOfNoVolume) {
