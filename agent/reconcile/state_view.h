@@ -25,11 +25,11 @@ struct ContainerView {
   uint32_t restarts = 0;
   std::optional<int32_t> exit_code;
   std::string reason;
-  std::string message;  // its last words, where it has ended
-  std::string role;     // init, sidecar; empty: a main one
-  std::string id;       // containerd's; empty where there is none
+  std::string id;  // containerd's; empty where there is none
   uint32_t pid = 0;
   WallTime started_at{}, finished_at{};
+  std::string message{};  // its last words, where it has ended
+  std::string role{};     // init, sidecar; empty: a main one
 };
 
 struct WorkloadView {

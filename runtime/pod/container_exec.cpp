@@ -179,6 +179,7 @@ Result<std::string> ContainerExec::process_of(const ExecRequest& request) {
 
 Result<ExecResult> ContainerExec::exec(const ExecRequest& request, CancelToken cancel) {
   if (request.argv.empty()) return fail(Code::InvalidArgument, "no command is given");
+  std::call_once(tidied_, [this] { static_cast<void>(remove_tree(directory_)); });
   if (Status made = make_directories(directory_, 0700); !made) return fail(made.error());
   const auto process = process_of(request);
   if (!process) return fail(process.error());

@@ -23,6 +23,7 @@ class ContainerExec final : public Execs {
 
   Client& client_;
   const std::string directory_;
+  std::once_flag tidied_;  // what an earlier life of the agent left in the directory
   std::mutex mutex_;
   // By container, whose specification never changes: a probe asks again and again.
   std::map<std::string, std::string> specs_;

@@ -90,8 +90,9 @@ class GrpcDialogue final : public Dialogue {
     buffer_ += bytes;
     while (buffer_.size() >= kFrameHead) {
       const size_t size = read_number(std::string_view(buffer_).substr(0, 3));
-      if (size > kMaxFrame || ++frames_ > kMaxFrames) return not_grpc();
+      if (size > kMaxFrame) return not_grpc();
       if (buffer_.size() < kFrameHead + size) return {};
+      if (++frames_ > kMaxFrames) return not_grpc();
       auto verdict = one(buffer_.substr(0, kFrameHead), buffer_.substr(kFrameHead, size), reply);
       if (verdict) return verdict;
       buffer_.erase(0, kFrameHead + size);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 
 #include "base/text.h"
@@ -30,6 +31,7 @@ class HttpDialogue final : public Dialogue {
     line_ += bytes.substr(0, kStatusLine - line_.size());
     const size_t end = line_.find('\n');
     if (end == std::string::npos && line_.size() < kStatusLine) return {};
+    line_.resize(std::min(end, line_.size()));
     return judge();
   }
 

@@ -15,6 +15,9 @@ namespace {
 // more than seconds.
 constexpr Duration kTogether = std::chrono::milliseconds(20);
 
+// Why a container is not ready may be another each time: so often it is told.
+constexpr Duration kToldAgain = std::chrono::seconds(10);
+
 using Change = ProbeState::Change;
 using Kind = ProbeKind;
 
@@ -44,6 +47,8 @@ struct Patient {
   std::map<Kind, ProbeState> states;
   std::set<Kind> busy;
   bool started = false;
+  std::string unready;  // why it is not ready, as said last; empty while it is
+  MonoTime unready_said{};
   bool over = false;  // it is to be ended: nothing more is to be found out
 };
 
@@ -176,7 +181,13 @@ class Prober final : public Health {
       state.skip(now);
     } else {
       const Change change = state.finish(status.has_value(), began, now);
-      if (change != Change::None) tell(patient, kind, change == Change::Good, status);
+      if (change != Change::None) {
+        tell(patient, kind, change == Change::Good, status);
+      } else if (kind == Kind::Readiness && !status && !patient.unready.empty() &&
+                 now >= patient.unready_said + kToldAgain &&
+                 patient.unready != status.error().full()) {
+        tell(patient, kind, false, status);
+      }
     }
     if (patient.may_run(kind)) timetable_.insert({state.due(), {id, kind}});
   }
@@ -186,6 +197,8 @@ class Prober final : public Health {
                    ProbeNews::Kind::Started, status ? "" : status.error().full()};
     if (kind == Kind::Readiness) {
       news.kind = good ? ProbeNews::Kind::Ready : ProbeNews::Kind::NotReady;
+      patient.unready = news.message;
+      patient.unready_said = clock_.now();
     } else if (!good) {
       news.kind =
           kind == Kind::Startup ? ProbeNews::Kind::StartupFailed : ProbeNews::Kind::LivenessFailed;

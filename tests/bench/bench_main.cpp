@@ -118,6 +118,31 @@ void unchanged_and_idle() {
   row("threads", thread_count(world.agent_pid()), "", 0);
 }
 
+void probes() {
+  World world;
+  constexpr int kPods = 100;
+  std::vector<json> pods;
+  for (int i = 0; i < kPods; ++i) {
+    const int port = 22000 + i;
+    json pod = world.pod("h" + std::to_string(i), true);
+    json& container = pod["spec"]["containers"][0];
+    container["command"] = {
+        "/bin/sh", "-c",
+        "echo ok > /www/index.html; exec httpd -f -h /www -p " + std::to_string(port)};
+    container["readinessProbe"] = {{"httpGet", {{"port", port}}}, {"periodSeconds", 1}};
+    pods.push_back(std::move(pod));
+  }
+  world.publish(pods);
+  world.settle(kPods);
+  idle_for(std::chrono::seconds(3));
+  heading("100 Pods, each with an httpGet probe a second, for 30 s");
+  const int64_t before = cpu_nanoseconds(world.agent_pid());
+  idle_for(std::chrono::seconds(30));
+  row("CPU of one core",
+      static_cast<double>(cpu_nanoseconds(world.agent_pid()) - before) / 30e9 * 100, "%", 4);
+  world.clear();
+}
+
 double ready_after_spawn(test::WherryDaemon& agent) {
   const SystemClock clock;
   const MonoTime begin = clock.now();
@@ -156,6 +181,7 @@ int run(const std::vector<std::string>& wanted) {
       {"many", many_at_once},
       {"idle", unchanged_and_idle},
       {"ready", start_up},
+      {"probes", probes},
       {"images", image_pulls},
   };
   for (const auto& [name, figure] : all) {
