@@ -24,6 +24,14 @@ class CrashTest : public SystemTest {
     made["spec"]["containers"][0]["volumeMounts"] = {
         {{"name", "scratch"}, {"mountPath", "/scratch"}},
         {{"name", "fast"}, {"mountPath", "/fast"}}};
+    json first = {{"name", "first"}, {"image", kImage}, {"command", {"true"}}};
+    json beside = {{"name", "beside"},
+                   {"image", kImage},
+                   {"command", made["spec"]["containers"][0]["command"]},
+                   {"restartPolicy", "Always"},
+                   {"readinessProbe", {{"exec", {{"command", {"true"}}}}, {"periodSeconds", 1}}},
+                   {"lifecycle", {{"preStop", {{"exec", {{"command", {"true"}}}}}}}}};
+    made["spec"]["initContainers"] = json::array({first, beside});
     return made;
   }
 
