@@ -76,7 +76,7 @@ class Runtime {
 struct ExecRequest {
   std::string container_id;
   std::vector<std::string> argv;
-  Duration timeout = std::chrono::seconds(1);  // then it is killed
+  Duration timeout = std::chrono::seconds(1);  // from its start on; then it is killed
   size_t max_output = 4096;  // bytes kept of each stream; the rest is read and lost
 };
 struct ExecResult {

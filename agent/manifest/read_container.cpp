@@ -252,10 +252,12 @@ std::vector<HostPort> read_host_ports(const Cursor& pod_spec, bool host_network)
     made.place = port.place();
     ports.push_back(std::move(made));
   };
-  for (const std::string_view list : {"initContainers", "containers"}) {
-    pod_spec.each(list, Kind::Map,
-                  [&](const Cursor& container) { container.each("ports", Kind::Map, read); });
-  }
+  // Init containers have ended when the others listen; sidecars go on.
+  pod_spec.each("initContainers", Kind::Map, [&](const Cursor& container) {
+    if (container.has("restartPolicy")) container.each("ports", Kind::Map, read);
+  });
+  pod_spec.each("containers", Kind::Map,
+                [&](const Cursor& container) { container.each("ports", Kind::Map, read); });
   return ports;
 }
 

@@ -169,7 +169,10 @@ void Ledger::hooked(const HookDone& done) {
   if (!hook.pre_stop) {
     if (alive.past == nullptr) return;
     alive.past->vitals.post_start_done = true;
-    if (!done.status) {
+    // It could not be run, which is not the container's fault.
+    const bool undecided = !done.status && (done.status.error().code() == Code::Cancelled ||
+                                            done.status.error().code() == Code::NotFound);
+    if (!done.status && !undecided) {
       alive.past->vitals.unhealthy = Vitals::Unhealthy{"PostStartHookError", why, {}};
     }
     return;

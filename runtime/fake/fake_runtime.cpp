@@ -254,6 +254,7 @@ Result<ExecResult> FakeRuntime::exec(const ExecRequest& request, CancelToken can
     return fail(Code::NotFound, "container " + request.container_id + " does not run");
   }
   if (cancel.cancelled()) return fail(Code::Cancelled, "cancelled");
+  if (!connected_) return fail(Code::Unavailable, "container stack not reachable");
   if (request.argv.empty()) return fail(Code::InvalidArgument, "no command is given");
   const std::string& program = request.argv.front();
   if (program == "true" || program == "false") return ExecResult{program == "true" ? 0 : 1, "", ""};

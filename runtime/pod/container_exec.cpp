@@ -77,7 +77,6 @@ class Run {
         err_(directory + "/" + id_ + ".err", request.max_output) {}
 
   Result<ExecResult> go(const std::string& process, const CancelToken& cancel) {
-    const MonoTime end = clock_.now() + request_.timeout;
     if (Status opened = out_.open(); !opened) return fail(opened.error());
     if (Status opened = err_.open(); !opened) return fail(opened.error());
     const std::string& container = request_.container_id;
@@ -87,7 +86,7 @@ class Run {
       static_cast<void>(tasks_.remove_exec(container, id_));
       return fail(missing_task(started.error()));
     }
-    auto code = watch(end, cancel);
+    auto code = watch(clock_.now() + request_.timeout, cancel);
     if (!code) {
       static_cast<void>(tasks_.kill_exec(container, id_, SIGKILL));
       static_cast<void>(tasks_.wait_exec(container, id_, kDeath));

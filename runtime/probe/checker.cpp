@@ -15,8 +15,9 @@ constexpr uint64_t kWake = 0;  // no check has this number
 constexpr size_t kPrograms = 32, kHooks = 16, kNames = 4;
 constexpr size_t kQueue = 1000;
 constexpr int kEvents = 64;
-// A program is killed by the container stack at its timeout; that it did not answer is said later.
-constexpr Duration kLastWord = std::chrono::seconds(1);
+// The container stack kills a program at its timeout and says so. Where it says nothing for so much
+// longer, it is in trouble itself, and nothing is known about the container.
+constexpr Duration kLastWord = std::chrono::seconds(10);
 
 bool is_address(const std::string& host) {
   in6_addr ignored{};
@@ -109,7 +110,9 @@ void Checker::run_program(uint64_t id, const Check& check) {
     const auto result =
         execs_.exec({check.container_id, check.handler.command, check.timeout}, stop);
     Status status;
-    if (!result) {
+    if (!result && result.error().code() == Code::Unavailable) {
+      status = fail(Code::Cancelled, result.error().full());  // the container stack is away
+    } else if (!result) {
       status = fail(result.error());
     } else if (result->exit_code != 0) {
       std::string said = result->err.empty() ? result->out : result->err;
@@ -198,6 +201,8 @@ void Checker::expire() {
     const Check& check = running_.at(id).check;
     if (check.handler.kind == Handler::Kind::Sleep) {
       finish(id, {});
+    } else if (check.handler.kind == Handler::Kind::Exec) {
+      finish(id, fail(Code::Cancelled, "the container stack does not answer"));
     } else {
       finish(id,
              fail(Code::DeadlineExceeded, "no answer within " + format_duration(check.timeout)));

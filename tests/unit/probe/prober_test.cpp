@@ -284,6 +284,24 @@ TEST_F(ProberTest, AContainerThatIsGoneIsNotCalledUnhealthy) {
   EXPECT_EQ(news_.size(), 1U);
 }
 
+TEST_F(ProberTest, AContainerStackThatIsAwaySaysNothingOfHealth) {
+  const std::string id = started();
+  Server server("HTTP/1.1 200 OK\r\n\r\n");
+  ContainerSpec spec = ready_by(on_port(Handler::Kind::HttpGet, server.port));
+  spec.liveness = quick(program({"false"}));
+  spec.liveness->failure_threshold = 1;
+  runtime_.disconnect();
+  prober_->watch({target(id, spec)});
+  ASSERT_TRUE(test::wait_until([&] { return server.asked > 5; }));
+  EXPECT_EQ(news(id).kind, ProbeNews::Kind::Ready);
+  {
+    const std::lock_guard lock(mutex_);
+    EXPECT_EQ(news_.size(), 1U);
+  }
+  runtime_.connect();
+  EXPECT_EQ(news(id, 1).kind, ProbeNews::Kind::LivenessFailed);
+}
+
 TEST_F(ProberTest, GrpcAsksARealServer) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;

@@ -202,6 +202,14 @@ TEST_F(HealthBench, AFailedPostStartEndsTheContainer) {
   EXPECT_EQ(records_.events("FailedPostStartHook"), 1U);
 }
 
+TEST_F(HealthBench, APostStartThatCouldNotBeRunEndsNothing) {
+  apply(document(1, {probed_pod("lifecycle: { postStart: { exec: { command: [a] } } }")}));
+  runtime_.clear_history();
+  answer(0, fail(Code::Cancelled, "containerd is away"));
+  EXPECT_THAT(runtime_.history(), IsEmpty());
+  EXPECT_TRUE(workload("web").ready);
+}
+
 TEST_F(HealthBench, PreStopComesBeforeSigterm) {
   apply(document(1, {probed_pod(kHooks)}));
   answer(0);
