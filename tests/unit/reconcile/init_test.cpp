@@ -120,6 +120,9 @@ TEST_F(InitTest, AFailureIsTriedAgainUnlessThePolicyIsNever) {
 TEST_F(InitTest, ARestartOfTheMainContainerRunsNoInitContainerAgain) {
   see({down("fetch"), up("proxy"), down("migrate"), down("app", 1)});
   EXPECT_THAT(starts(), ElementsAre("app"));
+  see({up("proxy"), up("app", 1)});
+  EXPECT_THAT(starts(), IsEmpty()) << "somebody removed what had ended";
+  EXPECT_TRUE(verdict().ready);
 }
 
 TEST_F(InitTest, AfterARebootAllBeginsAnewButAPodThatWasDoneStaysDone) {
@@ -228,6 +231,9 @@ TEST_F(InitBench, AJobIsDoneThoughItsSidecarWouldGoOn) {
                                                          "image: \"img:1\", "
                                                          "restartPolicy: Always }]"))}));
   EXPECT_TRUE(workload("work").ready);
+  EXPECT_TRUE(runtime_.exit_container("work", "proxy", 1));
+  spin();
+  EXPECT_EQ(controller("Job", "work").phase, "Active") << "its ends are no attempts of the Job";
   EXPECT_TRUE(runtime_.exit_container("work", "app", 0));
   spin();
   EXPECT_EQ(controller("Job", "work").phase, "Complete");
