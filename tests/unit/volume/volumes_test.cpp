@@ -417,14 +417,14 @@ TEST_F(VolumesTest, LastWordsBeginEmptyAndAreBounded) {
 TEST_F(VolumesTest, SeveralContainersShareTheirMemory) {
   EXPECT_EQ(volumes->ipc_path(pod), "");
   pod.containers = {container, container};
-  ASSERT_TRUE(volumes->prepare(pod, "10.89.0.2"));
+  ASSERT_TRUE(volumes->prepare(pod, {"10.89.0.2"}));
   const std::string ipc = volumes->ipc_path(pod);
   struct stat own {
   }, shared{}, again{};
   ASSERT_EQ(stat("/proc/self/ns/ipc", &own), 0);
   ASSERT_EQ(stat(ipc.c_str(), &shared), 0);
   EXPECT_NE(own.st_ino, shared.st_ino);
-  ASSERT_TRUE(volumes->prepare(pod, "10.89.0.2"));
+  ASSERT_TRUE(volumes->prepare(pod, {"10.89.0.2"}));
   ASSERT_EQ(stat(ipc.c_str(), &again), 0);
   EXPECT_EQ(again.st_ino, shared.st_ino);
   const auto binds = volumes->mounts(pod, container);
