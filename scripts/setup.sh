@@ -2,8 +2,9 @@
 # Installs everything that building, testing and the demo need. --check only tells whether it is there.
 set -euo pipefail
 
+# llvm names the functions in what the sanitizers find, without which tests/tsan.supp matches nothing.
 build_packages=(
-  g++ clang clang-format clang-tidy cmake ninja-build ccache pkg-config git ca-certificates
+  g++ clang llvm clang-format clang-tidy cmake ninja-build ccache pkg-config git ca-certificates
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
   libmosquitto-dev libcpp-httplib-dev nlohmann-json3-dev libyaml-cpp-dev libyaml-dev
   libsqlite3-dev libspdlog-dev libcli11-dev libexpected-dev libarchive-dev libtomlplusplus-dev libssl-dev libzstd-dev
