@@ -46,7 +46,7 @@ build_ahead() {
     build_tree "build-${name%_options}" "${options[@]}" -- $targets || true
   done >build/ahead.log 2>&1 &
   ahead=$!
-  renice -n 19 -p "$ahead" >/dev/null
+  renice -n 19 -p "$ahead" >/dev/null 2>&1 || true  # it may have ended: there may be nothing to build
 }
 built_ahead() {
   [ -z "$ahead" ] || wait "$ahead" || true
