@@ -142,7 +142,9 @@ std::string ContainerMemory::said() const {
 void Trouble::failed(const Error& error, std::string_view fallback_reason, MonoTime now) {
   if (failures < UINT32_MAX) ++failures;
   // Spread out, because a registry tells all devices the same.
-  const Duration asked = std::min<Duration>(error.retry_after(), kLongestPatience);
+  // In seconds: what was asked for may be more than the clock can count.
+  const Duration asked =
+      std::min(error.retry_after(), std::chrono::floor<std::chrono::seconds>(kLongestPatience));
   const double spread = 1 + 0.1 * random_unit();
   const Duration wait(static_cast<int64_t>(static_cast<double>(asked.count()) * spread));
   not_before = now + std::max(kCrashBackoff.delay(failures, random_unit()), wait);

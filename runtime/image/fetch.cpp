@@ -40,7 +40,9 @@ class Intake final : public BlobSink {
     return true;
   }
 
-  int64_t offset() const { return writer_->offset() + static_cast<int64_t>(buffer_.size()); }
+  int64_t offset() const override {
+    return writer_ ? writer_->offset() + static_cast<int64_t>(buffer_.size()) : 0;
+  }
   bool complete() const { return offset() == blob_.size; }
 
   // From the registry, while it is this pull's turn.
@@ -50,7 +52,7 @@ class Intake final : public BlobSink {
     slot_ = &*slot;
     flushed_ = clock_.now();
     buffer_.reserve(kBuffer);
-    Status streamed = context_.registry.blob(blob_, offset(), *this, cancel_);
+    Status streamed = context_.registry.blob(blob_, *this, cancel_);
     if (writer_) static_cast<void>(flush());  // the next attempt, or agent, continues from there
     std::string().swap(buffer_);
     slot_ = nullptr;
@@ -64,7 +66,8 @@ class Intake final : public BlobSink {
 
   Status begin(int64_t at) override {
     if (!writer_) return lost();
-    return at == offset() ? Status() : restart();
+    if (at == offset()) return {};
+    return at == 0 ? restart() : fail(Code::Unavailable, "bytes for another place in the blob");
   }
 
   Status data(std::string_view bytes) override {

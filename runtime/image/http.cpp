@@ -41,7 +41,7 @@ Result<X509_STORE*> make_trust(const TlsOptions& tls) {
   for (const std::string& file : tls.ca_files) {
     if (X509_STORE_load_file(store, file.c_str()) == 1) continue;
     X509_STORE_free(store);
-    return fail(Code::InvalidArgument,
+    return fail(Code::FailedPrecondition,
                 "cannot read the certificate authority " + file + tls_failure());
   }
   return store;
@@ -58,6 +58,14 @@ bool CaselessLess::operator()(std::string_view a, std::string_view b) const {
 std::string HttpHead::header(std::string_view name) const {
   const auto found = headers.find(name);
   return found == headers.end() ? std::string() : found->second;
+}
+
+std::string HttpHead::joined(std::string_view name) const {
+  std::string all;
+  for (auto [each, end] = headers.equal_range(name); each != end; ++each) {
+    all += (all.empty() ? "" : ", ") + each->second;
+  }
+  return all;
 }
 
 // httplib's own way through a proxy shows the proxy's password to the server behind it, and takes a
@@ -167,8 +175,9 @@ class HttpSession::Connection {
     if (url.tls) {
       auto client = std::make_unique<TunnelClient>(url, tls, proxy_, budget_);
       if (!client->is_valid()) {
-        return fail(Code::InvalidArgument, "cannot read the client certificate " + tls.client_cert +
-                                               " or its key " + tls.client_key + tls_failure());
+        return fail(Code::FailedPrecondition, "cannot read the client certificate " +
+                                                  tls.client_cert + " or its key " +
+                                                  tls.client_key + tls_failure());
       }
       client->enable_server_certificate_verification(!tls.skip_verify);
       auto trust = make_trust(tls);

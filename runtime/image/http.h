@@ -36,6 +36,8 @@ struct HttpHead {
   int status = 0;
   HttpHeaders headers;
   std::string header(std::string_view name) const;  // the first one, or empty
+  // All lines of that name as one list (RFC 9110 section 5.3).
+  std::string joined(std::string_view name) const;
 };
 
 struct HttpTimeouts {
@@ -60,8 +62,7 @@ class HttpSession {
 
   // One exchange; redirects and statuses are the caller's business. Errors: Cancelled; Unavailable
   // (not reachable, with reason RegistryUnavailable; broken off, stalled); FailedPrecondition
-  // (certificate, TLS, proxy); PermissionDenied (by a proxy); InvalidArgument (unreadable
-  // certificate file).
+  // (certificate, TLS, proxy, unreadable certificate file); PermissionDenied (by a proxy).
   Result<HttpHead> send(const HttpRequest& request, const TlsOptions& tls, const BodySink& sink,
                         const CancelToken& cancel);
 

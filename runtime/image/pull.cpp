@@ -27,7 +27,10 @@ constexpr Duration kReportEvery = std::chrono::milliseconds(250);
 class MemorySink final : public BlobSink {
  public:
   explicit MemorySink(const Descriptor& blob) : blob_(blob) {}
-  Status begin(int64_t) override {
+  int64_t offset() const override { return static_cast<int64_t>(bytes_.size()); }
+  Status begin(int64_t at) override {
+    if (at == offset()) return {};
+    if (at != 0) return fail(Code::Unavailable, "bytes for another place in the blob");
     bytes_.clear();
     return {};
   }
@@ -172,7 +175,7 @@ Status Puller::fetch_config(Job& job) {
     bytes = *local;
   } else {
     MemorySink sink(blob);
-    if (Status got = job.registry->blob(blob, 0, sink, job.cancel); !got) return got;
+    if (Status got = job.registry->blob(blob, sink, job.cancel); !got) return got;
     bytes = sink.take();
     if (sha256_digest(bytes) != blob.digest) {
       return fail(Code::DataLoss, "config " + blob.digest + " arrived damaged");

@@ -13,9 +13,7 @@ namespace wherry::runtime {
 namespace {
 
 constexpr int kMaxRedirects = 5;
-constexpr int kMaxPatience = 3;
 constexpr int kMaxLogIns = 16;
-constexpr int64_t kLongestPatience = 20;  // seconds
 constexpr size_t kMaxErrorBody = 4096;
 constexpr std::string_view kUserAgent = "wherry/1";
 
@@ -43,6 +41,11 @@ bool is_redirect(int status) {
 // Another host may do better.
 bool worth_another_host(const Error& error) {
   return error.code() != Code::Cancelled && error.code() != Code::InvalidArgument;
+}
+
+// A HEAD that failed in this way says nothing of what a GET would bring.
+bool may_answer_get(const Error& error) {
+  return error.code() == Code::FailedPrecondition || error.code() == Code::PermissionDenied;
 }
 
 std::string media_type_only(std::string type) {
@@ -78,10 +81,33 @@ std::string Registry::authorization_of(Host& host) {
   return fresh ? host.authorization : std::string();
 }
 
+// That of the reference's own host, or else of the first; but "not found" says less than any other
+// failure. What kept the others from answering is told as well, and the longest wait counts.
+Error Registry::worst_of(const std::vector<std::pair<const Host*, Error>>& failures) {
+  const auto rank = [](const auto& failure) {
+    return (failure.second.code() == Code::NotFound ? 0 : 2) +
+           (failure.first->settings.origin ? 1 : 0);
+  };
+  const auto worst =
+      std::max_element(failures.begin(), failures.end(),
+                       [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+  std::string others;
+  std::chrono::seconds wait{};
+  for (const auto& failure : failures) {
+    wait = std::max(wait, failure.second.retry_after());
+    if (&failure == &*worst || rank(failure) < 2) continue;
+    others += (others.empty() ? "" : "; ") + failure.second.full();
+  }
+  const Error& error = worst->second;
+  if (others.empty()) return wait > error.retry_after() ? error.with_retry_after(wait) : error;
+  return Error(error.code(), error.full() + " (also " + others + ")", std::string(error.reason()))
+      .with_retry_after(wait);
+}
+
 template <typename Attempt>
 auto Registry::each_host(bool for_resolve, const Attempt& attempt)
     -> decltype(attempt(std::declval<Host&>())) {
-  std::optional<Error> worst;
+  std::vector<std::pair<const Host*, Error>> failures;
   for (const auto& each : hosts_) {
     Host& host = *each;
     if (for_resolve ? !host.settings.resolve : !host.settings.pull) continue;
@@ -89,10 +115,9 @@ auto Registry::each_host(bool for_resolve, const Attempt& attempt)
     if (result || !worth_another_host(result.error())) return result;
     log_debug("registry host failed",
               {{"host", host.settings.base}, {"error", result.error().full()}});
-    // "Not found" on a mirror says less than any other failure.
-    if (!worst || worst->code() == Code::NotFound) worst = result.error();
+    failures.emplace_back(&host, result.error());
   }
-  if (worst) return fail(*worst);
+  if (!failures.empty()) return fail(worst_of(failures));
   return fail(Code::FailedPrecondition, "hosts.toml names no host for " + reference_.host +
                                             " that may " + (for_resolve ? "resolve" : "pull"));
 }
@@ -109,8 +134,12 @@ Result<Registry::Answer> Registry::follow(Host& host, const Ask& ask,
     request.headers.emplace("Accept-Encoding", "identity");
     request.body = ask.form;
     request.body_type = "application/x-www-form-urlencoded";
-    // Credentials and configured headers are for this host only.
-    if (url->authority() == home) {
+    // Credentials and configured headers are for this host only, and so is a trust without proof.
+    TlsOptions tls = host.settings.tls;
+    const bool elsewhere = url->authority() != home;
+    if (elsewhere) {
+      tls = {false, std::move(tls.ca_files), {}, {}};
+    } else {
       for (const auto& [name, value] : host.settings.headers) request.headers.emplace(name, value);
       if (!authorization.empty()) {
         request.headers.erase("Authorization");
@@ -126,9 +155,14 @@ Result<Registry::Answer> Registry::follow(Host& host, const Ask& ask,
       answer.error_body += bytes.substr(0, room);
       return {};
     };
-    auto head = session_.send(request, host.settings.tls, sink, cancel);
+    auto head = session_.send(request, tls, sink, cancel);
     if (!head) return fail(head.error());
     answer.head = std::move(*head);
+    // Never a log-in: it would be with whom that other host names.
+    if (elsewhere && answer.head.status == 401) {
+      return fail(Code::PermissionDenied, home + " redirects to " + url->authority() +
+                                              ", which wants a log-in; we give it none");
+    }
     const std::string location = answer.head.header("Location");
     if (!is_redirect(answer.head.status) || location.empty()) return answer;
     if (!ask.form.empty()) {
@@ -151,42 +185,30 @@ Result<Registry::Answer> Registry::authorized(Host& host, const Ask& ask,
       if (host.authorization == used) host.accepted = answer->head.status != 401;
       return answer;
     }
-    const std::string header = answer->head.header("WWW-Authenticate");
-    if (Status got = log_in(host, used, header, cancel); !got) {
-      // Without any name of ours the registry's own words say more.
-      if (got.error().code() == Code::NotFound) return answer;
-      return fail(got.error());
-    }
+    const auto got = log_in(host, used, answer->head.joined("WWW-Authenticate"), cancel);
+    if (!got) return fail(got.error());
+    if (!*got) return answer;  // without any name of ours the registry's own words say more
   }
 }
 
+Error Registry::refusal(const Answer& answer, const std::string& what) const {
+  Error error = status_error(answer.head, answer.error_body, what);
+  const int64_t wait = retry_after(answer.head, clock_.wall()).value_or(0);
+  if (!answer.busy() || wait <= kLongestPatience) return error;
+  return error.with_retry_after(std::chrono::seconds(wait));
+}
+
 Result<Registry::Answer> Registry::request(Host& host, const Ask& ask, const CancelToken& cancel) {
-  for (int patience = 0;; ++patience) {
-    auto answer = authorized(host, ask, cancel);
-    if (!answer || answer->good()) return answer;
-    const int status = answer->head.status;
-    const int64_t wait = retry_after(answer->head, clock_.wall()).value_or(1 + patience);
-    if ((status == 429 || status == 503) && patience < kMaxPatience && wait <= kLongestPatience) {
-      if (cancel.wait_for(std::chrono::seconds(wait))) return fail(Code::Cancelled, "cancelled");
-      continue;
-    }
-    if (status == 416) return answer;
-    Error error = status_error(answer->head, answer->error_body, ask.url);
-    if ((status == 429 || status == 503) && wait > kLongestPatience) {
-      error = error.with_retry_after(std::chrono::seconds(wait));
-    }
-    return fail(std::move(error));
-  }
+  auto answer = patiently(cancel, [&] { return authorized(host, ask, cancel); });
+  if (!answer || answer->good() || answer->head.status == 416) return answer;
+  return fail(refusal(*answer, ask.url));
 }
 
 Result<Descriptor> Registry::resolve_at(Host& host, const CancelToken& cancel) {
   const std::string& wanted = reference_.digest.empty() ? reference_.tag : reference_.digest;
   Ask ask{"HEAD", url_of(host, "manifests/" + wanted), {{"Accept", accepted_documents()}}};
   auto answer = request(host, ask, cancel);
-  if (!answer &&
-      (answer.error().code() == Code::Cancelled || answer.error().code() == Code::NotFound)) {
-    return fail(answer.error());
-  }
+  if (!answer && !may_answer_get(answer.error())) return fail(answer.error());
   if (answer && answer->good()) {
     Descriptor found{media_type_only(answer->head.header("Content-Type")),
                      answer->head.header("Docker-Content-Digest"), 0};
@@ -261,27 +283,24 @@ Result<std::string> Registry::document(const Descriptor& wanted, const CancelTok
   });
 }
 
-Status Registry::blob(const Descriptor& wanted, int64_t offset, BlobSink& sink,
-                      const CancelToken& cancel) {
+Status Registry::blob(const Descriptor& wanted, BlobSink& sink, const CancelToken& cancel) {
   return each_host(false, [&](Host& host) -> Status {
     Ask ask{"GET", url_of(host, "blobs/" + wanted.digest), {}};
-    if (offset > 0) ask.headers.emplace("Range", "bytes=" + std::to_string(offset) + "-");
+    // What has arrived stays: another host continues from there.
+    const int64_t from = sink.offset();
+    if (from > 0) ask.headers.emplace("Range", "bytes=" + std::to_string(from) + "-");
     bool begun = false;
     ask.body = [&](const HttpHead& head, std::string_view bytes) -> Status {
       if (!begun) {
         const auto start = head.status == 206 ? content_range_start(head.header("Content-Range"))
                                               : std::optional<int64_t>(0);
-        if (!start || (*start != 0 && *start != offset)) {
+        if (!start || (*start != 0 && *start != from)) {
           return fail(Code::Unavailable, host.settings.base + " answered with another range");
         }
         if (Status ready = sink.begin(*start); !ready) return ready;
-        offset = *start;
         begun = true;
       }
-      Status taken = sink.data(bytes);
-      // What has arrived stays: another host continues from there.
-      if (taken) offset += static_cast<int64_t>(bytes.size());
-      return taken;
+      return sink.data(bytes);
     };
     auto answer = request(host, ask, cancel);
     if (!answer) return fail(answer.error());

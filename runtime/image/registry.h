@@ -25,9 +25,11 @@ namespace wherry::runtime {
 class BlobSink {
  public:
   virtual ~BlobSink() = default;
-  // Once for every host that begins to answer: `offset` is the place of the next byte in the blob,
-  // as asked for, or 0 where the registry cannot continue.
-  virtual Status begin(int64_t offset) = 0;
+  // The place in the blob of the byte it wants next. Falls back to 0 where it has to start over.
+  virtual int64_t offset() const = 0;
+  // Once for every host that begins to answer: the place of what comes now, which is offset(), or 0
+  // where the registry cannot continue. Anything else is refused.
+  virtual Status begin(int64_t at) = 0;
   virtual Status data(std::string_view bytes) = 0;
 };
 
@@ -45,7 +47,8 @@ struct RegistryAccess {
 // is used again when a token has expired. Errors: Unavailable (retry later; with reason
 // RegistryUnavailable where it is not there at all), ResourceExhausted (a rate limit; the message
 // says until when), NotFound, PermissionDenied (credentials), FailedPrecondition (certificates),
-// DataLoss (bytes are not what their digest says), InvalidArgument (not an image), Cancelled.
+// DataLoss (bytes are not what their digest says), InvalidArgument (not an image), Cancelled. Where
+// several hosts failed it is the error of the reference's own host, and says those of the others.
 class Registry {
  public:
   Registry(Reference reference, std::vector<RegistryHost> hosts, RegistryAccess access,
@@ -58,9 +61,8 @@ class Registry {
   Result<Descriptor> resolve(const CancelToken& cancel);
   // An index or manifest, whole and verified.
   Result<std::string> document(const Descriptor& descriptor, const CancelToken& cancel);
-  // A blob from byte `offset` on. Unverified: the sink sees to that.
-  Status blob(const Descriptor& descriptor, int64_t offset, BlobSink& sink,
-              const CancelToken& cancel);
+  // A blob from where the sink is on. Unverified: the sink sees to that.
+  Status blob(const Descriptor& descriptor, BlobSink& sink, const CancelToken& cancel);
 
  private:
   struct Host;
@@ -70,15 +72,19 @@ class Registry {
   template <typename Attempt>
   auto each_host(bool for_resolve, const Attempt& attempt)
       -> decltype(attempt(std::declval<Host&>()));
+  static Error worst_of(const std::vector<std::pair<const Host*, Error>>& failures);
+  template <typename Attempt>
+  Result<Answer> patiently(const CancelToken& cancel, const Attempt& attempt);
+  Error refusal(const Answer& answer, const std::string& what) const;
   Result<Answer> request(Host& host, const Ask& ask, const CancelToken& cancel);
   Result<Answer> authorized(Host& host, const Ask& ask, const CancelToken& cancel);
   Result<Answer> follow(Host& host, const Ask& ask, const std::string& authorization,
                         const CancelToken& cancel);
-  Status log_in(Host& host, const std::string& refused, const std::string& header,
-                const CancelToken& cancel);
-  Status log_in_alone(Host& host, const std::vector<Challenge>& challenges,
+  Result<bool> log_in(Host& host, const std::string& refused, const std::string& header,
                       const CancelToken& cancel);
-  Status choose_credential(Host& host, bool for_token, const CancelToken& cancel);
+  Result<bool> log_in_alone(Host& host, const std::vector<Challenge>& challenges,
+                            const CancelToken& cancel);
+  Result<bool> choose_credential(Host& host, bool for_token, const CancelToken& cancel);
   Result<Token> fetch_token(Host& host, const Challenge& challenge, const CancelToken& cancel);
   Error refused_by(const Host& host) const;
   Result<Descriptor> resolve_at(Host& host, const CancelToken& cancel);
@@ -96,7 +102,8 @@ class Registry {
 // For a non-2xx answer: the code and the sentence, with the registry's own words where it has any.
 Error status_error(const HttpHead& head, std::string_view body, const std::string& what);
 
-// Retry-After in seconds (RFC 9110 section 10.2.3), or nothing. `now` is for the date form.
+// Retry-After in seconds (RFC 9110 section 10.2.3), 0 to a day, or nothing. `now` is for the date
+// form.
 std::optional<int64_t> retry_after(const HttpHead& head, WallTime now);
 
 }  // namespace wherry::runtime

@@ -22,12 +22,30 @@ std::string param(const Challenge& challenge, const char* key) {
   return found == challenge.params.end() ? std::string() : found->second;
 }
 
+// Only what we need, whatever the challenge names; but of the repository that it names: behind a
+// mirror it may be called something else than we call it.
+std::string scope_of(const Challenge& challenge, const std::string& ours) {
+  constexpr std::string_view kRepository = "repository:";
+  std::string name;
+  const std::string scopes = param(challenge, "scope");
+  std::string_view rest = scopes;
+  while (!rest.empty()) {
+    const std::string_view scope = rest.substr(0, rest.find(' '));
+    rest.remove_prefix(std::min(scope.size() + 1, rest.size()));
+    const size_t end = scope.rfind(':');  // "repository:a.local:5000/x:pull,push"
+    if (!scope.starts_with(kRepository) || end <= kRepository.size()) continue;
+    const std::string_view each = scope.substr(kRepository.size(), end - kRepository.size());
+    if (name.empty() || each == ours) name = each;
+  }
+  return std::string(kRepository) + (name.empty() ? ours : name) + ":pull";
+}
+
 }  // namespace
 
-// `refused` is the authorization that the host did not take. NotFound: we have no name to give, and
+// `refused` is the authorization that the host did not take. False: we have no name to give, and
 // went in without one in vain.
-Status Registry::log_in(Host& host, const std::string& refused, const std::string& header,
-                        const CancelToken& cancel) {
+Result<bool> Registry::log_in(Host& host, const std::string& refused, const std::string& header,
+                              const CancelToken& cancel) {
   const auto alone = log_ins_.enter(host.settings.base, cancel);
   if (!alone) return fail(alone.error());
   {
@@ -35,7 +53,7 @@ Status Registry::log_in(Host& host, const std::string& refused, const std::strin
     // Another thread was in here meanwhile.
     if (host.authorization != refused && !host.authorization.empty()) {
       const bool fresh = host.expires == MonoTime{} || clock_.now() < host.expires;
-      if (fresh) return {};
+      if (fresh) return true;
     }
     // What was good once has expired; what never was is wrong.
     const bool again = host.accepted || host.authorization.empty() || refused.empty();
@@ -47,15 +65,16 @@ Status Registry::log_in(Host& host, const std::string& refused, const std::strin
   return log_in_alone(host, parse_www_authenticate(header), cancel);
 }
 
-Status Registry::log_in_alone(Host& host, const std::vector<Challenge>& challenges,
-                              const CancelToken& cancel) {
+Result<bool> Registry::log_in_alone(Host& host, const std::vector<Challenge>& challenges,
+                                    const CancelToken& cancel) {
   const Challenge* bearer = named(challenges, "bearer");
   if (bearer == nullptr && named(challenges, "basic") == nullptr) {
     return fail(Code::PermissionDenied,
                 host.settings.base + " refuses, and offers no way to log in that we know");
   }
   while (true) {
-    if (Status chosen = choose_credential(host, bearer != nullptr, cancel); !chosen) return chosen;
+    const auto chosen = choose_credential(host, bearer != nullptr, cancel);
+    if (!chosen || !*chosen) return chosen;
     std::string authorization;
     MonoTime expires{};
     if (bearer == nullptr) {
@@ -75,12 +94,13 @@ Status Registry::log_in_alone(Host& host, const std::vector<Challenge>& challeng
     const std::lock_guard lock(mutex_);
     host.authorization = std::move(authorization);
     host.expires = expires;
-    return {};
+    return true;
   }
 }
 
-// The one in use, or else the next, or else none at all: a token can be had without, once.
-Status Registry::choose_credential(Host& host, bool for_token, const CancelToken& cancel) {
+// The one in use, or else the next, or else none at all: a token can be had without, once. False:
+// that is how it was.
+Result<bool> Registry::choose_credential(Host& host, bool for_token, const CancelToken& cancel) {
   while (!host.credential) {
     auto next = host.queue->next(cancel);
     if (!next) return fail(next.error());
@@ -88,11 +108,11 @@ Status Registry::choose_credential(Host& host, bool for_token, const CancelToken
     host.origins.insert((*next)->origin);
     if (for_token || (*next)->identity_token.empty()) host.credential = std::move(*next);
   }
-  if (host.credential) return {};
+  if (host.credential) return true;
   if (!for_token || !host.origins.empty()) return fail(refused_by(host));
-  if (!host.nameless) return {};
+  if (!host.nameless) return true;
   if (host.queue->trouble()) return fail(refused_by(host));
-  return fail(Code::NotFound, "no credentials");
+  return false;
 }
 
 // Nothing we have lets us in.
@@ -118,13 +138,15 @@ Result<Token> Registry::fetch_token(Host& host, const Challenge& challenge,
                                     const CancelToken& cancel) {
   const std::string realm = param(challenge, "realm");
   const auto url = parse_url(realm);
-  if (!url) return fail(url.error(), "token server of " + host.settings.base);
+  if (!url) {
+    return fail(Code::FailedPrecondition,
+                host.settings.base + " names a token server: " + url.error().message());
+  }
   if (!url->tls && host.settings.base.starts_with("https://")) {
     return fail(Code::PermissionDenied,
                 host.settings.base + " sends us to a token server without TLS: " + realm);
   }
-  // Only what we need, whatever scope the challenge names.
-  std::string query = "scope=" + encode_query("repository:" + reference_.repository + ":pull");
+  std::string query = "scope=" + encode_query(scope_of(challenge, reference_.repository));
   if (const std::string service = param(challenge, "service"); !service.empty()) {
     query += "&service=" + encode_query(service);
   }
@@ -149,10 +171,16 @@ Result<Token> Registry::fetch_token(Host& host, const Challenge& challenge,
   };
   Host server;  // a server of its own: nothing that was configured for the registry but trust
   server.settings.tls = host.settings.tls;
-  auto answer = follow(server, ask, basic, cancel);
+  const auto home = parse_url(host.settings.base);
+  if (!home || home->authority() != url->authority()) {
+    server.settings.tls = {false, host.settings.tls.ca_files, {}, {}};
+  }
+  auto answer = patiently(cancel, [&] { return follow(server, ask, basic, cancel); });
   if (!answer) return fail(answer.error(), "token server " + url->authority());
   if (!answer->good()) {
-    Error error = status_error(answer->head, answer->error_body, "token server " + realm);
+    Error error = refusal(*answer, "token server " + realm);
+    // It is the token server that is not there: of the image this says nothing.
+    if (error.code() == Code::NotFound) error = {Code::FailedPrecondition, error.message()};
     const int status = answer->head.status;
     const bool wrong = status == 400 || status == 401 || status == 403;
     return fail(wrong && host.credential ? error.with_reason(kWrongCredentials) : error);

@@ -47,6 +47,8 @@ Meaning meaning(int status) {
       return {Code::NotFound, "the registry does not have it"};
     case 429:
       return {Code::ResourceExhausted, "the registry's rate limit is reached"};
+    case 501:
+      return {Code::FailedPrecondition, "the registry cannot do this"};
     case 408:
     case 502:
     case 503:
@@ -63,15 +65,16 @@ Meaning meaning(int status) {
 std::optional<int64_t> retry_after(const HttpHead& head, WallTime now) {
   const std::string value = head.header("Retry-After");
   if (value.empty()) return std::nullopt;
+  constexpr int64_t kLongest = 24 * 3600;  // nobody waits longer, and larger ones overflow
   int64_t seconds = 0;
   const char* last = value.data() + value.size();
   const auto [end, error] = std::from_chars(value.data(), last, seconds);
-  if (error == std::errc() && end == last) return std::max<int64_t>(0, seconds);
+  if (end == last && error == std::errc::result_out_of_range) return kLongest;
+  if (end == last && error == std::errc()) return std::clamp<int64_t>(seconds, 0, kLongest);
   std::tm date{};
   if (strptime(value.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &date) == nullptr) return std::nullopt;
-  const auto at = std::chrono::system_clock::from_time_t(timegm(&date));
-  const auto wait = std::chrono::duration_cast<std::chrono::seconds>(at - now).count();
-  return std::max<int64_t>(0, wait);
+  const int64_t wait = timegm(&date) - std::chrono::system_clock::to_time_t(now);
+  return std::clamp<int64_t>(wait, 0, kLongest);
 }
 
 Error status_error(const HttpHead& head, std::string_view body, const std::string& what) {

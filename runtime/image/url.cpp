@@ -103,7 +103,10 @@ Result<Url> resolve_location(const Url& base, std::string_view location) {
     }
     url = parse_url((base.tls ? "https://" : "http://") + base.authority() + target);
   }
-  if (!url) return url;
+  // What a server says may be better the next time; it is nothing that is wrong with an image.
+  if (!url) {
+    return fail(Code::Unavailable, base.authority() + " redirects to " + url.error().message());
+  }
   if (base.tls && !url->tls) {
     return fail(Code::PermissionDenied, base.authority() + " redirects from https to plain http (" +
                                             url->authority() + ")");

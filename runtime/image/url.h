@@ -22,7 +22,7 @@ struct Url {
 Result<Url> parse_url(std::string_view text);
 
 // A Location header (RFC 9110 section 10.2.2), relative to `base` where it lacks parts. Going from
-// https to http, or to anything but those two, is PermissionDenied.
+// https to http, or to anything but those two, is PermissionDenied; what is no URL is Unavailable.
 Result<Url> resolve_location(const Url& base, std::string_view location);
 
 // Percent-encodes everything but unreserved characters (RFC 3986 section 2.3).

@@ -177,7 +177,7 @@ std::string broken_url(std::string_view text) {
   if (std::string broken = broken_parts(*base); !broken.empty()) return broken;
   const auto next = resolve_location(*base, text.substr(std::min(end + 1, text.size())));
   if (!next) {
-    return broken_error(next.error(), {Code::InvalidArgument, Code::PermissionDenied});
+    return broken_error(next.error(), {Code::Unavailable, Code::PermissionDenied});
   }
   if (base->tls && !next->tls) return "from TLS to plain";
   return broken_parts(*next);

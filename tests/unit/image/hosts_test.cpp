@@ -172,6 +172,7 @@ TEST(Urls, LocationsAreResolvedAndMayNotLeaveTls) {
   EXPECT_EQ(resolve_location(base, "https://cdn/y?u=http://x/")->text(),
             "https://cdn:443/y?u=http://x/");
   EXPECT_EQ(resolve_location(base, "/y?u=http://x/")->authority(), "r.local:443");
+  EXPECT_EQ(resolve_location(base, "//no host/y").error().code(), Code::Unavailable);
   EXPECT_EQ(resolve_location(base, "http://r.local/y").error().code(), Code::PermissionDenied);
   EXPECT_FALSE(resolve_location(base, "gopher://x/"));
   const Url plain = *parse_url("http://r.local/");
@@ -236,6 +237,11 @@ TEST(Refusals, SayWhatTheRegistrySaidAndForHowLong) {
   head.headers = {{"Retry-After", "Thu, 01 Jan 1970 00:01:00 GMT"}};
   EXPECT_EQ(retry_after(head, WallTime(std::chrono::seconds(20))), 40);
   EXPECT_EQ(retry_after(head, WallTime(std::chrono::seconds(90))), 0);
+  for (const char* long_after :
+       {"86401", "9223372036854775807", "99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"}) {
+    head.headers = {{"Retry-After", long_after}};
+    EXPECT_EQ(retry_after(head, {}), 86'400) << long_after;
+  }
   head.headers = {{"Retry-After", "soon"}};
   EXPECT_FALSE(retry_after(head, {}));
   EXPECT_EQ(status_error({404, {}}, "<html>", "x").code(), Code::NotFound);
