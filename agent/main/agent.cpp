@@ -313,6 +313,9 @@ void Agent::Parts::preload(Lanes& pool) {
   const bool posted = pool.post(Lane::Local, [this] {
     preload_waits = false;
     const auto report = images.preload(config.images.preload_dir, stopping);
+    if (!report && report.error().code() != Code::Cancelled) {
+      log_warn("images.preload_dir is not looked at", {{"error", report.error().full()}});
+    }
     if (!report) return;
     for (const auto& failure : report->failed) {
       EventRecord note;

@@ -150,6 +150,7 @@ class Content {
   Result<std::string> read(const std::string& digest, int64_t offset, int64_t size);
   Result<std::unique_ptr<BlobWriter>> open(const std::string& ref, const Descriptor& blob,
                                            const std::string& lease);
+  Status remove(const std::string& digest);                               // missing: success
   Status set_labels(const std::string& digest, const StringMap& labels);  // merged
 
  private:

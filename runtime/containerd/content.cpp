@@ -152,6 +152,12 @@ Result<std::unique_ptr<BlobWriter>> Content::open(const std::string& ref, const 
   }
 }
 
+Status Content::remove(const std::string& digest) {
+  rpc::content::DeleteContentRequest request;
+  request.set_digest(digest);
+  return ignore_missing(done(transport_->call(rpc::kContentDelete, request, {kShort})));
+}
+
 Status Content::set_labels(const std::string& digest, const StringMap& labels) {
   rpc::content::UpdateRequest request;
   request.mutable_info()->set_digest(digest);

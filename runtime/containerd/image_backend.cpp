@@ -23,6 +23,15 @@ class ContainerdBackend final : public ImageBackend {
                                                 const std::string& lease) override {
     return client_.content().open(ref, blob, lease);
   }
+  // Until the collector has been by, a writer of this digest would be given the old bytes again.
+  Status remove_blob(const std::string& digest) override {
+    if (Status removed = client_.content().remove(digest); !removed) return removed;
+    const std::string lease = "wherry-collect-" + random_hex(8);
+    if (Status made = client_.leases().create(lease, std::chrono::minutes(1), clock_); !made) {
+      return made;
+    }
+    return client_.leases().remove(lease, true);
+  }
   Status set_blob_labels(const std::string& digest, const StringMap& labels) override {
     return client_.content().set_labels(digest, labels);
   }

@@ -60,6 +60,7 @@ inline constexpr Method<introspection::PluginsRequest, introspection::PluginsRes
 
 inline constexpr Method<content::InfoRequest, content::InfoResponse> kContentInfo{"/containerd.services.content.v1.Content/Info"};
 inline constexpr Method<content::UpdateRequest, content::UpdateResponse> kContentUpdate{"/containerd.services.content.v1.Content/Update"};
+inline constexpr Method<content::DeleteContentRequest, Empty> kContentDelete{"/containerd.services.content.v1.Content/Delete"};
 inline constexpr Method<content::ReadContentRequest, content::ReadContentResponse> kContentRead{"/containerd.services.content.v1.Content/Read"};
 inline constexpr Method<content::WriteContentRequest, content::WriteContentResponse> kContentWrite{"/containerd.services.content.v1.Content/Write"};
 inline constexpr Method<content::StatusRequest, content::StatusResponse> kContentStatus{"/containerd.services.content.v1.Content/Status"};

@@ -60,13 +60,16 @@ class ImageBackend {
   virtual Result<Blob> stat_blob(const std::string& digest) = 0;  // NotFound
   virtual Result<std::string> read_blob(const std::string& digest, int64_t offset,
                                         int64_t size) = 0;
-  // `ref` names the ingest: the same name after a crash continues it. `lease` may be empty. A blob
+  // `ref` names the ingest: the same name after a crash continues it. One writer at a time has it;
+  // others wait two seconds, deaf to any cancel, and get Unavailable. `lease` may be empty. A blob
   // that exists comes under the lease and gives AlreadyExists, or a writer at its end that does
   // nothing more: the labels of its commit are lost.
   virtual Result<std::unique_ptr<BlobWriter>> open_blob(const std::string& ref,
                                                         const Descriptor& blob,
                                                         const std::string& lease) = 0;
   virtual Status set_blob_labels(const std::string& digest, const StringMap& labels) = 0;  // merged
+  // Waits until its bytes are gone, and with them what only its labels kept. Missing: success.
+  virtual Status remove_blob(const std::string& digest) = 0;
 
   // --- images
   virtual Result<std::vector<ImageRecord>> images() = 0;

@@ -41,8 +41,7 @@ ImageService::ImageService(ImageBackend& backend, ImageServiceOptions options)
                remove_until(enough, CancelToken(), report);
              }),
       puller_(backend, with_space(options)),
-      importer_(backend, options.snapshotter, options.platform, puller_.import_lease_prefix(),
-                &space_) {}
+      importer_(backend, options.snapshotter, options.platform, puller_.leases(), &space_) {}
 
 PullOptions ImageService::with_space(ImageServiceOptions options) {
   options.space = &space_;

@@ -30,7 +30,7 @@ struct PreloadReport {
     Error error;
   };
   std::vector<Image> imported;
-  std::vector<Failure> failed;  // those that no earlier report had in the same state
+  std::vector<Failure> failed;  // those that no earlier report had in the same state, or may pass
   size_t unchanged = 0;         // files that were imported before
 };
 
@@ -58,8 +58,9 @@ class ImageService final : public Images {
   // Imports every archive and OCI layout in `dir` (not below), in name order; hidden files are left
   // alone. What was imported before and has the same name, size and time of change is skipped while
   // its images exist: their records carry the label wherry/preload. A file that fails does not keep
-  // the others from being imported. Missing directory: nothing to do. Error: Unavailable,
-  // Cancelled, or the directory cannot be read.
+  // the others from being imported, but where the container stack is not there the rest is left for
+  // another time. Missing directory: nothing to do. Error: Cancelled, Unavailable before the first
+  // file, or the directory cannot be read.
   Result<PreloadReport> preload(const std::string& dir, CancelToken cancel);
 
  private:

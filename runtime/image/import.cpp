@@ -1,317 +1,39 @@
 #include "runtime/image/import.h"
 
 #include <algorithm>
-#include <map>
-
-#include <nlohmann/json.hpp>
+#include <functional>
 
 #include "base/digest.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "runtime/image/archive_index.h"
-#include "runtime/image/reference.h"
+#include "runtime/image/import_plan.h"
 
 namespace wherry::runtime {
 namespace {
 
-using Json = nlohmann::json;
-
-// Of one archive, together: an index may name the same large manifest a thousand times.
-constexpr size_t kMaxNames = 1000;
-constexpr size_t kMaxDocuments = size_t{16} << 20;
-
-// A document on its way into the store.
-struct Document {
-  std::string kind;
-  Descriptor blob;
-  std::string bytes;
-  StringMap labels;
+// What the steps of one import have in common.
+struct Work {
+  ImageBackend& backend;
+  Gate& layers;
+  Gate& chains;
+  std::function<std::string()> lease;  // the one to work under now; may change under way
+  const CancelToken& cancel;
 };
 
-struct Planned {
-  std::vector<std::string> names;
-  ImageLayout layout;
-  std::vector<Document> documents;
-};
-
-// Finds out which images an archive holds and which of its files are their layers.
-class Plan {
- public:
-  Plan(ImageBackend& backend, ArchiveIndex& index, const std::string& path, Platform platform,
-       std::string snapshotter, const CancelToken& cancel)
-      : backend_(backend),
-        index_(index),
-        stem_(image_stem(path)),
-        platform_(std::move(platform)),
-        snapshotter_(std::move(snapshotter)),
-        cancel_(cancel) {}
-
-  Status make();
-  std::vector<Planned>& images() { return images_; }
-  // By file name.
-  const std::map<std::string, Descriptor>& layers() const { return layers_; }
-
- private:
-  Status oci(const std::string& json);
-  Status docker(const std::string& json);
-  Status docker_image(const Json& item);
-  Result<std::string> oci_name(const IndexEntry& entry) const;
-  Result<std::vector<std::string>> docker_names(const Json& item) const;
-  Result<std::string> document(const Descriptor& blob);
-  Status add_oci_image(std::vector<std::string> names, const Descriptor& target);
-  Status finish(Planned image, std::string manifest_bytes);
-  Result<Descriptor> docker_layer(const Json& name);
-  Status keep(Planned& image, Document document);
-
-  ImageBackend& backend_;
-  ArchiveIndex& index_;
-  const std::string stem_;
-  const Platform platform_;
-  const std::string snapshotter_;
-  const CancelToken& cancel_;
-  std::vector<Planned> images_;
-  std::map<std::string, Descriptor> layers_;
-  size_t document_bytes_ = 0;
-  size_t names_ = 0;
-};
-
-Status Plan::keep(Planned& image, Document document) {
-  document_bytes_ += document.bytes.size();
-  if (document_bytes_ > kMaxDocuments) {
-    return fail(Code::InvalidArgument,
-                "the manifests and configs of its images are larger than 16 MiB together");
-  }
-  image.documents.push_back(std::move(document));
-  return {};
-}
-
-Status Plan::make() {
-  if (index_.find("index.json") != nullptr) {
-    auto json = index_.read("index.json", cancel_);
-    return json ? oci(*json) : fail(json.error());
-  }
-  if (index_.find("manifest.json") != nullptr) {
-    auto json = index_.read("manifest.json", cancel_);
-    return json ? docker(*json) : fail(json.error());
-  }
-  return fail(Code::InvalidArgument,
-              index_.looks_like_root_filesystem()
-                  ? "the archive is a file system, not an image; make it with \"docker save\", not "
-                    "\"docker export\""
-                  : "the archive has neither index.json nor manifest.json: it holds no image");
-}
-
-Result<std::string> Plan::oci_name(const IndexEntry& entry) const {
-  const auto annotation = [&](const char* key) {
-    const auto found = entry.annotations.find(key);
-    return found == entry.annotations.end() ? std::string() : found->second;
-  };
-  std::string name = annotation("io.containerd.image.name");
-  if (name.empty()) {
-    name = annotation("org.opencontainers.image.ref.name");
-    if (name.empty() || name == stem_)
-      name = stem_;
-    else if (is_valid_tag(name))
-      name = stem_ + ":" + name;
-  }
-  const auto reference = parse_reference(name);
-  if (!reference) return fail(reference.error(), "index.json");
-  return reference->name();
-}
-
-// Entries of one name are one image for several platforms.
-Status Plan::oci(const std::string& json) {
-  auto entries = parse_index(json, "index.json");
-  if (!entries) return fail(entries.error());
-  std::map<std::string, std::vector<IndexEntry>> by_name;
-  std::vector<std::string> order;
-  for (IndexEntry& entry : *entries) {
-    auto name = oci_name(entry);
-    if (!name) return fail(name.error());
-    if (!by_name.contains(*name)) order.push_back(*name);
-    by_name[*name].push_back(std::move(entry));
-  }
-  if (order.empty()) return fail(Code::InvalidArgument, "index.json lists no image");
-  for (const std::string& name : order) {
-    const auto entry = choose(by_name[name], platform_, "image " + name);
-    if (!entry) return fail(entry.error());
-    if (Status added = add_oci_image({name}, entry->target); !added) return added;
-  }
-  return {};
-}
-
-// From the archive, or from the store where the archive leaves out what is known to be there.
-Result<std::string> Plan::document(const Descriptor& blob) {
-  const auto* file = index_.find_blob(blob.digest);
-  if (file == nullptr) {
-    auto local = read_document(backend_, blob);
-    if (local || local.error().code() != Code::NotFound) return local;
-    return fail(Code::InvalidArgument, "the archive lacks the blob " + blob.digest);
-  }
-  auto bytes = index_.read(file->first, cancel_);
-  if (!bytes) return bytes;
-  if (static_cast<int64_t>(bytes->size()) != blob.size || sha256_digest(*bytes) != blob.digest) {
-    return fail(Code::DataLoss,
-                "the archive's blob " + blob.digest + " does not match its digest and size");
-  }
-  return bytes;
-}
-
-Status Plan::add_oci_image(std::vector<std::string> names, const Descriptor& target) {
-  Planned image{std::move(names), {}, {}};
-  image.layout.target = image.layout.manifest = target;
-  auto bytes = document(target);
-  if (!bytes) return fail(bytes.error());
-  if (!media::is_index(target.media_type) && !media::is_manifest(target.media_type)) {
-    image.layout.target.media_type = image.layout.manifest.media_type = sniff_media_type(*bytes);
-  }
-  for (int depth = 0; media::is_index(image.layout.manifest.media_type); ++depth) {
-    if (depth == 2) return fail(Code::InvalidArgument, "indexes within indexes within indexes");
-    const std::string what = "index " + image.layout.manifest.digest;
-    const auto entries = parse_index(*bytes, what);
-    if (!entries) return fail(entries.error());
-    const auto entry = choose(*entries, platform_, what);
-    if (!entry) return fail(entry.error());
-    image.layout.index_size += image.layout.manifest.size;
-    Status kept =
-        keep(image, {"index", image.layout.manifest, std::move(*bytes), index_labels(*entries)});
-    if (!kept) return kept;
-    image.layout.manifest = entry->target;
-    bytes = document(image.layout.manifest);
-    if (!bytes) return fail(bytes.error());
-  }
-  auto manifest = parse_manifest(*bytes, "manifest " + image.layout.manifest.digest);
-  if (!manifest) return fail(manifest.error());
-  image.layout.content = std::move(*manifest);
-  for (const Descriptor& layer : image.layout.content.layers) {
-    const auto* file = index_.find_blob(layer.digest);
-    if (file == nullptr && !backend_.stat_blob(layer.digest)) {
-      return fail(Code::InvalidArgument, "the archive lacks the layer " + layer.digest);
-    }
-    if (file != nullptr) layers_[file->first] = layer;
-  }
-  return finish(std::move(image), std::move(*bytes));
-}
-
-// Config, chains and labels: the same for both kinds of archive.
-Status Plan::finish(Planned image, std::string manifest_bytes) {
-  const Descriptor& blob = image.layout.content.config;
-  const auto ready = std::find_if(image.documents.begin(), image.documents.end(),
-                                  [](const Document& each) { return each.kind == "config"; });
-  std::string config;
-  if (ready != image.documents.end()) {
-    config = ready->bytes;
-    image.documents.erase(ready);
-  } else {
-    auto bytes = document(blob);
-    if (!bytes) return fail(bytes.error());
-    config = std::move(*bytes);
-  }
-  if (Status added = add_rootfs(image.layout, config); !added) return added;
-  Status kept = keep(image, {"manifest", image.layout.manifest, std::move(manifest_bytes),
-                             manifest_labels(image.layout.content)});
-  if (kept) {
-    kept = keep(image, {"config", blob, std::move(config),
-                        config_labels(snapshotter_, image.layout.top_chain())});
-  }
-  if (!kept) return kept;
-  images_.push_back(std::move(image));
-  return {};
-}
-
-Status Plan::docker(const std::string& text) {
-  const Json json = Json::parse(text, nullptr, false);
-  if (!json.is_array() || json.empty()) {
-    return fail(Code::InvalidArgument, "manifest.json is not a list of images");
-  }
-  for (const Json& item : json) {
-    if (Status added = docker_image(item); !added) return fail(added.error(), "manifest.json");
-  }
-  return {};
-}
-
-Result<std::vector<std::string>> Plan::docker_names(const Json& item) const {
-  std::vector<std::string> names;
-  const auto tags = item.find("RepoTags");
-  if (tags != item.end() && tags->is_array()) {
-    for (const Json& tag : *tags) {
-      const auto reference = parse_reference(tag.is_string() ? tag.get<std::string>() : "");
-      if (!reference) return fail(reference.error(), "RepoTags");
-      names.push_back(reference->name());
-    }
-  }
-  if (!names.empty()) return names;
-  // Several images without a name: pump, pump-2, …
-  const std::string number = images_.empty() ? "" : "-" + std::to_string(images_.size() + 1);
-  const auto reference = parse_reference(stem_ + number);
-  if (!reference) return fail(reference.error());
-  return std::vector<std::string>{reference->name()};
-}
-
-Result<Descriptor> Plan::docker_layer(const Json& name) {
-  if (!name.is_string()) return fail(Code::InvalidArgument, "a layer is not a file name");
-  const auto* file = index_.find(name.get<std::string>());
-  if (file == nullptr) {
-    return fail(Code::InvalidArgument,
-                "the archive lacks the layer " + printable(name.get<std::string>()));
-  }
-  std::string_view type = media::kDockerLayer;
-  if (file->second.magic.starts_with("\x1f\x8b")) type = media::kDockerLayerGzip;
-  if (file->second.magic == "\x28\xb5\x2f\xfd") type = media::kOciLayerZstd;
-  Descriptor layer{std::string(type), file->second.digest, file->second.size};
-  layers_[file->first] = layer;
-  return layer;
-}
-
-Status Plan::docker_image(const Json& item) {
-  if (!item.is_object() || !item.contains("Config") || !item["Config"].is_string() ||
-      !item.contains("Layers") || !item["Layers"].is_array()) {
-    return fail(Code::InvalidArgument, "an image lacks Config or Layers");
-  }
-  auto names = docker_names(item);
-  if (!names) return fail(names.error());
-  names_ += names->size();
-  if (names_ > kMaxNames) return fail(Code::InvalidArgument, "it names too many images");
-  Planned image{std::move(*names), {}, {}};
-  auto config = index_.read(item["Config"].get<std::string>(), cancel_);
-  if (!config) return fail(config.error(), "config");
-  Manifest& content = image.layout.content;
-  content.config = {std::string(media::kDockerConfig), sha256_digest(*config),
-                    static_cast<int64_t>(config->size())};
-  image.documents.push_back({"config", content.config, std::move(*config), {}});
-
-  const auto json_of = [](const Descriptor& blob) {
-    return Json{{"mediaType", blob.media_type}, {"digest", blob.digest}, {"size", blob.size}};
-  };
-  Json manifest{{"schemaVersion", 2},
-                {"mediaType", media::kDockerManifest},
-                {"config", json_of(content.config)},
-                {"layers", Json::array()}};
-  if (item["Layers"].size() > kMaxLayers) return fail(Code::InvalidArgument, "too many layers");
-  for (const Json& name : item["Layers"]) {
-    auto layer = docker_layer(name);
-    if (!layer) return fail(layer.error());
-    manifest["layers"].push_back(json_of(*layer));
-    content.layers.push_back(std::move(*layer));
-  }
-  std::string bytes = manifest.dump();
-  image.layout.target =
-      image.layout.manifest = {std::string(media::kDockerManifest), sha256_digest(bytes),
-                               static_cast<int64_t>(bytes.size())};
-  return finish(std::move(image), std::move(bytes));
-}
-
-// One file of the archive into the store, unless it is there.
-Status store_layer(ImageBackend& backend, const Descriptor& layer, const ArchiveEntry& entry,
-                   const ChunkReader& next, const std::string& lease) {
+// One file of the archive into the store, unless it is there. The ingest is not the one of a pull:
+// that may be writing into it, or have left there what it will continue.
+Status store_layer(const Work& work, const Descriptor& layer, const ArchiveEntry& entry,
+                   const ChunkReader& next) {
   const std::string name = printable(entry.name);
   if (entry.size != layer.size) {
     return fail(Code::DataLoss, name + " has " + std::to_string(entry.size) +
                                     " bytes, the manifest says " + std::to_string(layer.size));
   }
   if (Status reached = failpoint("image.import-layer"); !reached) return reached;
-  auto writer = backend.open_blob(ingest_name("layer", layer.digest), layer, lease);
+  const auto pass = work.layers.enter(layer.digest, work.cancel);
+  if (!pass) return fail(pass.error());
+  auto writer = work.backend.open_blob(ingest_name("import", layer.digest), layer, work.lease());
   if (!writer && writer.error().code() == Code::AlreadyExists) return {};
   if (!writer) return fail(writer.error(), name);
   if ((*writer)->offset() != 0) {
@@ -334,40 +56,73 @@ Status store_layer(ImageBackend& backend, const Descriptor& layer, const Archive
   return {};
 }
 
-Status store_layers(ImageBackend& backend, ImageArchive& archive, const Plan& plan,
-                    const std::string& lease, const CancelToken& cancel) {
+Status store_layers(const Work& work, ImageArchive& archive, const ImportPlan& plan) {
   if (plan.layers().empty()) return {};
   return archive.each(
       [&](const ArchiveEntry& entry, const ChunkReader& next) -> Status {
         const auto wanted = plan.layers().find(entry.name);
         if (wanted == plan.layers().end() || entry.is_link) return {};
-        return store_layer(backend, wanted->second, entry, next, lease);
+        return store_layer(work, wanted->second, entry, next);
       },
-      cancel);
+      work.cancel);
 }
 
-Status store_image(ImageBackend& backend, Gate& chains, Planned& image, const std::string& lease,
-                   const CancelToken& cancel) {
-  for (const Document& each : image.documents) {
-    Status stored = store_document(backend, each.kind, each.blob, each.bytes, each.labels, lease);
+Status store_image(const Work& work, PlannedImage& image) {
+  ImageBackend& backend = work.backend;
+  for (const PlannedDocument& each : image.documents) {
+    Status stored =
+        store_document(backend, each.kind, each.blob, each.bytes, each.labels, work.lease());
     if (!stored) return stored;
   }
   image.documents.clear();
   const auto unpacked = unpacked_layers(backend, image.layout);
   if (!unpacked) return fail(unpacked.error());
   for (size_t i = *unpacked; i < image.layout.chains.size(); ++i) {
-    if (Status done = unpack_one(backend, chains, image.layout, i, lease, cancel); !done)
-      return done;
+    Status done = unpack_one(backend, work.chains, image.layout, i, work.lease(), work.cancel);
+    if (!done) return done;
   }
   if (Status whole = check_content(backend, image.layout); !whole) return whole;
   return check_unpacked(backend, image.layout);
 }
 
+// Back to how the record was.
+void undo_record(const Work& work, const std::string& name,
+                 const std::vector<ImageRecord>& before) {
+  const auto old = std::find_if(before.begin(), before.end(),
+                                [&](const ImageRecord& each) { return each.name == name; });
+  Status undone = old == before.end() ? work.backend.remove_image(name)
+                                      : work.backend.put_image(*old, work.lease());
+  if (undone) return;
+  log_warn("an image of an import that failed stays recorded",
+           {{"image", name}, {"error", undone.error().full()}});
+}
+
+// All of them or none.
+Result<std::vector<ImportedImage>> record_all(const Work& work,
+                                              const std::vector<PlannedImage>& images,
+                                              const StringMap& labels) {
+  const auto before = work.backend.images();
+  if (!before) return fail(before.error());
+  std::vector<ImportedImage> imported;
+  for (const PlannedImage& image : images) {
+    for (const std::string& name : image.names) {
+      Status recorded = record_image(work.backend, name, image.layout.target, labels, work.lease());
+      if (!recorded) {
+        for (const ImportedImage& each : imported) undo_record(work, each.name, *before);
+        return fail(recorded.error());
+      }
+      imported.push_back({name, image.layout});
+    }
+  }
+  return imported;
+}
+
 // Of all images of an archive together.
-Status check_space(SpaceCheck* space, const std::string& path, const std::vector<Planned>& images) {
+Status check_space(SpaceCheck* space, const std::string& path,
+                   const std::vector<PlannedImage>& images) {
   if (space == nullptr) return {};
   ImageLayout all;
-  for (const Planned& image : images) {
+  for (const PlannedImage& image : images) {
     const auto& layers = image.layout.content.layers;
     all.content.layers.insert(all.content.layers.end(), layers.begin(), layers.end());
     all.chains.insert(all.chains.end(), image.layout.chains.begin(), image.layout.chains.end());
@@ -378,77 +133,38 @@ Status check_space(SpaceCheck* space, const std::string& path, const std::vector
 }  // namespace
 
 Importer::Importer(ImageBackend& backend, std::string snapshotter, Platform platform,
-                   std::string lease_prefix, SpaceCheck* space)
+                   PullLeases& leases, SpaceCheck* space)
     : backend_(backend),
       snapshotter_(std::move(snapshotter)),
       platform_(std::move(platform)),
-      lease_prefix_(std::move(lease_prefix)),
+      leases_(leases),
       space_(space) {}
 
 Result<std::vector<ImportedImage>> Importer::import(const std::string& path,
                                                     const StringMap& labels,
                                                     const CancelToken& cancel) {
-  constexpr Duration kLeaseLife = std::chrono::hours(24);
   auto archive = open_archive(path);
   if (!archive) return fail(archive.error());
   auto index = ArchiveIndex::scan(**archive, cancel);
   if (!index) return fail(index.error());
-  Plan plan(backend_, *index, path, platform_, snapshotter_, cancel);
+  ImportPlan plan(backend_, *index, path, platform_, snapshotter_, cancel);
   if (Status made = plan.make(); !made) return fail(made.error(), path);
   if (Status fits = check_space(space_, path, plan.images()); !fits) return fail(fits.error());
 
-  const std::string lease = lease_prefix_ + random_hex(16);
-  if (Status made = backend_.create_lease(lease, kLeaseLife); !made) return fail(made.error());
-  std::vector<ImportedImage> imported;
+  const std::string name = "import " + random_hex(16);  // each import has a lease of its own
+  if (const auto lease = leases_.take(name); !lease) return fail(lease.error());
+  const Work work{backend_, layers_, chains_, [&] { return leases_.current(name); }, cancel};
   Status outcome = failpoint("image.import");
-  if (outcome) outcome = store_layers(backend_, **archive, plan, lease, cancel);
-  for (Planned& image : plan.images()) {
-    if (outcome) outcome = store_image(backend_, chains_, image, lease, cancel);
+  if (outcome) outcome = store_layers(work, **archive, plan);
+  for (PlannedImage& image : plan.images()) {
+    if (outcome) outcome = store_image(work, image);
   }
-  for (const Planned& image : plan.images()) {
-    for (const std::string& name : image.names) {
-      if (outcome) outcome = record_image(backend_, name, image.layout.target, labels, lease);
-      if (outcome) imported.push_back({name, image.layout});
-    }
-  }
-  if (Status dropped = backend_.drop_lease(lease); !dropped) {
-    log_warn("lease of an import not dropped; it expires by itself",
-             {{"path", path}, {"error", dropped.error().full()}});
-  }
+  Result<std::vector<ImportedImage>> imported;
+  if (outcome) imported = record_all(work, plan.images(), labels);
+  if (!imported) outcome = fail(imported.error());
+  leases_.end(name, outcome);
   if (!outcome) return fail(outcome.error(), path);
   return imported;
-}
-
-std::string image_stem(const std::string& path) {
-  std::string stem = path;
-  while (stem.size() > 1 && stem.ends_with('/')) stem.pop_back();
-  stem.erase(0, stem.rfind('/') + 1);
-  bool again = true;
-  while (again) {
-    again = false;
-    for (const std::string_view ending :
-         {".tar", ".gz", ".tgz", ".zst", ".zstd", ".oci", ".docker"}) {
-      if (!stem.ends_with(ending) || stem.size() == ending.size()) continue;
-      stem.resize(stem.size() - ending.size());
-      again = true;
-    }
-  }
-  std::string name;
-  for (char c : stem) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-    const bool separator = c == '.' || c == '_' || c == '-';
-    const bool joins =
-        !name.empty() && (name.back() == '.' || name.back() == '_' || name.back() == '-');
-    if (plain)
-      name += c;
-    else if (!name.empty() && !joins)
-      name += separator ? c : '-';
-  }
-  while (!name.empty() && (name.back() == '.' || name.back() == '_' || name.back() == '-'))
-    name.pop_back();
-  name.resize(std::min<size_t>(name.size(), 100));
-  return is_valid_repository(name) && !(name.size() == 64) ? name : "image";
 }
 
 }  // namespace wherry::runtime

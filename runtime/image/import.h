@@ -7,6 +7,7 @@
 
 #include "base/cancel.h"
 #include "base/result.h"
+#include "runtime/image/pull_leases.h"
 #include "runtime/image/space.h"
 #include "runtime/image/store.h"
 
@@ -20,16 +21,17 @@ struct ImportedImage {
 // Thread-safe.
 class Importer {
  public:
-  // Leases are called `lease_prefix` and something random. `space`: null where everything fits;
-  // must outlive it.
-  Importer(ImageBackend& backend, std::string snapshotter, Platform platform,
-           std::string lease_prefix, SpaceCheck* space = nullptr);
+  // `space`: null where everything fits. All must outlive it.
+  Importer(ImageBackend& backend, std::string snapshotter, Platform platform, PullLeases& leases,
+           SpaceCheck* space = nullptr);
 
   // Names come from the annotations io.containerd.image.name and org.opencontainers.image.ref.name
   // or from RepoTags. What has no name is called after the file: /x/pump.tar.gz becomes
   // docker.io/library/pump:latest, and a name that is a bare tag becomes pump:<tag>.
   // Every blob is checked against its digest and size. All images of the archive are recorded, with
-  // `labels`, or none. Errors: NotFound (file, platform), InvalidArgument (not an image archive),
+  // `labels`, or none: after a failure the records are as they were. Where containerd is lost or
+  // the agent ends in the middle of recording, those made by then stay; each is of a whole image.
+  // Errors: NotFound (file, platform), InvalidArgument (not an image archive),
   // ResourceExhausted with InsufficientStorage, DataLoss (truncated, digest or size wrong),
   // Cancelled, and those of the backend.
   Result<std::vector<ImportedImage>> import(const std::string& path, const StringMap& labels,
@@ -39,12 +41,10 @@ class Importer {
   ImageBackend& backend_;
   const std::string snapshotter_;
   const Platform platform_;
-  const std::string lease_prefix_;
+  PullLeases& leases_;
   SpaceCheck* const space_;
+  Gate layers_;
   Gate chains_;
 };
-
-// "/x/Pump.tar.gz" -> "pump": a valid repository name, whatever the file is called.
-std::string image_stem(const std::string& path);
 
 }  // namespace wherry::runtime

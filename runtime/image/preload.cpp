@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "runtime/image/fetch.h"
 #include "runtime/image/image_service.h"
 
 namespace wherry::runtime {
@@ -71,10 +72,15 @@ Result<PreloadReport> ImageService::preload(const std::string& dir, CancelToken 
     }
     const auto imported = import(path, {{kPreloadLabel, print}}, cancel);
     if (!imported) {
-      const Code code = imported.error().code();
-      if (code == Code::Cancelled || code == Code::Unavailable) return fail(imported.error());
-      const std::lock_guard lock(mutex_);
-      if (told_.insert(print).second) report.failed.push_back({path, imported.error()});
+      const Error& error = imported.error();
+      if (error.code() == Code::Cancelled) return fail(error);
+      {
+        const std::lock_guard lock(mutex_);
+        const bool news = is_temporary(error) || told_.insert(print).second;
+        if (news) report.failed.push_back({path, error});
+      }
+      // Nobody is there to take the others: all are looked at again once it is back.
+      if (is_temporary(error) && !backend_.images()) return report;
       continue;
     }
     for (const ImportedImage& each : *imported) {

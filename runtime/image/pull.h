@@ -55,7 +55,7 @@ class Puller {
     return leases_.drop_abandoned(wanted);
   }
   void set_bandwidth_limit(int64_t limit) { throttle_.set_limit(limit); }
-  std::string import_lease_prefix() const { return leases_.import_prefix(); }
+  PullLeases& leases() { return leases_; }
 
  private:
   struct Job;

@@ -13,7 +13,6 @@ constexpr Duration kLife = std::chrono::hours(24);
 constexpr Duration kRenew = std::chrono::hours(12);
 constexpr Duration kRenewAgain = std::chrono::minutes(1);
 constexpr std::string_view kPull = "wherry-pull-";
-constexpr std::string_view kImport = "wherry-import-";
 
 std::string prefix_of(const std::string& image) {
   return std::string(kPull) + sha256_hex(image).substr(0, 16) + "-";
@@ -26,9 +25,6 @@ bool may_pass(const Status& outcome) {
 }
 
 }  // namespace
-
-PullLeases::PullLeases(ImageBackend& backend, const Clock& clock)
-    : backend_(backend), clock_(clock), life_(random_hex(8)) {}
 
 // Containerd counts in wall time, which a device without a battery for its clock may set late.
 bool PullLeases::outdated(const Entry& entry) const {
@@ -55,9 +51,7 @@ Status PullLeases::learn() {
     ours.insert(entry.older.begin(), entry.older.end());
   }
   for (const std::string& id : *all) {
-    const bool pull = id.starts_with(kPull);
-    const bool import = id.starts_with(kImport) && !id.starts_with(import_prefix());
-    if ((pull || import) && !ours.contains(id)) strangers_.insert(id);
+    if (id.starts_with(kPull) && !ours.contains(id)) unclaimed_.insert(id);
   }
   learnt_ = true;
   return {};
@@ -69,7 +63,7 @@ Status PullLeases::adopt(const std::string& image, const std::string& id) {
   {
     const std::lock_guard lock(mutex_);
     const std::string prefix = prefix_of(image);
-    for (const std::string& each : strangers_) {
+    for (const std::string& each : unclaimed_) {
       if (each.starts_with(prefix)) found.push_back(each);
     }
     if (!found.empty()) entries_[image].debris = true;
@@ -78,7 +72,7 @@ Status PullLeases::adopt(const std::string& image, const std::string& id) {
     if (Status shared = backend_.share_lease(each, id); !shared) return shared;
     if (Status dropped = backend_.drop_lease(each); !dropped) return dropped;
     const std::lock_guard lock(mutex_);
-    strangers_.erase(each);
+    unclaimed_.erase(each);
   }
   return {};
 }
@@ -149,15 +143,24 @@ void PullLeases::renew(const std::string& image) {
 }
 
 void PullLeases::settle(const std::string& image, const Status& outcome) {
+  release(image, may_pass(outcome), !outcome);
+}
+
+void PullLeases::end(const std::string& image, const Status& outcome) {
+  release(image, false, !outcome);
+}
+
+// `debris`: something half made may be left.
+void PullLeases::release(const std::string& image, bool keep, bool debris) {
   std::vector<std::string> unneeded;
   bool collect = false;
   {
     const std::lock_guard lock(mutex_);
     const auto found = entries_.find(image);
     Entry& entry = found->second;
-    entry.settled = entry.settled || !may_pass(outcome);
+    entry.settled = entry.settled || !keep;
     // Containerd collects on its own account only after many changes.
-    entry.debris = entry.debris || !outcome;
+    entry.debris = entry.debris || debris;
     if (--entry.users > 0 || !entry.settled) return;
     unneeded = std::move(entry.older);
     if (!entry.next.empty()) unneeded.push_back(entry.next);
@@ -174,7 +177,7 @@ void PullLeases::drop(const std::vector<std::string>& ids, bool collect) {
       log_warn("lease of a pull not dropped; it goes later, or expires by itself",
                {{"lease", id}, {"error", dropped.error().full()}});
       const std::lock_guard lock(mutex_);
-      strangers_.insert(id);
+      unclaimed_.insert(id);
     }
   }
 }
@@ -192,11 +195,12 @@ Status PullLeases::drop_abandoned(const std::set<std::string>& wanted) {
     std::erase_if(entries_, [&](const auto& each) {
       const Entry& entry = each.second;
       if (entry.users > 0 || kept.contains(prefix_of(each.first))) return false;
-      strangers_.insert(entry.id);
-      strangers_.insert(entry.older.begin(), entry.older.end());
+      unclaimed_.insert(entry.id);
+      unclaimed_.insert(entry.older.begin(), entry.older.end());
+      if (!entry.next.empty()) unclaimed_.insert(entry.next);
       return true;
     });
-    for (const std::string& id : strangers_) {
+    for (const std::string& id : unclaimed_) {
       const size_t end = id.rfind('-');
       if (!kept.contains(id.substr(0, end + 1))) unneeded.push_back(id);
     }
@@ -205,7 +209,7 @@ Status PullLeases::drop_abandoned(const std::set<std::string>& wanted) {
     Status dropped = backend_.drop_lease(id, id == unneeded.back());
     if (!dropped) return dropped;
     const std::lock_guard lock(mutex_);
-    strangers_.erase(id);
+    unclaimed_.erase(id);
   }
   return {};
 }

@@ -1,6 +1,7 @@
 #pragma once
-// The leases under which pulls work. One image has one at a time; it outlives a pull that may be
-// continued, and the agent: the next life finds it by the image's name and takes it over.
+// The leases under which pulls and imports work. One image has one at a time; it outlives a pull
+// that may be continued, and the agent: the next life finds it by the image's name and takes it
+// over.
 
 #include <map>
 #include <mutex>
@@ -18,24 +19,24 @@ namespace wherry::runtime {
 // holds what the old one held; every lease expires by itself once nobody renews it.
 class PullLeases {
  public:
-  PullLeases(ImageBackend& backend, const Clock& clock);
+  // Both must outlive it.
+  PullLeases(ImageBackend& backend, const Clock& clock) : backend_(backend), clock_(clock) {}
 
-  // For one pull of `image`; must be followed by settle(). Takes over what an earlier life of the
-  // agent, or an earlier attempt, has left. Returns the id.
+  // For one pull of `image`; must be followed by settle() or end(). Takes over what an earlier life
+  // of the agent, or an earlier attempt, has left. Returns the id.
   Result<std::string> take(const std::string& image);
   // The lease to work under now; renewed where half its life is over, be it by a clock that was
-  // set. Ask again before each longer step. Only between take() and settle().
+  // set. Ask again before each longer step. Only between take() and settle() or end().
   std::string current(const std::string& image);
   // The pull is over. After a failure that another attempt may mend, what has arrived stays; else,
   // once no other pull of this image goes on, the lease is dropped.
   void settle(const std::string& image, const Status& outcome);
+  // The same for what nobody continues: nothing is kept, whatever the outcome.
+  void end(const std::string& image, const Status& outcome);
 
   // Drops every lease of an image that is not in `wanted` and is not being pulled, of this life and
   // of earlier ones; waits until what only they held is gone. Costs no call where there is none.
   Status drop_abandoned(const std::set<std::string>& wanted);
-
-  // For others who make leases: tells their leases of this life from those of earlier ones.
-  std::string import_prefix() const { return "wherry-import-" + life_ + "-"; }
 
  private:
   struct Entry {
@@ -56,15 +57,15 @@ class PullLeases {
   Status learn();
   Status adopt(const std::string& image, const std::string& id);
   void renew(const std::string& image);
+  void release(const std::string& image, bool keep, bool debris);
   void drop(const std::vector<std::string>& ids, bool collect);
 
   ImageBackend& backend_;
   const Clock& clock_;
-  const std::string life_;
   std::mutex mutex_;
   std::map<std::string, Entry> entries_;  // by image name
   bool learnt_ = false;
-  std::set<std::string> strangers_;  // leases of earlier lives, by id
+  std::set<std::string> unclaimed_;  // leases that nobody works under, by id
 };
 
 }  // namespace wherry::runtime

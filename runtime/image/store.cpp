@@ -4,6 +4,7 @@
 
 #include "base/digest.h"
 #include "base/failpoint.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "runtime/image/reference.h"
 
@@ -76,20 +77,69 @@ Result<std::string> read_document(ImageBackend& backend, const Descriptor& blob)
   return bytes;
 }
 
+namespace {
+
+// A blob that is there comes under the lease.
+Status hold_blob(ImageBackend& backend, const std::string& digest, const std::string& lease) {
+  const auto blob = backend.stat_blob(digest);
+  if (!blob && blob.error().code() == Code::NotFound) return {};
+  if (!blob) return fail(blob.error());
+  const auto writer =
+      backend.open_blob(ingest_name("hold", digest), {"", digest, blob->size}, lease);
+  if (!writer && writer.error().code() != Code::AlreadyExists) return fail(writer.error());
+  return {};
+}
+
+// What hangs on it by its labels must outlast it.
+Status remove_damaged(ImageBackend& backend, const std::string& digest, const std::string& lease) {
+  const auto damaged = backend.stat_blob(digest);
+  if (!damaged) return fail(damaged.error());
+  for (const auto& [key, value] : damaged->labels) {
+    Status held;
+    if (key.starts_with("containerd.io/gc.ref.content.")) held = hold_blob(backend, value, lease);
+    if (key.starts_with("containerd.io/gc.ref.snapshot."))
+      held = backend.lease_snapshot(value, lease);
+    if (!held) return held;
+  }
+  log_warn("a document in the store is damaged and will be replaced", {{"blob", digest}});
+  return backend.remove_blob(digest);
+}
+
+// Success also where it is there already, sound or not; true then.
+Result<bool> write_document(ImageBackend& backend, std::string_view kind, const Descriptor& blob,
+                            std::string_view bytes, const StringMap& labels,
+                            const std::string& lease) {
+  auto writer = backend.open_blob(ingest_name(kind, blob.digest), blob, lease);
+  if (!writer && writer.error().code() == Code::AlreadyExists) return true;
+  if (!writer) return fail(writer.error());
+  if ((*writer)->offset() == blob.size) {
+    // At its end either the store has it, or a writer died before its commit.
+    if (const auto there = backend.stat_blob(blob.digest)) return true;
+  }
+  if (Status written = write_whole(**writer, bytes); !written) return fail(written.error());
+  if (Status committed = (*writer)->commit(labels); !committed) return fail(committed.error());
+  return false;
+}
+
+}  // namespace
+
 Status store_document(ImageBackend& backend, std::string_view kind, const Descriptor& blob,
                       std::string_view bytes, const StringMap& labels, const std::string& lease) {
-  auto writer = backend.open_blob(ingest_name(kind, blob.digest), blob, lease);
-  if (!writer && writer.error().code() != Code::AlreadyExists) {
-    return fail(writer.error(), "store " + blob.digest);
+  auto there = write_document(backend, kind, blob, bytes, labels, lease);
+  if (there && *there) {
+    const auto local = read_document(backend, blob);
+    const Code code = local ? Code::AlreadyExists : local.error().code();
+    if (code == Code::DataLoss || code == Code::NotFound) {
+      Status removed = remove_damaged(backend, blob.digest, lease);
+      if (!removed) return fail(removed.error(), "replace " + blob.digest);
+      there = write_document(backend, kind, blob, bytes, labels, lease);
+    } else if (!local) {
+      return fail(local.error());
+    }
   }
-  const bool there = !writer || (*writer)->offset() == blob.size;
-  if (writer) {
-    if (Status written = write_whole(**writer, bytes); !written) return written;
-    Status committed = (*writer)->commit(labels);
-    if (!committed) return fail(committed.error(), "store " + blob.digest);
-  }
+  if (!there) return fail(there.error(), "store " + blob.digest);
   // The labels of a commit are lost on a blob that was there before.
-  return there && !labels.empty() ? backend.set_blob_labels(blob.digest, labels) : Status();
+  return *there && !labels.empty() ? backend.set_blob_labels(blob.digest, labels) : Status();
 }
 
 Status add_rootfs(ImageLayout& layout, std::string_view config_json) {

@@ -35,7 +35,8 @@ struct ImageLayout {
 Result<std::string> read_document(ImageBackend& backend, const Descriptor& blob);
 
 // Puts a document that was verified already into the store, under the lease; success when it is
-// there. `kind` begins the name of the ingest: "manifest", "config", …
+// there and sound, and what is damaged there is replaced. `kind` begins the name of the ingest:
+// "manifest", "config", …
 Status store_document(ImageBackend& backend, std::string_view kind, const Descriptor& blob,
                       std::string_view bytes, const StringMap& labels, const std::string& lease);
 

@@ -1,5 +1,6 @@
 // ImageBackend on a real containerd, fed with an image made on the spot.
 
+#include <filesystem>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -131,6 +132,27 @@ TEST_F(ContainerdBackend, TakesABlobThatIsThereAlready) {
   ASSERT_TRUE(writer) << writer.error().full();
   EXPECT_EQ((*writer)->offset(), 5000);
   EXPECT_TRUE((*writer)->commit({}));
+}
+
+// As a power cut may leave it: known to containerd, and other bytes on the disk.
+TEST_F(ContainerdBackend, ARemovedBlobCanBeStoredAnew) {
+  const std::string bytes = some_bytes(5000);
+  const std::string digest = sha256_digest(bytes);
+  ingest("once", bytes);
+  const std::string file = daemon_->root() + "/io.containerd.content.v1.content/blobs/sha256/" +
+                           digest.substr(digest.find(':') + 1);
+  ASSERT_TRUE(std::filesystem::exists(file)) << file;
+  std::filesystem::permissions(file, std::filesystem::perms::owner_write,
+                               std::filesystem::perm_options::add);
+  std::filesystem::resize_file(file, 100);
+  EXPECT_NE(backend_->read_blob(digest, 0, 5000).value_or(""), bytes);
+  const Status removed = backend_->remove_blob(digest);
+  ASSERT_TRUE(removed) << removed.error().full();
+  EXPECT_EQ(backend_->stat_blob(digest).error().code(), Code::NotFound);
+  EXPECT_TRUE(backend_->remove_blob(digest)) << "missing: success";
+  ingest("again", bytes);
+  EXPECT_EQ(*backend_->read_blob(digest, 0, 5000), bytes);
+  EXPECT_EQ(*backend_->list_leases(), std::vector<std::string>{kLease});
 }
 
 TEST_F(ContainerdBackend, MergesLabels) {

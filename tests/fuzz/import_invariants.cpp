@@ -65,7 +65,9 @@ std::string broken_image(const ImportedImage& image, FakeImageBackend& store) {
 
 std::string broken_import(const std::string& path, Imported& imported) {
   FakeImageBackend store;
-  Importer importer(store, "overlayfs", {"linux", "amd64", ""}, "wherry-import-");
+  const SystemClock clock;
+  PullLeases leases(store, clock);
+  Importer importer(store, "overlayfs", {"linux", "amd64", ""}, leases);
   imported = importer.import(path, {}, {});
   if (!store.leases.empty()) return "a lease is left";
   if (store.largest_write > 256u << 10) return "a layer goes through in one piece";

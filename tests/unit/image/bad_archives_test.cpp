@@ -47,7 +47,9 @@ class BadArchive : public ::testing::Test {
 
   const test::TempDir dir_;
   FakeImageBackend store_;
-  runtime::Importer importer_{store_, "overlayfs", {"linux", "amd64", ""}, "wherry-import-"};
+  const SystemClock clock_;
+  runtime::PullLeases leases_{store_, clock_};
+  runtime::Importer importer_{store_, "overlayfs", {"linux", "amd64", ""}, leases_};
 };
 
 const TestImage& one_layer() {

@@ -38,6 +38,13 @@ class FakeWriter final : public BlobWriter {
  public:
   FakeWriter(FakeImageBackend& store, std::string ref, runtime::Descriptor blob, std::string lease)
       : store_(store), ref_(std::move(ref)), blob_(std::move(blob)), lease_(std::move(lease)) {}
+  ~FakeWriter() override {
+    {
+      const std::lock_guard lock(store_.mutex);
+      store_.writing.erase(ref_);
+    }
+    store_.written_.notify_all();
+  }
 
   int64_t offset() const override {
     const std::lock_guard lock(store_.mutex);
@@ -58,6 +65,11 @@ class FakeWriter final : public BlobWriter {
   Status commit(const runtime::StringMap& labels) override {
     if (Status entered = store_.enter("commit", blob_.digest); !entered) return entered;
     const std::lock_guard lock(store_.mutex);
+    if (store_.blobs.contains(blob_.digest)) {  // another was quicker; its labels stay
+      store_.ingests.erase(ref_);
+      if (!lease_.empty()) store_.leases[lease_].insert(blob_.digest);
+      return {};
+    }
     const std::string& bytes = store_.ingests[ref_];
     if (static_cast<int64_t>(bytes.size()) != blob_.size || sha256_digest(bytes) != blob_.digest) {
       return fail(Code::DataLoss, "unexpected commit digest or size");
@@ -104,12 +116,15 @@ Result<std::unique_ptr<BlobWriter>> FakeImageBackend::open_blob(const std::strin
                                                                 const Descriptor& blob,
                                                                 const std::string& lease) {
   if (Status entered = enter("open_blob", blob.digest); !entered) return fail(entered.error());
-  const std::lock_guard lock(mutex);
+  std::unique_lock lock(mutex);
   if (!lease.empty() && !leases.contains(lease)) return fail(Code::NotFound, "lease " + lease);
+  written_.wait_for(lock, std::chrono::seconds(2),
+                    [&] { return blobs.contains(blob.digest) || !writing.contains(ref); });
   if (blobs.contains(blob.digest)) {
     if (!lease.empty()) leases[lease].insert(blob.digest);
     return fail(Code::AlreadyExists, "content " + blob.digest);
   }
+  if (!writing.insert(ref).second) return fail(Code::Unavailable, "ref " + ref + " locked");
   return std::make_unique<FakeWriter>(*this, ref, blob, lease);
 }
 
@@ -119,6 +134,16 @@ Status FakeImageBackend::set_blob_labels(const std::string& digest, const String
   const auto found = blobs.find(digest);
   if (found == blobs.end()) return fail(Code::NotFound, "content " + digest);
   for (const auto& [key, value] : labels) found->second.labels[key] = value;
+  return {};
+}
+
+Status FakeImageBackend::remove_blob(const std::string& digest) {
+  if (Status entered = enter("remove_blob", digest); !entered) return entered;
+  {
+    const std::lock_guard lock(mutex);
+    blobs.erase(digest);
+  }
+  collect();
   return {};
 }
 

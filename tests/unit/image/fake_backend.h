@@ -1,8 +1,9 @@
 #pragma once
 // An image store in memory that behaves as containerd does where it matters to us: blobs are
-// verified at commit, ingests outlive their writer, a writer for a blob that exists is refused with
-// AlreadyExists, and collect() takes what no record and no lease reaches.
+// verified at commit, ingests outlive their writer and have one at a time, a writer for a blob that
+// exists is refused with AlreadyExists, and collect() takes what no record and no lease reaches.
 
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -25,6 +26,7 @@ class FakeImageBackend final : public runtime::ImageBackend {
                                                          const Descriptor& blob,
                                                          const std::string& lease) override;
   Status set_blob_labels(const std::string& digest, const StringMap& labels) override;
+  Status remove_blob(const std::string& digest) override;
   Result<std::vector<runtime::ImageRecord>> images() override;
   Status put_image(const runtime::ImageRecord& image, const std::string& lease) override;
   Status remove_image(const std::string& name) override;
@@ -49,6 +51,7 @@ class FakeImageBackend final : public runtime::ImageBackend {
   std::mutex mutex;
   std::map<std::string, StoredBlob> blobs;
   std::map<std::string, std::string> ingests;    // by ref
+  std::set<std::string> writing;                 // refs of those that have a writer
   std::map<std::string, std::string> snapshots;  // chain id -> parent
   std::map<std::string, runtime::ImageRecord> records;
   std::map<std::string, std::set<std::string>> leases;  // what each holds: digests, chain ids
@@ -59,6 +62,7 @@ class FakeImageBackend final : public runtime::ImageBackend {
 
  private:
   friend class FakeWriter;
+  std::condition_variable written_;
   Status enter(const std::string& method, const std::string& what);
 };
 

@@ -1,74 +1,16 @@
-// Archives into the store, and what is laid ready on the device.
+// Archives into the store.
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
+#include <future>
 
 #include "base/digest.h"
 #include "base/failpoint.h"
-#include "runtime/image/image_service.h"
-#include "tests/support/temp_dir.h"
-#include "tests/unit/image/archives.h"
-#include "tests/unit/image/fake_backend.h"
+#include "tests/support/wait.h"
+#include "tests/unit/image/import_fixture.h"
 
 namespace wherry::image_test {
 namespace {
-
-using runtime::Image;
-using ::testing::HasSubstr;
-
-class Import : public ::testing::Test {
- protected:
-  Import() {
-    options_.platform = {"linux", "amd64", ""};
-    service_ = std::make_unique<runtime::ImageService>(store_, options_);
-  }
-
-  std::string put(const std::string& name, const std::string& bytes) {
-    const std::string path = dir_ / name;
-    std::ofstream(path, std::ios::binary) << bytes;
-    return path;
-  }
-  Result<std::vector<Image>> import(const std::string& name, const std::string& bytes) {
-    return service_->import_archive(put(name, bytes), {});
-  }
-  Result<std::vector<Image>> import(const Files& files) { return import("x.tar", make_tar(files)); }
-
-  // Nothing of a failed import may stay once the collector has been by.
-  void expect_nothing_left() {
-    EXPECT_TRUE(store_.records.empty());
-    EXPECT_TRUE(store_.leases.empty());
-    store_.collect();
-    EXPECT_TRUE(store_.blobs.empty());
-    EXPECT_TRUE(store_.snapshots.empty());
-  }
-  void expect_refused(const Files& files, Code code, const std::string& fault) {
-    const auto imported = import(files);
-    ASSERT_FALSE(imported) << fault;
-    EXPECT_EQ(imported.error().code(), code) << imported.error().full();
-    EXPECT_THAT(imported.error().full(), HasSubstr(fault));
-    expect_nothing_left();
-  }
-
-  const test::TempDir dir_;
-  FakeImageBackend store_;
-  runtime::ImageServiceOptions options_;
-  std::unique_ptr<runtime::ImageService> service_;
-};
-
-const TestImage& two_layers() {
-  static const TestImage image = make_image({make_layer("a", "first"), make_layer("b", "second")});
-  return image;
-}
-
-std::vector<std::string> names(const std::vector<Image>& images) {
-  std::vector<std::string> all;
-  for (const Image& each : images) all.push_back(each.name);
-  return all;
-}
 
 TEST_F(Import, AnOciLayoutIsStoredUnpackedAndFound) {
   const TestImage& image = two_layers();
@@ -335,6 +277,91 @@ TEST_F(Import, ACancelledImportStops) {
   expect_nothing_left();
 }
 
+TEST_F(Import, WhatAPullIsFetchingIsLeftAlone) {
+  const TestImage& image = two_layers();
+  const std::string& layer = image.layers[0].blob;
+  const std::string ref = "layer-" + sha256_digest(layer);
+  const auto writer =
+      store_.open_blob(ref, {"", sha256_digest(layer), static_cast<int64_t>(layer.size())}, "");
+  ASSERT_TRUE((*writer)->write(layer.substr(0, 10)));
+  const auto imported = import(oci_files(image));
+  EXPECT_TRUE(imported) << imported.error().full();
+  EXPECT_EQ(store_.ingests[ref], layer.substr(0, 10));
+  EXPECT_TRUE((*writer)->commit({})) << "the import was quicker";
+}
+
+TEST_F(Import, ALayerThatTwoImportsHaveIsWaitedForUntilTheCancel) {
+  std::promise<void> arrived, over;
+  const auto go_on = over.get_future().share();
+  std::atomic<bool> first{true};
+  store_.fault = [&](const std::string& called, const std::string&) -> Status {
+    if (called != "write" || !first.exchange(false)) return {};
+    arrived.set_value();
+    go_on.wait();
+    return {};
+  };
+  const std::string path = put("x", make_tar(oci_files(two_layers())));
+  auto slow = std::async(std::launch::async, [&] { return service_->import_archive(path, {}); });
+  arrived.get_future().wait();
+  CancelToken cancel;
+  auto other =
+      std::async(std::launch::async, [&] { return service_->import_archive(path, cancel); });
+  auto third = std::async(std::launch::async, [&] { return service_->import_archive(path, {}); });
+  EXPECT_TRUE(test::wait_until([&] {
+    const std::lock_guard lock(store_.mutex);
+    return store_.calls["create_lease"] == 3;
+  }));
+  cancel.cancel();
+  EXPECT_EQ(other.get().error().code(), Code::Cancelled);
+  over.set_value();
+  EXPECT_TRUE(slow.get());
+  EXPECT_TRUE(third.get());
+}
+
+TEST_F(Import, ALongImportMovesOnToAFreshLease) {
+  FakeClock clock;
+  runtime::PullLeases leases(store_, clock);
+  runtime::Importer importer(store_, "overlayfs", options_.platform, leases);
+  store_.fault = [&](const std::string& called, const std::string&) -> Status {
+    if (called == "commit" && clock.wall() < WallTime(std::chrono::hours(24 * 365 * 80))) {
+      clock.set_wall(WallTime(std::chrono::hours(24 * 365 * 90)));  // the network came: it is late
+    }
+    return {};
+  };
+  const auto imported = importer.import(put("x", make_tar(oci_files(two_layers()))), {}, {});
+  EXPECT_TRUE(imported) << imported.error().full();
+  EXPECT_EQ(store_.calls["create_lease"], 2);
+  EXPECT_TRUE(store_.leases.empty());
+}
+
+TEST_F(Import, AllNamesAreRecordedOrNone) {
+  ASSERT_TRUE(import(docker_files(two_layers(), R"(["a:1"])")));
+  const auto before = store_.records.begin()->second.target.digest;
+  store_.fault = [&](const std::string& called, const std::string& what) -> Status {
+    if (called != "put_image" || !what.ends_with("/c:1")) return {};
+    return fail(Code::ResourceExhausted, "no space left on device");
+  };
+  const TestImage other = make_image({make_layer("c", "other")});
+  EXPECT_FALSE(import(docker_files(other, R"(["a:1","b:1","c:1"])")));
+  ASSERT_EQ(store_.records.size(), 1u);
+  EXPECT_EQ(store_.records["docker.io/library/a:1"].target.digest, before);
+}
+
+TEST_F(Import, ADamagedDocumentIsReplaced) {
+  const TestImage& image = two_layers();
+  ASSERT_TRUE(import(oci_files(image)));
+  for (const std::string& bytes : {image.manifest, image.config}) {
+    store_.blobs[sha256_digest(bytes)].bytes[5] ^= 1;
+  }
+  runtime::ImageService fresh(store_, options_);
+  EXPECT_EQ(fresh.find("x").error().code(), Code::DataLoss);
+  ASSERT_TRUE(import(oci_files(image)));
+  EXPECT_EQ(store_.calls["unpack_layer"], 2) << "what hangs on it is still there";
+  EXPECT_TRUE(fresh.find("x"));
+  store_.collect();
+  EXPECT_TRUE(fresh.find("x"));
+}
+
 TEST_F(Import, FindWantsAllOfIt) {
   const TestImage& image = two_layers();
   ASSERT_TRUE(import("web.tar", make_tar(oci_files(image))));
@@ -380,102 +407,6 @@ TEST_F(Import, RemoveLeavesNothing) {
   ASSERT_TRUE(service_->remove("web"));
   EXPECT_TRUE(service_->remove("web")) << "again is no error";
   expect_nothing_left();
-}
-
-class Preload : public Import {
- protected:
-  Preload() { std::filesystem::create_directory(dir_ / "p"); }
-  runtime::PreloadReport preload() {
-    auto report = service_->preload(dir_ / "p", {});
-    EXPECT_TRUE(report) << report.error().full();
-    return report ? *report : runtime::PreloadReport{};
-  }
-};
-
-TEST_F(Preload, ImportsOnceAndABadFileDoesNotKeepTheOthersBack) {
-  put("p/a.tar", make_tar(oci_files(two_layers())));
-  put("p/b.tar", "garbage");
-  put("p/c.tar", make_tar(docker_files(make_image({make_layer("c", "c")}), R"(["c:1"])")));
-  put("p/.hidden.tar", "garbage");
-  auto report = preload();
-  EXPECT_EQ(names(report.imported),
-            (std::vector<std::string>{"docker.io/library/a:latest", "docker.io/library/c:1"}));
-  ASSERT_EQ(report.failed.size(), 1u);
-  EXPECT_EQ(report.failed[0].path, dir_ / "p/b.tar");
-
-  store_.calls.clear();
-  report = preload();
-  EXPECT_TRUE(report.imported.empty());
-  EXPECT_EQ(report.unchanged, 2u);
-  EXPECT_EQ(store_.calls["put_image"], 0);
-
-  put("p/a.tar", make_tar(oci_files(make_image({make_layer("a", "changed")}))));
-  std::filesystem::last_write_time(
-      dir_ / "p/a.tar", std::filesystem::file_time_type::clock::now() + std::chrono::seconds(5));
-  EXPECT_EQ(preload().imported.size(), 1u);
-  ASSERT_TRUE(service_->remove("c:1"));
-  EXPECT_EQ(names(preload().imported), std::vector<std::string>{"docker.io/library/c:1"});
-}
-
-// A device that was updated by a second archive beside the first must not go back and forth.
-TEST_F(Preload, OfTwoArchivesOfOneNameTheLaterHoldsAndStays) {
-  const TestImage one = make_image({make_layer("a", "one")});
-  const TestImage two = make_image({make_layer("a", "two")});
-  put("p/app-v1.tar", make_tar(docker_files(one, R"(["app:1"])")));
-  put("p/app-v2.tar", make_tar(docker_files(two, R"(["app:1"])")));
-  EXPECT_EQ(preload().imported.size(), 2u);
-  const auto digest = [&] { return service_->find("app:1")->digest; };
-  const std::string latest = digest();
-  for (int i = 0; i < 3; ++i) {
-    put("p/README.txt", "nothing to import");
-    const auto report = preload();
-    EXPECT_TRUE(report.imported.empty());
-    EXPECT_EQ(report.unchanged, 2u);
-    EXPECT_EQ(digest(), latest);
-  }
-  put("p/app-v1.tar", make_tar(docker_files(make_image({make_layer("a", "3")}), R"(["app:1"])")));
-  std::filesystem::last_write_time(
-      dir_ / "p/app-v1.tar",
-      std::filesystem::file_time_type::clock::now() + std::chrono::seconds(5));
-  EXPECT_EQ(preload().imported.size(), 1u) << "a changed file is news";
-  EXPECT_NE(digest(), latest);
-  EXPECT_TRUE(preload().imported.empty());
-}
-
-TEST_F(Preload, WhatANameMeantStaysUnderItsDigest) {
-  put("p/app.tar", make_tar(docker_files(make_image({make_layer("a", "one")}), R"(["app:1"])")));
-  ASSERT_EQ(preload().imported.size(), 1u);
-  const std::string first = service_->find("app:1")->digest;
-  ASSERT_TRUE(import("hand.tar",
-                     make_tar(docker_files(make_image({make_layer("a", "two")}), R"(["app:1"])"))));
-  const auto now = service_->find("app:1");
-  ASSERT_TRUE(now);
-  EXPECT_NE(now->digest, first);
-  EXPECT_FALSE(now->preloaded) << "another image has the name";
-  EXPECT_TRUE(now->imported);
-  const auto old = service_->find("app@" + first);
-  ASSERT_TRUE(old) << old.error().full();
-  EXPECT_TRUE(old->preloaded);
-  EXPECT_EQ(old->name, "docker.io/library/app@" + first);
-  EXPECT_TRUE(preload().imported.empty()) << "what was put there by hand stays";
-  EXPECT_EQ(service_->find("app:1")->digest, now->digest);
-}
-
-TEST_F(Preload, AMissingDirectoryIsNothingToDo) {
-  const auto report = service_->preload(dir_ / "nowhere", {});
-  ASSERT_TRUE(report);
-  EXPECT_TRUE(report->imported.empty() && report->failed.empty());
-}
-
-TEST_F(Preload, StopsWhereContainerdIsNotThere) {
-  put("p/a.tar", make_tar(oci_files(two_layers())));
-  store_.fault = [](const std::string& method, const std::string&) -> Status {
-    if (method != "create_lease") return {};
-    return fail(Code::Unavailable, "containerd is not reachable");
-  };
-  const auto report = service_->preload(dir_ / "p", {});
-  ASSERT_FALSE(report);
-  EXPECT_EQ(report.error().code(), Code::Unavailable);
 }
 
 }  // namespace

@@ -124,6 +124,27 @@ TEST_F(Pull, ABrokenConnectionIsContinuedWhereItBrokeOff) {
   EXPECT_EQ(ranges, (std::vector<std::string>{"", "bytes=100000-", "bytes=200000-"}));
 }
 
+TEST_F(Pull, ADamagedDocumentInTheStoreIsReplacedAndItsLayersStay) {
+  const TestImage& image = three_layers();
+  const std::string name = registry_.add(image, "web", "1");
+  ASSERT_TRUE(pull(name));
+  for (const std::string& bytes : {image.manifest, image.config}) {
+    std::string& stored = store_.blobs[sha256_digest(bytes)].bytes;
+    stored[5] ^= 1;
+    restart();
+    EXPECT_EQ(service_->find(name).error().code(), Code::DataLoss);
+    const auto pulled = pull(name);
+    ASSERT_TRUE(pulled) << pulled.error().full();
+    restart();
+    EXPECT_TRUE(service_->find(name));
+    store_.collect();
+    EXPECT_TRUE(service_->find(name)) << "with the labels that keep the rest";
+  }
+  EXPECT_EQ(registry_.count("GET", sha256_digest(big_blob())), 1);
+  EXPECT_EQ(store_.calls["unpack_layer"], 3);
+  EXPECT_EQ(store_.calls["remove_blob"], 2);
+}
+
 TEST_F(Pull, AnotherAgentContinuesWhatOneBegan) {
   const std::string name = registry_.add(three_layers(), "web", "1");
   registry_.script([&](const Request& request, Response& response) {

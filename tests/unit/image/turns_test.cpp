@@ -174,25 +174,42 @@ TEST_F(Leases, TheNextLifeTakesOverWhatADeadOneHeld) {
     PullLeases dead(store_, clock_);
     store_.leases[*dead.take("a")] = {"sha256:1"};
     store_.leases[*dead.take("b")] = {"sha256:2"};
-    store_.leases[dead.import_prefix() + "x"] = {"sha256:3"};
+    store_.leases[*dead.take("import x")] = {"sha256:3"};
   }
   PullLeases leases(store_, clock_);
-  const std::string mine = leases.import_prefix() + "y";
-  store_.leases[mine] = {};
+  const std::string mine = *leases.take("import y");
+  store_.leases["another program's"] = {};
   const auto taken = leases.take("a");
   ASSERT_TRUE(taken);
   EXPECT_EQ(store_.leases[*taken], (std::set<std::string>{"sha256:1"}));
-  EXPECT_EQ(store_.leases.size(), 4u) << "that of the dead life is gone";
+  EXPECT_EQ(store_.leases.size(), 5u) << "that of the dead life is gone";
   ASSERT_TRUE(leases.drop_abandoned({"b"}));
-  EXPECT_EQ(store_.leases.size(), 3u) << "the import has nobody to continue it";
+  EXPECT_EQ(store_.leases.size(), 4u) << "the import has nobody to continue it";
   ASSERT_TRUE(leases.drop_abandoned({}));
-  EXPECT_EQ(store_.leases.size(), 2u);
+  EXPECT_EQ(store_.leases.size(), 3u);
   EXPECT_TRUE(store_.leases.contains(*taken)) << "it is being pulled";
   EXPECT_TRUE(store_.leases.contains(mine));
   leases.settle("a", {});
+  leases.end("import y", broke_off());
+  EXPECT_EQ(store_.leases.size(), 1u) << "nobody continues an import";
   const int calls = store_.calls["list_leases"];
   ASSERT_TRUE(leases.drop_abandoned({}));
   EXPECT_EQ(store_.calls["list_leases"], calls) << "nobody else makes any";
+}
+
+TEST_F(Leases, ARenewalThatWasNeverFinishedIsDroppedWithTheRest) {
+  PullLeases leases(store_, clock_);
+  ASSERT_TRUE(leases.take("a"));
+  clock_.advance(hours(13));
+  store_.fault = [](const std::string& method, const std::string&) -> Status {
+    return method == "share_lease" ? broke_off() : Status();
+  };
+  leases.current("a");
+  store_.fault = nullptr;
+  EXPECT_EQ(store_.leases.size(), 2u);
+  leases.settle("a", broke_off());
+  ASSERT_TRUE(leases.drop_abandoned({}));
+  EXPECT_TRUE(store_.leases.empty());
 }
 
 TEST_F(Leases, AFailureKeepsItUntilNobodyWantsTheImage) {
