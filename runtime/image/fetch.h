@@ -1,5 +1,5 @@
 #pragma once
-// One blob from a registry into the store: verified on the way, continued where it broke off.
+// One blob from a registry into the store, which verifies it; continued where it broke off.
 
 #include <atomic>
 #include <functional>

@@ -36,9 +36,9 @@ ImageService::ImageService(ImageBackend& backend, ImageServiceOptions options)
       gc_low_(options.gc_low),
       platform_(options.platform),
       space_(backend, options.facts, options.disk_reserve,
-             [this](const std::function<bool()>& enough) {
+             [this](const std::function<bool()>& enough, const CancelToken& cancel) {
                PruneReport report;
-               remove_until(enough, CancelToken(), report);
+               static_cast<void>(remove_until(enough, cancel, report));
              }),
       puller_(backend, with_space(options)),
       importer_(backend, options.snapshotter, options.platform, puller_.leases(), &space_) {}
@@ -133,6 +133,7 @@ Result<ImageLayout> ImageService::pull_as(const std::string& name, const Referen
     const std::lock_guard lock(mutex_);
     pulling_.insert(name);
   }
+  space_.begin(name);
   auto layout = puller_.pull(reference, request, cancel);
   if (layout) space_.done(name);
   if (!layout) layout = fail(space_.settle(name, layout.error()));
@@ -192,10 +193,15 @@ Result<std::vector<Image>> ImageService::list() {
 Result<std::vector<ImportedImage>> ImageService::import(const std::string& path,
                                                         const StringMap& labels,
                                                         const CancelToken& cancel) {
-  auto imported = importer_.import(path, labels, cancel);
   const std::string name = "in " + path;
-  if (!imported) imported = fail(space_.settle(name, imported.error()));
-  space_.done(name);  // whoever brought it tries again, not we
+  space_.begin(name);
+  auto imported = importer_.import(path, labels, cancel);
+  if (imported) {
+    space_.done(name);
+    return imported;
+  }
+  imported = fail(space_.settle(name, imported.error()));
+  space_.forget(name);  // whoever brought it tries again, not we
   return imported;
 }
 

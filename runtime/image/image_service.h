@@ -73,8 +73,8 @@ class ImageService final : public Images {
                                             const CancelToken& cancel);
   Result<Image> unpack_local(const ImageRecord& record, const CancelToken& cancel);
   bool is_pressing(int percent);
-  void remove_until(const std::function<bool()>& enough, const CancelToken& cancel,
-                    PruneReport& report);
+  Status remove_until(const std::function<bool()>& enough, const CancelToken& cancel,
+                      PruneReport& report);
   Result<std::optional<Image>> remove_next(std::set<std::string>& tried);
   PullOptions with_space(ImageServiceOptions options);
   void forget_unused(const std::vector<ImageRecord>& records);

@@ -118,7 +118,7 @@ Result<std::vector<ImportedImage>> record_all(const Work& work,
 }
 
 // Of all images of an archive together.
-Status check_space(SpaceCheck* space, const std::string& path,
+Status check_space(SpaceCheck* space, const CancelToken& cancel, const std::string& path,
                    const std::vector<PlannedImage>& images) {
   if (space == nullptr) return {};
   ImageLayout all;
@@ -127,7 +127,7 @@ Status check_space(SpaceCheck* space, const std::string& path,
     all.content.layers.insert(all.content.layers.end(), layers.begin(), layers.end());
     all.chains.insert(all.chains.end(), image.layout.chains.begin(), image.layout.chains.end());
   }
-  return space->before_fetch("in " + path, all);
+  return space->before_fetch("in " + path, all, cancel);
 }
 
 }  // namespace
@@ -149,7 +149,8 @@ Result<std::vector<ImportedImage>> Importer::import(const std::string& path,
   if (!index) return fail(index.error());
   ImportPlan plan(backend_, *index, path, platform_, snapshotter_, cancel);
   if (Status made = plan.make(); !made) return fail(made.error(), path);
-  if (Status fits = check_space(space_, path, plan.images()); !fits) return fail(fits.error());
+  if (Status fits = check_space(space_, cancel, path, plan.images()); !fits)
+    return fail(fits.error());
 
   const std::string name = "import " + random_hex(16);  // each import has a lease of its own
   if (const auto lease = leases_.take(name); !lease) return fail(lease.error());

@@ -13,6 +13,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr size_t kMaxEntries = 1000;
+constexpr int64_t kMaxSize = int64_t{1} << 50;  // of one blob; sums of them fit into 64 bits
 
 tl::unexpected<Error> bad(std::string_view what, std::string_view why) {
   return fail(Code::InvalidArgument, std::string(what) + ": " + std::string(why));
@@ -42,7 +43,7 @@ Result<Descriptor> parse_descriptor(const Json& json, std::string_view what) {
   }
   const auto size = json.find("size");
   if (size == json.end() || !size->is_number_integer() || size->get<int64_t>() < 0 ||
-      (size->is_number_unsigned() && size->get<uint64_t>() > INT64_MAX)) {
+      size->get<int64_t>() > kMaxSize) {
     return bad(what, "the size of " + descriptor.digest + " is missing or wrong");
   }
   descriptor.size = size->get<int64_t>();

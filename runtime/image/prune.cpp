@@ -39,21 +39,26 @@ Result<std::optional<Image>> ImageService::remove_next(std::set<std::string>& tr
 }
 
 // How much one removal frees cannot be told beforehand, for layers are shared: remove, look again.
-void ImageService::remove_until(const std::function<bool()>& enough, const CancelToken& cancel,
-                                PruneReport& report) {
+// Goes on with the next where one cannot be removed; the first such failure is what is returned.
+Status ImageService::remove_until(const std::function<bool()>& enough, const CancelToken& cancel,
+                                  PruneReport& report) {
   const auto alone = pruning_.enter("", cancel);
-  if (!alone || !removable_) return;
+  if (!alone) return fail(alone.error());
+  Status first;
+  if (!removable_) return first;
   std::set<std::string> tried;
   while (!cancel.cancelled() && !enough()) {
     auto removed = remove_next(tried);
     if (!removed) {
       log_warn("an image is not removed", {{"error", removed.error().full()}});
-      if (removed.error().code() == Code::Unavailable) return;
+      if (first) first = fail(removed.error());
+      if (removed.error().code() == Code::Unavailable) return first;
       continue;
     }
-    if (!*removed) return;
+    if (!*removed) return first;
     report.removed.push_back(std::move(**removed));
   }
+  return first;
 }
 
 Result<PruneReport> ImageService::prune(const PruneRequest& request, CancelToken cancel) {
@@ -68,17 +73,20 @@ Result<PruneReport> ImageService::prune(const PruneRequest& request, CancelToken
   }
   space_.forget_all_but(names);
   const int64_t before = free_of(space_.filesystems());
+  Status removal;
   if (request.all) {
-    remove_until([] { return false; }, cancel, report);
+    removal = remove_until([] { return false; }, cancel, report);
   } else if (is_pressing(gc_high_)) {
     // Down to the low mark means: not above it.
-    remove_until([&] { return !is_pressing(gc_low_ + 1); }, cancel, report);
+    removal = remove_until([&] { return !is_pressing(gc_low_ + 1); }, cancel, report);
   }
   for (const auto& [text, name] : waiting) {
-    remove_until([&, &name = name] { return space_.fits(name); }, cancel, report);
+    static_cast<void>(
+        remove_until([&, &name = name] { return space_.fits(name); }, cancel, report));
     if (space_.fits(name)) report.fits.push_back(text);
   }
   if (cancel.cancelled()) return fail(Code::Cancelled, "cancelled");
+  if (request.all && report.removed.empty() && !removal) return fail(removal.error());
   if (report.removed.empty()) return report;
   report.freed_bytes = std::max<int64_t>(0, free_of(space_.filesystems()) - before);
   log_info("images pruned", {{"images", std::to_string(report.removed.size())},

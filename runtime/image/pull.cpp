@@ -4,7 +4,7 @@
 #include <atomic>
 #include <deque>
 #include <optional>
-#include <thread>
+#include <system_error>
 
 #include "base/digest.h"
 #include "base/executor.h"
@@ -21,6 +21,8 @@ namespace {
 // agent.
 constexpr int kWindow = 512 << 10;
 constexpr int kLeast = 32 << 10;
+// Over all pulls, but for the first of each. The unit's TasksMax is 256.
+constexpr size_t kMaxFetchers = 96;
 constexpr Duration kReportEvery = std::chrono::milliseconds(250);
 
 // Keeps what it has received in memory: for configs, whose size is bounded.
@@ -199,6 +201,19 @@ Status Puller::fetch_layer(Job& job, size_t index) {
   return fetch_blob(context, "layer", layer, job.source, job.done[index], job.cancel);
 }
 
+// False where there is none to be had.
+bool Puller::start_fetcher(Job& job, std::vector<std::thread>& threads) {
+  if (++fetchers_ <= kMaxFetchers || threads.empty()) {
+    try {
+      threads.emplace_back([this, &job] { fetch_layers(job); });
+      return true;
+    } catch (const std::system_error&) {  // no more of them: those there are do the work
+    }
+  }
+  --fetchers_;
+  return false;
+}
+
 void Puller::fetch_layers(Job& job) {
   name_this_thread("wherry-fetch");
   while (!job.cancel.cancelled()) {
@@ -252,7 +267,7 @@ Status Puller::fetch_and_unpack(Job& job) {
   job.ready.assign(count, false);
   for (size_t i = 0; i < count; ++i) job.done.emplace_back(0);
   if (options_.space != nullptr) {
-    Status fits = options_.space->before_fetch(job.reference.name(), job.layout);
+    Status fits = options_.space->before_fetch(job.reference.name(), job.layout, job.cancel);
     if (!fits) return fits;
   }
   const auto unpacked = hold_unpacked(job);
@@ -261,20 +276,24 @@ Status Puller::fetch_and_unpack(Job& job) {
   Status outcome;
   {
     struct Joined {
-      Job& job;
+      std::atomic<size_t>& all;
       std::vector<std::thread> threads;
       ~Joined() {
         for (std::thread& thread : threads) thread.join();
+        all -= threads.size();
       }
-    } fetchers{job, {}};
+    } fetchers{fetchers_, {}};
     const size_t threads = std::min(count, std::max<size_t>(1, options_.max_parallel));
-    for (size_t i = 0; i < threads; ++i) {
-      fetchers.threads.emplace_back([this, &job] { fetch_layers(job); });
+    fetchers.threads.reserve(threads);
+    while (fetchers.threads.size() < threads && start_fetcher(job, fetchers.threads)) {
+    }
+    if (count > 0 && fetchers.threads.empty()) {
+      outcome = fail(Code::Unavailable, "the system gives no thread for a download");
     }
     for (size_t i = 0; i < count && outcome; ++i) {
       outcome = await_layer(job, i);
       if (outcome && i >= *unpacked && options_.space != nullptr) {
-        outcome = options_.space->before_unpack(job.layout.content.layers[i]);
+        outcome = options_.space->before_unpack(job.layout.content.layers[i], job.cancel);
       }
       if (outcome && i >= *unpacked) {
         outcome =

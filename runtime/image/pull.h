@@ -5,6 +5,8 @@
 #include <atomic>
 #include <set>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "base/backoff.h"
 #include "base/cancel.h"
@@ -36,7 +38,9 @@ struct PullOptions {
   SpaceCheck* space = nullptr;  // null: everything fits; must outlive the puller
 };
 
-// Thread-safe; any number of pulls at once, also of the same image.
+// Thread-safe; any number of pulls at once, also of the same image. A pull has a thread for each
+// download at once that it may get, all pulls together 96 and one each; it goes on with those that
+// the system gives it, and fails as Unavailable where it gives none.
 class Puller {
  public:
   Puller(ImageBackend& backend, PullOptions options);
@@ -67,6 +71,7 @@ class Puller {
   Status fetch_config(Job& job);
   Result<size_t> hold_unpacked(Job& job);
   Status fetch_and_unpack(Job& job);
+  bool start_fetcher(Job& job, std::vector<std::thread>& threads);
   void fetch_layers(Job& job);
   Status fetch_layer(Job& job, size_t index);
   Status await_layer(Job& job, size_t index);
@@ -78,6 +83,7 @@ class Puller {
   PullLeases leases_;
   Slots slots_;
   Throttle throttle_;
+  std::atomic<size_t> fetchers_{0};  // threads, of all pulls
   Gate blobs_;
   Gate chains_;
 };

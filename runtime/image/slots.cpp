@@ -15,16 +15,20 @@ Slots::Queue::const_iterator Slots::next() const {
 }
 
 Result<Slots::Hold> Slots::take(Owner owner, const CancelToken& cancel) {
+  // Goes after the lock does: whoever cancels may be waiting for it.
+  const auto wake = cancel.on_cancel([this] {
+    const std::lock_guard lock(mutex_);
+    changed_.notify_all();
+  });
   std::unique_lock lock(mutex_);
   const auto place = waiting_.insert(waiting_.end(), owner);
-  // A cancel is looked for now and then: its callback could not take the lock that we hold here.
   while (free_ == 0 || next() != place) {
     if (cancel.cancelled()) {
       waiting_.erase(place);
       changed_.notify_all();
       return fail(Code::Cancelled, "cancelled");
     }
-    changed_.wait_for(lock, std::chrono::milliseconds(50));
+    changed_.wait(lock);
   }
   waiting_.erase(place);
   --free_;

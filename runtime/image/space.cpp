@@ -152,9 +152,10 @@ Error DiskSpace::refusal(const std::string& what, const Filesystem& disk,
                kReason);
 }
 
-Status DiskSpace::check(const std::string& what, const Claim& claim) {
+Status DiskSpace::check(const std::string& what, const Claim& claim, const CancelToken& cancel) {
   if (short_of(filesystems(), claim) == nullptr) return {};
-  if (make_room_) make_room_([&] { return short_of(filesystems(), claim) == nullptr; });
+  if (make_room_) make_room_([&] { return short_of(filesystems(), claim) == nullptr; }, cancel);
+  if (cancel.cancelled()) return fail(Code::Cancelled, "cancelled");
   const auto disks = filesystems();
   const Filesystem* disk = short_of(disks, claim);
   if (disk == nullptr) return {};
@@ -166,7 +167,7 @@ Result<DiskSpace::Claim> DiskSpace::claim(const ImageLayout& layout, uint64_t tu
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [name, other] : cases_) {
-      if (!other.refused && other.turn < turn) layouts.push_back(other.layout);
+      if (!other.refused && other.turn != 0 && other.turn < turn) layouts.push_back(other.layout);
     }
   }
   Claim claimed;
@@ -179,23 +180,32 @@ Result<DiskSpace::Claim> DiskSpace::claim(const ImageLayout& layout, uint64_t tu
   return claimed;
 }
 
-Status DiskSpace::before_fetch(const std::string& name, const ImageLayout& layout) {
+void DiskSpace::begin(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  ++cases_[name].users;
+}
+
+Status DiskSpace::before_fetch(const std::string& name, const ImageLayout& layout,
+                               const CancelToken& cancel) {
   if (facts_ == nullptr) return {};
   uint64_t turn = 0;
   {
     const std::lock_guard lock(mutex_);
     turn = ++turns_;
-    cases_[name] = {layout, turn};
+    Case& mine = cases_[name];
+    // A second pull of this image needs nothing more: the first one's turn is theirs.
+    if (mine.users > 1 && mine.turn != 0 && !mine.refused) turn = mine.turn;
+    mine = {layout, turn, mine.users};
   }
   const auto claimed = claim(layout, turn);
   if (!claimed) return fail(claimed.error());
-  return check("image " + name, *claimed);
+  return check("image " + name, *claimed, cancel);
 }
 
-Status DiskSpace::before_unpack(const Descriptor& layer) {
+Status DiskSpace::before_unpack(const Descriptor& layer, const CancelToken& cancel) {
   if (facts_ == nullptr) return {};
   return check("unpacking layer " + layer.digest,
-               {{0, unpacked_estimate(backend_, layer, true)}, {}});
+               {{0, unpacked_estimate(backend_, layer, true)}, {}}, cancel);
 }
 
 Error DiskSpace::settle(const std::string& name, const Error& error) {
@@ -207,6 +217,7 @@ Error DiskSpace::settle(const std::string& name, const Error& error) {
   ImageLayout layout;
   {
     const std::lock_guard lock(mutex_);
+    cases_[name].users = std::max(0, cases_[name].users - 1);
     cases_[name].refused = true;
     layout = cases_[name].layout;
   }
@@ -229,13 +240,21 @@ Error DiskSpace::settle(const std::string& name, const Error& error) {
 
 void DiskSpace::done(const std::string& name) {
   const std::lock_guard lock(mutex_);
-  cases_.erase(name);
+  const auto found = cases_.find(name);
+  if (found == cases_.end() || --found->second.users > 0) return;
+  cases_.erase(found);
+}
+
+void DiskSpace::forget(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  const auto found = cases_.find(name);
+  if (found != cases_.end() && found->second.users <= 0) cases_.erase(found);
 }
 
 void DiskSpace::forget_all_but(const std::vector<std::string>& names) {
   const std::lock_guard lock(mutex_);
   std::erase_if(cases_, [&](const auto& entry) {
-    return entry.second.refused &&
+    return entry.second.refused && entry.second.users <= 0 &&
            std::find(names.begin(), names.end(), entry.first) == names.end();
   });
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/cancel.h"
 #include "base/result.h"
 #include "runtime/image/store.h"
 
@@ -34,9 +35,11 @@ class SpaceCheck {
   virtual ~SpaceCheck() = default;
   // The documents are there, no layer is asked for yet. ResourceExhausted with the reason
   // InsufficientStorage and the numbers where it does not fit, also after making room.
-  virtual Status before_fetch(const std::string& name, const ImageLayout& layout) = 0;
+  // Cancelled where it was while room was made.
+  virtual Status before_fetch(const std::string& name, const ImageLayout& layout,
+                              const CancelToken& cancel) = 0;
   // The same for one layer that is in the store and not unpacked: by now its size is known.
-  virtual Status before_unpack(const Descriptor& layer) = 0;
+  virtual Status before_unpack(const Descriptor& layer, const CancelToken& cancel) = 0;
 };
 
 // Estimated bytes still to be written.
@@ -67,15 +70,21 @@ bool is_disk_full(const Error& error);                  // what the container st
 
 class DiskSpace final : public SpaceCheck {
  public:
-  // Tries to free what `enough` asks for; called with no lock held.
-  using MakeRoom = std::function<void(const std::function<bool()>& enough)>;
+  // Tries to free what `enough` asks for, until the cancel; called with no lock held.
+  using MakeRoom =
+      std::function<void(const std::function<bool()>& enough, const CancelToken& cancel)>;
 
   // `facts` may be null: then everything fits. All must outlive it. `reserve`: bytes.
   DiskSpace(ImageBackend& backend, StoreFacts* facts, int64_t reserve, MakeRoom make_room)
       : backend_(backend), facts_(facts), reserve_(reserve), make_room_(std::move(make_room)) {}
 
-  Status before_fetch(const std::string& name, const ImageLayout& layout) override;
-  Status before_unpack(const Descriptor& layer) override;
+  Status before_fetch(const std::string& name, const ImageLayout& layout,
+                      const CancelToken& cancel) override;
+  Status before_unpack(const Descriptor& layer, const CancelToken& cancel) override;
+
+  // One more pull or import of `name`; each ends with settle() or done(). What it was promised
+  // lasts until the last one has ended.
+  void begin(const std::string& name);
 
   // Those that hold content or snapshots, each once. Empty where they cannot be looked at.
   std::vector<Filesystem> filesystems();
@@ -84,6 +93,8 @@ class DiskSpace final : public SpaceCheck {
   // numbers; everything else is given back as it is, and nothing is remembered.
   Error settle(const std::string& name, const Error& error);
   void done(const std::string& name);
+  // A refusal is not remembered.
+  void forget(const std::string& name);
   // Remembers only those of `names`.
   void forget_all_but(const std::vector<std::string>& names);
   // A refused one would fit now; also true for what was not refused.
@@ -93,6 +104,7 @@ class DiskSpace final : public SpaceCheck {
   struct Case {
     ImageLayout layout;
     uint64_t turn = 0;  // when it began: those before it have their room promised
+    int users = 0;      // pulls of this name that go on
     bool refused = false;
     int64_t free_then = 0;  // where the estimate was wrong: more than this must be free
   };
@@ -101,7 +113,7 @@ class DiskSpace final : public SpaceCheck {
     SpaceNeed own, before;
   };
   Result<Claim> claim(const ImageLayout& layout, uint64_t turn);
-  Status check(const std::string& what, const Claim& claim);
+  Status check(const std::string& what, const Claim& claim, const CancelToken& cancel);
   const Filesystem* short_of(const std::vector<Filesystem>& disks, const Claim& claim) const;
   Error refusal(const std::string& what, const Filesystem& disk, const Claim& claim) const;
 

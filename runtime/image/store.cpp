@@ -11,17 +11,6 @@
 namespace wherry::runtime {
 namespace {
 
-// A cancel is looked for now and then: its callback could not take the lock that we hold here.
-template <typename Ready>
-Status wait_until(std::condition_variable& changed, std::unique_lock<std::mutex>& lock,
-                  const CancelToken& cancel, const Ready& ready) {
-  while (!ready()) {
-    if (cancel.cancelled()) return fail(Code::Cancelled, "cancelled");
-    changed.wait_for(lock, std::chrono::milliseconds(50));
-  }
-  return {};
-}
-
 Status write_whole(BlobWriter& writer, std::string_view bytes) {
   constexpr size_t kPiece = 256u << 10;
   if (writer.offset() != 0) {
@@ -238,9 +227,14 @@ Gate::Pass::~Pass() {
 }
 
 Result<Gate::Pass> Gate::enter(const std::string& name, const CancelToken& cancel) {
+  // Goes after the lock does: whoever cancels may be waiting for it.
+  const auto wake = cancel.on_cancel([this] {
+    const std::lock_guard lock(mutex_);
+    changed_.notify_all();
+  });
   std::unique_lock lock(mutex_);
-  Status free = wait_until(changed_, lock, cancel, [&] { return !busy_.contains(name); });
-  if (!free) return fail(free.error());
+  changed_.wait(lock, [&] { return !busy_.contains(name) || cancel.cancelled(); });
+  if (busy_.contains(name)) return fail(Code::Cancelled, "cancelled");
   busy_.insert(name);
   return Pass(*this, name);
 }

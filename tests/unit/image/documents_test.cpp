@@ -98,6 +98,8 @@ TEST(Documents, BadOnesAreRefusedWithTheirFault) {
       {"{" + config + R"(,"layers":[{"digest":"../../x","size":1}]})", "digest"},
       {"{" + config + R"(,"layers":[{"digest":")" + digest('b') + R"("}]})", "size"},
       {"{" + config + R"(,"layers":[{"digest":")" + digest('b') + R"(","size":-1}]})", "size"},
+      {"{" + config + R"(,"layers":[{"digest":")" + digest('b') + R"(","size":1125899906842625}]})",
+       "size"},
       {"{" + config + R"(,"layers":[{"digest":")" + digest('b') + R"(","size":1e3}]})", "size"},
       {"{" + config + R"(,"layers":[{"digest":")" + digest('b') +
            R"(","size":18446744073709551615}]})",

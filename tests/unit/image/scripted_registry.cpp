@@ -21,6 +21,8 @@ ScriptedRegistry::ScriptedRegistry() : server_(std::make_unique<httplib::Server>
     if (!on_post) return refuse(response, 404);
     on_post(request, response);
   });
+  // A connection that is kept alive has a thread to itself.
+  server_->new_task_queue = [] { return new httplib::ThreadPool(32); };
   server_->set_keep_alive_max_count(100);
   server_->set_tcp_nodelay(true);
   port_ = server_->bind_to_any_port("127.0.0.1");

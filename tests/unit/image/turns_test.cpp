@@ -1,6 +1,7 @@
 // What pulls share: the link, the slots, and the leases that keep what has arrived.
 
 #include <future>
+#include <latch>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -55,7 +56,10 @@ TEST(Throttle, APullWithManyLayersGetsNoMoreThanOneWithOne) {
   Throttle::Share many(throttle), one(throttle);
   std::atomic<int64_t> by_many{0}, by_one{0};
   CancelToken stop;
+  std::latch begin(5);
   const auto load = [&](Throttle::Share& share, std::atomic<int64_t>& count) {
+    begin.arrive_and_wait();  // who is there first would be ahead by all that comes until the other
+                              // is
     while (share.pay(4000, stop)) ++count;
   };
   std::vector<std::thread> threads;
@@ -93,6 +97,11 @@ TEST(Slots, ThePullThatHoldsFewestIsNextAndOthersYieldAfterTheirSlice) {
   const auto x = slots.take(&a, never), y = slots.take(&a, never);
   EXPECT_EQ(slots.take(&b, cancelled).error().code(), Code::Cancelled);
   EXPECT_FALSE(x->must_yield()) << "who was cancelled waits no more";
+  CancelToken later;
+  auto waiting = std::async(std::launch::async, [&] { return slots.take(&b, later); });
+  EXPECT_TRUE(test::wait_until([&] { return x->must_yield(); }));
+  later.cancel();
+  EXPECT_EQ(waiting.get().error().code(), Code::Cancelled);
 }
 
 TEST(Slots, NobodyYieldsBeforeTheSliceIsOver) {
