@@ -88,10 +88,17 @@ Status store_image(const Work& work, PlannedImage& image) {
 // Back to how the record was.
 void undo_record(const Work& work, const std::string& name,
                  const std::vector<ImageRecord>& before) {
-  const auto old = std::find_if(before.begin(), before.end(),
-                                [&](const ImageRecord& each) { return each.name == name; });
+  const auto find = [&](const std::string& wanted) {
+    return std::find_if(before.begin(), before.end(),
+                        [&](const ImageRecord& each) { return each.name == wanted; });
+  };
+  const auto old = find(name);
   Status undone = old == before.end() ? work.backend.remove_image(name)
                                       : work.backend.put_image(*old, work.lease());
+  const std::string kept = old == before.end() ? "" : name_by_digest(*old);
+  if (undone && !kept.empty() && find(kept) == before.end()) {
+    undone = work.backend.remove_image(kept);
+  }
   if (undone) return;
   log_warn("an image of an import that failed stays recorded",
            {{"image", name}, {"error", undone.error().full()}});

@@ -24,10 +24,8 @@ Status write_whole(BlobWriter& writer, std::string_view bytes) {
 
 // A name that moves on leaves what it meant under its digest.
 Status keep_by_digest(ImageBackend& backend, const ImageRecord& old, const std::string& lease) {
-  auto reference = parse_reference(old.name);
-  if (!reference || !reference->digest.empty()) return {};
-  reference->digest = old.target.digest;
-  ImageRecord kept{reference->name(), old.target, old.labels, {}, {}};
+  ImageRecord kept{name_by_digest(old), old.target, old.labels, {}, {}};
+  if (kept.name.empty()) return {};
   kept.labels.erase(kPreloadLabel);  // they gave the name, which is another's now
   return backend.put_image(kept, lease);
 }
@@ -191,6 +189,13 @@ Status check_unpacked(ImageBackend& backend, const ImageLayout& layout) {
   if (*there) return {};
   return fail(Code::NotFound,
               "the image is not unpacked: snapshot " + layout.top_chain() + " is missing");
+}
+
+std::string name_by_digest(const ImageRecord& record) {
+  auto reference = parse_reference(record.name);
+  if (!reference || !reference->digest.empty()) return {};
+  reference->digest = record.target.digest;
+  return reference->name();
 }
 
 bool is_preloaded(const ImageRecord& record) {

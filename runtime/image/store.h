@@ -64,6 +64,9 @@ inline constexpr const char* kPreloadTargetLabel = "wherry/preload-target";
 
 bool is_preloaded(const ImageRecord& record);
 
+// The name under which an image stays when another takes its own; empty where it has that already.
+std::string name_by_digest(const ImageRecord& record);
+
 // Creates or updates the record and adds `labels`. Where the name meant another image, that one
 // stays under its digest, for the collector takes what no record names: it may be running, or the
 // version to go back to. When it is not needed any more it is pruned like any other.
