@@ -1,5 +1,6 @@
 #include "runtime/image/fetch.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/clock.h"
@@ -15,6 +16,8 @@ constexpr size_t kBuffer = 256u << 10;
 constexpr Duration kFlushEvery = std::chrono::seconds(2);
 constexpr uint32_t kMaxFailures = 5;
 constexpr int kMaxDamaged = 2;
+// Less than this is no progress: a link that gives a byte at a time is no link.
+constexpr int64_t kProgress = 64 << 10;
 
 // Takes the bytes of one blob, over as many attempts as it needs.
 class Intake final : public BlobSink {
@@ -37,6 +40,7 @@ class Intake final : public BlobSink {
     }
     start_over_ = false;
     done_ = writer_->offset();
+    if (most_ < 0) most_ = done_;
     return true;
   }
 
@@ -60,6 +64,11 @@ class Intake final : public BlobSink {
       return fail(Code::Unavailable, "blob " + blob_.digest + " ended early");
     }
     return streamed && !writer_ ? lost() : streamed;
+  }
+  // Is more of the blob here than ever before? The same bytes again are no progress.
+  bool progressed() {
+    const int64_t before = std::exchange(most_, std::max<int64_t>(most_, done_));
+    return done_ - std::max<int64_t>(before, 0) >= kProgress;
   }
   // True once after it was another pull's turn: no failure.
   bool take_yielded() { return std::exchange(yielded_, false); }
@@ -151,6 +160,7 @@ class Intake final : public BlobSink {
   const CancelToken& cancel_;
   const Slots::Hold* slot_ = nullptr;  // while it streams
   bool yielded_ = false;
+  int64_t most_ = -1;  // of the blob that was here at any time; -1: not opened yet
   std::string lease_;  // that the writer was opened under
   std::unique_ptr<BlobWriter> writer_;
   bool start_over_ = false;
@@ -186,13 +196,10 @@ bool is_temporary(const Error& error) {
 
 Status fetch_blob(const FetchContext& context, std::string_view kind, const Descriptor& blob,
                   const StringMap& labels, std::atomic<int64_t>& done, const CancelToken& cancel) {
-  // Less than this is no progress: a link that gives a byte at a time is no link.
-  constexpr int64_t kProgress = 64 << 10;
   Intake intake(context, ingest_name(kind, blob.digest), blob, done, cancel);
   uint32_t failures = 0;
   int damaged = 0;
   while (true) {
-    const int64_t before = done;
     const Status fetched = attempt(context, blob, labels, intake);
     if (fetched) {
       done = blob.size;
@@ -201,7 +208,7 @@ Status fetch_blob(const FetchContext& context, std::string_view kind, const Desc
     const Error& error = fetched.error();
     if (cancel.cancelled()) return fail(Code::Cancelled, "cancelled");
     if (intake.take_yielded()) continue;
-    if (done - before >= kProgress) failures = 0;
+    if (intake.progressed()) failures = 0;
     ++failures;
     const bool again =
         error.code() == Code::DataLoss

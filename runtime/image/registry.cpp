@@ -24,14 +24,35 @@ std::string accepted_documents() {
 }
 
 // "bytes 100-199/200" -> 100
-std::optional<int64_t> content_range_start(const std::string& header) {
+// RFC 9110 section 14.4: "bytes 5-9/10", where the last may be "*".
+struct ContentRange {
+  int64_t start = 0;
+  std::optional<int64_t> total;
+};
+
+std::optional<ContentRange> parse_content_range(const std::string& header) {
   constexpr std::string_view kUnit = "bytes ";
   if (!header.starts_with(kUnit)) return std::nullopt;
-  int64_t start = 0;
+  ContentRange range;
+  const char* const end = header.data() + header.size();
   const char* begin = header.data() + kUnit.size();
-  const auto [end, error] = std::from_chars(begin, header.data() + header.size(), start);
-  if (error != std::errc() || end == begin || *end != '-') return std::nullopt;
-  return start;
+  const auto [dash, error] = std::from_chars(begin, end, range.start);
+  if (error != std::errc() || dash == begin || dash == end || *dash != '-') return std::nullopt;
+  const size_t slash = header.find('/');
+  int64_t total = 0;
+  if (slash != std::string::npos &&
+      std::from_chars(header.data() + slash + 1, end, total).ec == std::errc()) {
+    range.total = total;
+  }
+  return range;
+}
+
+std::optional<int64_t> content_length(const HttpHead& head) {
+  const std::string length = head.header("Content-Length");
+  int64_t size = 0;
+  const bool read =
+      std::from_chars(length.data(), length.data() + length.size(), size).ec == std::errc();
+  return read ? std::optional<int64_t>(size) : std::nullopt;
 }
 
 bool is_redirect(int status) {
@@ -51,6 +72,26 @@ bool may_answer_get(const Error& error) {
 std::string media_type_only(std::string type) {
   type.resize(std::min(type.find_first_of("; "), type.size()));
   return type;
+}
+
+// Where in the blob the body of this answer belongs. What has arrived is not given up for an answer
+// that cannot be the blob, such as the log-in page of a network.
+Result<int64_t> place_of(const std::string& base, const HttpHead& head, const Descriptor& wanted,
+                         int64_t from) {
+  const std::string said = media_type_only(head.header("Content-Type"));
+  const auto length = content_length(head);
+  const bool whole = head.status != 206;
+  if (said == "text/html" || (whole && from > 0 && length && *length != wanted.size)) {
+    return fail(Code::Unavailable,
+                base + " answered with " + (said.empty() ? "something" : said) +
+                    " that is not the blob; is there a proxy or a log-in page in between?");
+  }
+  if (whole) return 0;
+  const auto range = parse_content_range(head.header("Content-Range"));
+  const bool fits = range && (range->start == 0 || range->start == from) &&
+                    range->total.value_or(wanted.size) == wanted.size;
+  if (fits) return range->start;
+  return fail(Code::Unavailable, base + " answered with another range");
 }
 
 }  // namespace
@@ -290,22 +331,26 @@ Status Registry::blob(const Descriptor& wanted, BlobSink& sink, const CancelToke
     const int64_t from = sink.offset();
     if (from > 0) ask.headers.emplace("Range", "bytes=" + std::to_string(from) + "-");
     bool begun = false;
+    bool unfit = false;
     ask.body = [&](const HttpHead& head, std::string_view bytes) -> Status {
       if (!begun) {
-        const auto start = head.status == 206 ? content_range_start(head.header("Content-Range"))
-                                              : std::optional<int64_t>(0);
-        if (!start || (*start != 0 && *start != from)) {
-          return fail(Code::Unavailable, host.settings.base + " answered with another range");
-        }
-        if (Status ready = sink.begin(*start); !ready) return ready;
+        const auto place = place_of(host.settings.base, head, wanted, from);
+        unfit = !place && head.status == 206;
+        if (!place) return fail(place.error());
+        if (Status ready = sink.begin(*place); !ready) return ready;
         begun = true;
       }
       return sink.data(bytes);
     };
     auto answer = request(host, ask, cancel);
+    // Whoever cannot continue is asked for all of it the next time, without a range.
+    if (unfit) static_cast<void>(sink.begin(0));
     if (!answer) return fail(answer.error());
-    if (answer->head.status == 416) return sink.begin(0);  // nothing is left there: start over
-    return {};
+    if (answer->head.status != 416) return {};
+    if (Status ready = sink.begin(0); !ready) return ready;
+    return fail(Code::DataLoss, host.settings.base + " has no more than " + std::to_string(from) +
+                                    " of the " + std::to_string(wanted.size) + " bytes of blob " +
+                                    wanted.digest);
   });
 }
 

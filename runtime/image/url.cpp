@@ -33,9 +33,19 @@ std::string scheme_of(std::string_view location) {
   return scheme;
 }
 
+// A query may be a signature, and a user name comes with a password.
+std::string without_secrets(std::string_view text) {
+  const size_t query = text.find('?');
+  std::string shown(text.substr(0, query));
+  const size_t begin = shown.find("//");
+  const size_t end = begin == std::string::npos ? begin : shown.find('@', begin);
+  if (end != std::string::npos) shown.replace(begin + 2, end - begin - 2, "...");
+  return query == std::string_view::npos ? shown : shown + "?...";
+}
+
 tl::unexpected<Error> invalid(std::string_view text, std::string_view why) {
-  return fail(Code::InvalidArgument,
-              "\"" + printable(text) + "\" is not a URL we can use: " + std::string(why));
+  return fail(Code::InvalidArgument, "\"" + printable(without_secrets(text)) +
+                                         "\" is not a URL we can use: " + std::string(why));
 }
 
 }  // namespace

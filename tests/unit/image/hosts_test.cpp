@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "runtime/image/auth.h"
@@ -177,6 +178,18 @@ TEST(Urls, LocationsAreResolvedAndMayNotLeaveTls) {
   EXPECT_FALSE(resolve_location(base, "gopher://x/"));
   const Url plain = *parse_url("http://r.local/");
   EXPECT_TRUE(resolve_location(plain, "https://r.local/y")->tls);
+}
+
+TEST(Urls, WhatIsSaidOfABadOneHoldsNoSecret) {
+  const Url base = *parse_url("https://r.local/v2/a/blobs/x");
+  for (const char* location :
+       {"https://me:hunter2@s.local/y?X-Amz-Signature=hunter2",
+        "https://s.local:99999/y?X-Amz-Signature=hunter2", "https://me:hunter2@s.local:x/y"}) {
+    const auto url = resolve_location(base, location);
+    ASSERT_FALSE(url) << location;
+    EXPECT_THAT(url.error().full(), testing::Not(testing::HasSubstr("hunter2"))) << location;
+    EXPECT_THAT(url.error().full(), testing::HasSubstr("s.local")) << location;
+  }
 }
 
 TEST(Challenges, AreReadFromTheHeader) {

@@ -184,6 +184,55 @@ TEST_F(Pull, ARegistryThatCannotContinueStartsOver) {
   ASSERT_TRUE(pulled) << pulled.error().full();
 }
 
+// Half of it, and then nothing beyond that half: again and again would cost the image each time.
+TEST_F(Pull, ABlobThatIsShorterThanAnnouncedIsGivenUpAfterTwoTries) {
+  const std::string name = registry_.add(three_layers(), "web", "1");
+  const std::string half = big_blob().substr(0, big_blob().size() / 2);
+  registry_.script([&](const Request& request, Response& response) {
+    if (!wants(request, big_blob())) return false;
+    if (request.has_header("Range")) {
+      refuse(response, 416);
+    } else {
+      response.set_content(half, "application/octet-stream");
+    }
+    return true;
+  });
+  expect_failure(name, Code::DataLoss, "has no more than " + std::to_string(half.size()) + " of");
+  EXPECT_LE(registry_.count("GET", sha256_digest(big_blob())), 4);
+}
+
+TEST_F(Pull, APageInPlaceOfTheRestCostsNothingThatHasArrived) {
+  const std::string name = registry_.add(three_layers(), "web", "1");
+  const std::string begun = big_blob().substr(0, big_blob().size() / 2);
+  store_.ingests["layer-" + sha256_digest(big_blob())] = begun;
+  registry_.script([&](const Request& request, Response& response) {
+    if (!wants(request, big_blob())) return false;
+    send_from_start(response, "<html>please log in</html>", "text/html; charset=utf-8");
+    return true;
+  });
+  expect_failure(name, Code::Unavailable, "log-in page in between");
+  EXPECT_TRUE(store_.ingests["layer-" + sha256_digest(big_blob())] == begun);
+  registry_.script(nullptr);
+  ASSERT_TRUE(pull(name));
+}
+
+TEST_F(Pull, WhoCannotContinueIsAskedForAllOfIt) {
+  for (const char* range : {"", "bytes 5-9/*", "bytes 70000-79999/80000"}) {
+    const std::string name = registry_.add(three_layers(), "web", "1");
+    store_.ingests["layer-" + sha256_digest(big_blob())] = big_blob().substr(0, 70'000);
+    registry_.script([&](const Request& request, Response& response) {
+      if (!wants(request, big_blob()) || !request.has_header("Range")) return false;
+      response.status = 206;
+      response.set_content(big_blob().substr(70'000), "application/octet-stream");
+      if (*range != '\0') response.set_header("Content-Range", range);
+      return true;
+    });
+    const auto pulled = pull(name);
+    ASSERT_TRUE(pulled) << range << pulled.error().full();
+    ASSERT_TRUE(service_->remove(name));
+  }
+}
+
 TEST_F(Pull, ALinkThatNeverHoldsGivesUpAndKeepsWhatItHas) {
   const std::string name = registry_.add(three_layers(), "web", "1");
   registry_.script([&](const Request& request, Response& response) {

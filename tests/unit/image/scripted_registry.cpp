@@ -111,17 +111,17 @@ void cut_off(const httplib::Request& request, httplib::Response& response, const
       });
 }
 
-void send_from_start(httplib::Response& response, const std::string& blob) {
+void send_from_start(httplib::Response& response, const std::string& blob,
+                     const std::string& type) {
   response.status = 200;
-  response.set_chunked_content_provider(
-      "application/octet-stream", [blob](size_t offset, httplib::DataSink& sink) {
-        if (offset >= blob.size()) {
-          sink.done();
-        } else {
-          sink.write(blob.data() + offset, std::min<size_t>(4096, blob.size() - offset));
-        }
-        return true;
-      });
+  response.set_chunked_content_provider(type, [blob](size_t offset, httplib::DataSink& sink) {
+    if (offset >= blob.size()) {
+      sink.done();
+    } else {
+      sink.write(blob.data() + offset, std::min<size_t>(4096, blob.size() - offset));
+    }
+    return true;
+  });
 }
 
 void redirect(httplib::Response& response, const std::string& location) {

@@ -71,7 +71,8 @@ class ScriptedRegistry {
 void cut_off(const httplib::Request& request, httplib::Response& response, const std::string& blob,
              size_t keep);
 // Answers without any regard for ranges.
-void send_from_start(httplib::Response& response, const std::string& blob);
+void send_from_start(httplib::Response& response, const std::string& blob,
+                     const std::string& type = "application/octet-stream");
 void redirect(httplib::Response& response, const std::string& location);
 void refuse(httplib::Response& response, int status, const std::string& header = {},
             const std::string& value = {});
