@@ -6,6 +6,7 @@
 #include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
+#include <map>
 #include <optional>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -139,6 +140,15 @@ Problem import_problem(const Error& error, const std::string& path) {
   return problem;
 }
 
+// Several workloads may wait for one image.
+std::map<std::string, PullView> pulls_in(const StateView& state) {
+  std::map<std::string, PullView> all;
+  for (const WorkloadView& workload : state.workloads) {
+    for (const PullView& pull : workload.pulls) all.emplace(pull.image, pull);
+  }
+  return all;
+}
+
 }  // namespace
 
 Json image_json(const runtime::Image& image) {
@@ -162,6 +172,8 @@ void answer_images(const HandlerContext& context, http::Exchange& exchange) {
     image["lastUsed"] = last_used.empty() ? Json(nullptr) : Json(last_used);
     image["kept"] = found ? Json(to_string(known->kept)) : Json(nullptr);
   }
+  json["pulls"] = Json::array();
+  for (const auto& [image, pull] : pulls_in(*state)) json["pulls"].push_back(pull_json(pull));
   answer_json(exchange, 200, json.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 

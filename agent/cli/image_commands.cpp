@@ -6,6 +6,7 @@
 #include "agent/cli/commands.h"
 #include "agent/cli/table.h"
 #include "agent/cli/text_width.h"
+#include "agent/reconcile/pull_view.h"
 #include "base/quantity.h"
 #include "base/text.h"
 
@@ -65,6 +66,14 @@ int list_images(const Session& session) {
   }
   const bool none = list_of(*answer, "images").empty();
   print(session, none ? "No images.\n" : table.render(session.io.width));
+  if (list_of(*answer, "pulls").empty()) return kDone;
+  Table pulls({"PULLING", "PROGRESS"});
+  for (const Json& pull : list_of(*answer, "pulls")) {
+    const PullView view{text_of(pull, "image"), number_of(pull, "doneBytes"),
+                        number_of(pull, "totalBytes"), number_of(pull, "bytesPerSecond")};
+    pulls.add({printable(view.image), progress_text({view})});
+  }
+  print(session, "\n" + pulls.render(session.io.width));
   return kDone;
 }
 

@@ -165,7 +165,7 @@ TEST_F(ApiTest, EventsInPages) {
 
 TEST_F(ApiTest, ImagesListAndItsErrors) {
   start();
-  EXPECT_EQ(ask("GET /v1/images").body, "{\"images\":[]}\n");
+  EXPECT_EQ(ask("GET /v1/images").body, "{\"images\":[],\"pulls\":[]}\n");
   images.fail_with(Error(Code::Unavailable, "containerd is not reachable", "ContainerdDown"));
   const Answer answer = ask("GET /v1/images");
   EXPECT_EQ(answer.status, 503);

@@ -228,6 +228,22 @@ TEST_F(CliOutputTest, Images) {
   EXPECT_EQ(nlohmann::json::parse(run({"images", "list", "-o", "json"}).out)["images"].size(), 1u);
 }
 
+TEST_F(CliOutputTest, ImagesOnTheirWay) {
+  StateView state = sample_state();
+  const PullView pull{"registry.local/big:1", 50 << 20, 200 << 20, 1 << 20};
+  state.workloads.at(0).pulls = {pull};
+  state.workloads.at(1).pulls = {pull, {"registry.local/new:1"}};
+  set_state(state);
+  EXPECT_EQ(run({"images"}).out,
+            "No images.\n\n"
+            "PULLING               PROGRESS\n"
+            "registry.local/big:1  25 % of 200.0 MiB, 1.0 MiB/s\n"
+            "registry.local/new:1  -\n");
+  const auto pulls = nlohmann::json::parse(run({"images", "-o", "json"}).out).at("pulls");
+  ASSERT_EQ(pulls.size(), 2u);
+  EXPECT_EQ(pulls[0].at("percent"), 25);
+}
+
 TEST_F(CliOutputTest, Version) {
   const std::string text = run({"version"}).out;
   EXPECT_NE(text.find("wherryd:     1.0.0\n"), std::string::npos) << text;
