@@ -156,7 +156,7 @@ struct Agent::Parts {
   Parts(const Parts&) = delete;
   Parts& operator=(const Parts&) = delete;
 
-  static Status lock(const std::string& directory, const char* setting, int& fd);
+  Status lock(const std::string& directory, const char* setting, int& fd);
   Status claim_directories();
   Status open_store();
   void make_reconciler();
@@ -205,7 +205,12 @@ Status Agent::Parts::lock(const std::string& directory, const char* setting, int
   const std::string path = directory + "/lock";
   fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return fail(Code::Internal, "open " + path + ": " + std::strerror(errno));
-  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return {};
+  // A program that a killed agent was just starting holds the lock until its exec.
+  const SystemClock clock;
+  const MonoTime end = clock.now() + std::chrono::seconds(3);
+  do {
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) return {};
+  } while (!stopping.wait_for(std::chrono::milliseconds(10)) && clock.now() < end);
   return fail(Code::FailedPrecondition, "another wherryd uses " + directory +
                                             "; stop it, or give this one a " + setting +
                                             " of its own");

@@ -47,7 +47,7 @@ class BadArchive : public ::testing::Test {
 
   const test::TempDir dir_;
   FakeImageBackend store_;
-  const SystemClock clock_;
+  SystemClock clock_;
   runtime::PullLeases leases_{store_, clock_};
   runtime::Importer importer_{store_, "overlayfs", {"linux", "amd64", ""}, leases_};
 };
