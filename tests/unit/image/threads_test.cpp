@@ -69,9 +69,13 @@ TEST_F(Pull, ThreadsOfAllPullsTogetherAreBounded) {
     if (method == "open_blob" && layer) go_on.wait();
     return {};
   };
+  std::vector<std::string> names;  // before anybody asks for one
+  for (int i = 0; i < kPulls; ++i) {
+    names.push_back(registry_.add(image, "web" + std::to_string(i), "1"));
+  }
   std::vector<std::future<Result<Image>>> pulls;
   for (int i = 0; i < kPulls; ++i) {
-    const std::string name = registry_.add(image, "web" + std::to_string(i), "1");
+    const std::string name = names[static_cast<size_t>(i)];
     pulls.push_back(std::async(std::launch::async, [this, name] { return pull(name); }));
     // One after the other, so that the last finds none but its own.
     EXPECT_TRUE(test::wait_until([&] { return fetchers() >= std::min(kLayers * (i + 1), 97); }));
