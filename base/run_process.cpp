@@ -60,13 +60,6 @@ std::string find_program(const std::string& program) {
   return program;
 }
 
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> all;
-  for (std::string& text : texts) all.push_back(text.data());
-  all.push_back(nullptr);
-  return all;
-}
-
 // The agent handles or blocks signals in its own way; the program starts with the defaults, and in
 // a group of its own so that its children can be killed with it.
 struct SpawnAttributes {
@@ -140,6 +133,13 @@ int reap(pid_t pid) {
 }
 
 }  // namespace
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> all;
+  for (std::string& text : texts) all.push_back(text.data());
+  all.push_back(nullptr);
+  return all;
+}
 
 Result<ProcessResult> run_process(const ProcessCall& call, const CancelToken& cancel) {
   if (cancel.cancelled()) return fail(Code::Cancelled, call.program + " is no longer wanted");

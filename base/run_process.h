@@ -33,6 +33,9 @@ struct ProcessResult {
 inline constexpr const char* kHelperPath =
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+// As exec(3) takes arguments and environments: a null pointer at the end. Points into `texts`.
+std::vector<char*> pointers(std::vector<std::string>& texts);
+
 // NotFound where the program does not exist; DeadlineExceeded or Cancelled after killing it and
 // its children. Starting does not copy our page tables (vfork), so its cost does not depend on us.
 Result<ProcessResult> run_process(const ProcessCall& call, const CancelToken& cancel);

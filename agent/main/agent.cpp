@@ -206,7 +206,6 @@ Status Agent::Parts::lock(const std::string& directory, const char* setting, int
   fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return fail(Code::Internal, "open " + path + ": " + std::strerror(errno));
   // A program that a killed agent was just starting holds the lock until its exec.
-  const SystemClock clock;
   const MonoTime end = clock.now() + std::chrono::seconds(3);
   do {
     if (flock(fd, LOCK_EX | LOCK_NB) == 0) return {};

@@ -252,9 +252,8 @@ Result<Descriptor> Registry::resolve_at(Host& host, const CancelToken& cancel) {
   if (!answer && !may_answer_get(answer.error())) return fail(answer.error());
   if (answer && answer->good()) {
     Descriptor found{media_type_only(answer->head.header("Content-Type")),
-                     answer->head.header("Docker-Content-Digest"), 0};
-    const std::string length = answer->head.header("Content-Length");
-    std::from_chars(length.data(), length.data() + length.size(), found.size);
+                     answer->head.header("Docker-Content-Digest"),
+                     content_length(answer->head).value_or(0)};
     const bool typed = media::is_index(found.media_type) || media::is_manifest(found.media_type);
     const bool same = reference_.digest.empty() || found.digest == reference_.digest;
     if (typed && same && found.size > 0 && is_sha256_digest(found.digest)) return found;
@@ -263,11 +262,8 @@ Result<Descriptor> Registry::resolve_at(Host& host, const CancelToken& cancel) {
   std::string body;
   ask.method = "GET";
   ask.body = [&](const HttpHead& head, std::string_view bytes) -> Status {
-    const std::string length = head.header("Content-Length");
-    int64_t announced = 0;
-    std::from_chars(length.data(), length.data() + length.size(), announced);
     const auto arrived = static_cast<int64_t>(body.size() + bytes.size());
-    if (std::max(announced, arrived) > kMaxDocument) {
+    if (std::max(content_length(head).value_or(0), arrived) > kMaxDocument) {
       return fail(Code::InvalidArgument,
                   host.settings.base + ": the manifest is larger than 4 MiB, so it is not read");
     }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/run_process.h"
 #include "base/text.h"
 #include "tests/support/temp_dir.h"
 
@@ -52,13 +53,6 @@ std::vector<std::string> environment(std::map<std::string, std::string> wanted) 
   }
   std::vector<std::string> all;
   for (const auto& [name, value] : wanted) all.push_back(name + "=" + value);
-  return all;
-}
-
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> all;
-  for (std::string& text : texts) all.push_back(text.data());
-  all.push_back(nullptr);
   return all;
 }
 

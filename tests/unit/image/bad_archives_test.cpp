@@ -13,7 +13,7 @@
 #include "runtime/image/import.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/image/archives.h"
-#include "tests/unit/image/fake_backend.h"
+#include "tests/unit/image/import_fixture.h"
 
 namespace wherry::image_test {
 namespace {
@@ -35,11 +35,7 @@ class BadArchive : public ::testing::Test {
     ASSERT_FALSE(imported) << fault;
     EXPECT_EQ(imported.error().code(), code) << imported.error().full();
     EXPECT_THAT(imported.error().full(), HasSubstr(fault));
-    EXPECT_TRUE(store_.records.empty());
-    EXPECT_TRUE(store_.leases.empty());
-    store_.collect();
-    EXPECT_TRUE(store_.blobs.empty());
-    EXPECT_TRUE(store_.snapshots.empty());
+    expect_empty(store_);
   }
   void expect_refused(const Files& files, Code code, const std::string& fault) {
     expect_refused(make_tar(files), code, fault);

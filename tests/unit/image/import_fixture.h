@@ -19,6 +19,15 @@ namespace wherry::image_test {
 using runtime::Image;
 using ::testing::HasSubstr;
 
+// Nothing of a failed import may stay once the collector has been by.
+inline void expect_empty(FakeImageBackend& store) {
+  EXPECT_TRUE(store.records.empty());
+  EXPECT_TRUE(store.leases.empty());
+  store.collect();
+  EXPECT_TRUE(store.blobs.empty());
+  EXPECT_TRUE(store.snapshots.empty());
+}
+
 class Import : public ::testing::Test {
  protected:
   Import() {
@@ -36,14 +45,7 @@ class Import : public ::testing::Test {
   }
   Result<std::vector<Image>> import(const Files& files) { return import("x.tar", make_tar(files)); }
 
-  // Nothing of a failed import may stay once the collector has been by.
-  void expect_nothing_left() {
-    EXPECT_TRUE(store_.records.empty());
-    EXPECT_TRUE(store_.leases.empty());
-    store_.collect();
-    EXPECT_TRUE(store_.blobs.empty());
-    EXPECT_TRUE(store_.snapshots.empty());
-  }
+  void expect_nothing_left() { expect_empty(store_); }
   void expect_refused(const Files& files, Code code, const std::string& fault) {
     const auto imported = import(files);
     ASSERT_FALSE(imported) << fault;
