@@ -14,11 +14,14 @@
 #include "base/quantity.h"
 #include "base/text.h"
 #include "runtime/containerd/image_backend.h"
+#include "runtime/containerd/store_facts.h"
 #include "runtime/image/image_service.h"
+#include "runtime/image/store.h"
 #include "tests/support/containerd_daemon.h"
 #include "tests/support/net.h"
 #include "tests/support/registry.h"
 #include "tests/support/test_image.h"
+#include "tests/support/wait.h"
 #include "tests/unit/image/scripted_registry.h"
 
 namespace wherry::test {
@@ -308,6 +311,10 @@ TEST_F(BrokenLink, ACancelledPullStopsAtOnceAndIsContinuedLater) {
   CancelToken cancel;
   auto pulled = std::async(std::launch::async, [&] { return service_->pull({name_}, cancel); });
   halfway.get_future().wait();
+  // What the registry sent is not yet in the store, and a cancelled pull takes no more in.
+  const auto facts = runtime::make_containerd_store_facts(*client_);
+  const std::string ingest = runtime::ingest_name("layer", sha256_digest(blob_));
+  ASSERT_TRUE(wait_until([&] { return facts->ingested(ingest).value_or(0) > 0; }));
   cancel.cancel();
   EXPECT_EQ(pulled.wait_for(std::chrono::seconds(10)), std::future_status::ready);
   over.set_value();
