@@ -16,6 +16,7 @@
 #include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 namespace {
 
@@ -85,7 +86,7 @@ void serve(Agent& agent, const Arguments& arguments, const sigset_t& signals) {
     const int number = wait_signal(signals, trimmed   ? beat
                                             : watched ? std::min(beat, kSettled)
                                                       : kSettled);
-    if (!trimmed) malloc_trim(0);
+    if (!trimmed) wherry::release_unused_memory();
     trimmed = true;
     if (number == SIGTERM || number == SIGINT) return;
     if (number == SIGHUP) {
