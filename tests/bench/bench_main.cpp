@@ -10,6 +10,7 @@
 #include "tests/bench/bench_table.h"
 #include "tests/bench/bench_world.h"
 #include "tests/bench/image_bench.h"
+#include "tests/bench/pod_bench.h"
 #include "tests/bench/process_stats.h"
 
 namespace wherry::bench {
@@ -179,6 +180,10 @@ int run(const std::vector<std::string>& wanted) {
   const std::vector<std::pair<std::string, std::function<void()>>> all = {
       {"start", [] { start_latency(true), start_latency(false); }},
       {"many", many_at_once},
+      {"fifty", fifty_pods},
+      {"docker", docker_beside},
+      {"change", image_change},
+      {"documents", documents},
       {"idle", unchanged_and_idle},
       {"ready", start_up},
       {"probes", probes},

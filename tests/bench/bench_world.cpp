@@ -14,6 +14,7 @@ using test::run_ok;
 using test::wait_until;
 
 constexpr const char* kImage = "registry.local/bench:1";
+constexpr const char* kCommand = "trap 'exit 0' TERM; sleep 1000000 & wait";
 
 // "2026-11-24 03:44:01.123456789 +0000 UTC wherry /tasks/start {…}" as `ctr events` prints it.
 bool is_event(const std::string& line, const char* topic, WallTime& at) {
@@ -56,28 +57,30 @@ World::World(bool broker_nodelay) : metrics_port_(test::free_port()) {
   const std::string ns = agent_->options().containerd_namespace;
   client_ = std::make_unique<runtime::Client>(
       runtime::ClientOptions{containerd_->socket(), ns, "overlayfs"});
-  import_image();
+  // One layer: its chain id is its diff id (image-spec, config.md#layer-chainid).
+  floor_image_.name = kImage;
+  floor_image_.chain_id = import_image(kImage, "").diff_ids.front();
+  floor_image_.config.cmd = {"/bin/sh", "-c", kCommand};
+  floor_image_.config.env = {"PATH=/bin"};
   test::ProcessOptions events;
   events.argv = {"ctr", "--address", containerd_->socket(), "--namespace", ns, "events"};
   events_ = std::make_unique<test::Process>(std::move(events));
 }
 
-void World::import_image() {
+test::TestImage World::import_image(const std::string& name, const std::string& salt) {
   test::ImageOptions options;
-  options.cmd = {"/bin/sh", "-c", "trap 'exit 0' TERM; sleep 1000000 & wait"};
-  const auto image = test::make_busybox_archive(files_ / "image.tar", kImage, options);
+  options.cmd = {"/bin/sh", "-c", kCommand};
+  if (!salt.empty()) options.files["/etc/salt"] = salt;
+  auto image = test::make_busybox_archive(files_ / "image.tar", name, options);
   const auto imported = agent_->cli({"images", "import", image.path});
   if (imported.exit_code != 0) throw std::runtime_error(imported.err);
-  // One layer: its chain id is its diff id (image-spec, config.md#layer-chainid).
-  floor_image_.name = kImage;
-  floor_image_.chain_id = image.diff_ids.front();
-  floor_image_.config.cmd = options.cmd;
-  floor_image_.config.env = {"PATH=/bin"};
+  return image;
 }
 
+std::string World::other_image() { return import_image("registry.local/bench:2", "2").name; }
+
 json World::pod(const std::string& name, bool host_network, int host_port) {
-  json made = test::simple_pod(
-      name, kImage, {"/bin/sh", "-c", "trap 'exit 0' TERM; sleep 1000000 & wait"}, host_network);
+  json made = test::simple_pod(name, kImage, {"/bin/sh", "-c", kCommand}, host_network);
   made["spec"]["terminationGracePeriodSeconds"] = 2;
   if (host_port > 0) {
     made["spec"]["containers"][0]["ports"] =
@@ -97,22 +100,34 @@ void World::publish_again() {
   fleet_->publish_retained("wherry/v1/devices/" + agent_->options().device_id + "/desired", last_);
 }
 
+std::map<std::string, WallTime> World::events_of(const char* topic, WallTime since) const {
+  std::istringstream lines(events_->out());
+  std::map<std::string, WallTime> found;
+  const std::string pattern = std::string(" ") + topic + " ";
+  for (std::string line; std::getline(lines, line);) {
+    WallTime at{};
+    if (!is_event(line, pattern.c_str(), at) || at < since) continue;
+    // An id begins with the name of its Pod, and the benchmark's Pods have no dash in theirs.
+    constexpr std::string_view kId = "\"container_id\":\"";
+    const size_t id = line.find(kId);
+    if (id == std::string::npos) continue;
+    const size_t begin = id + kId.size();
+    found[line.substr(begin, line.find('-', begin) - begin)] = at;
+  }
+  return found;
+}
+
 WallTime World::started(WallTime since, size_t count) {
-  WallTime last{};
+  std::map<std::string, WallTime> starts;
   const bool seen = wait_until(
       [&] {
-        std::istringstream lines(events_->out());
-        size_t found = 0;
-        for (std::string line; std::getline(lines, line);) {
-          WallTime at{};
-          if (!is_event(line, " /tasks/start ", at) || at < since) continue;
-          ++found;
-          last = std::max(last, at);
-        }
-        return found >= count;
+        starts = events_of("/tasks/start", since);
+        return starts.size() >= count;
       },
-      std::chrono::minutes(1));
+      std::chrono::minutes(2));
   if (!seen) throw std::runtime_error("tasks did not start: " + test::tail(agent_->log()));
+  WallTime last{};
+  for (const auto& [pod, at] : starts) last = std::max(last, at);
   return last;
 }
 
@@ -132,8 +147,7 @@ WallTime World::pulled(WallTime since) {
 }
 
 json World::pod_of(const std::string& name, const std::string& image) {
-  json made = test::simple_pod(name, image,
-                               {"/bin/sh", "-c", "trap 'exit 0' TERM; sleep 1000000 & wait"}, true);
+  json made = test::simple_pod(name, image, {"/bin/sh", "-c", kCommand}, true);
   made["spec"]["terminationGracePeriodSeconds"] = 2;
   return made;
 }

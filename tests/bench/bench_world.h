@@ -12,6 +12,7 @@
 #include "tests/support/containerd_daemon.h"
 #include "tests/support/mosquitto_broker.h"
 #include "tests/support/mqtt_client.h"
+#include "tests/support/test_image.h"
 #include "tests/support/wherry_daemon.h"
 
 namespace wherry::bench {
@@ -29,20 +30,24 @@ class World {
   // Publishes `pods` as the next revision; the wall time just before.
   WallTime publish(const std::vector<nlohmann::json>& pods);
   void publish_again();  // the same bytes
-  // Until `count` tasks have started since `since`; the time of the last. Throws after a minute.
+  // Until `count` tasks have started since `since`; the time of the last. Throws after two minutes.
   WallTime started(WallTime since, size_t count);
+  // When each Pod's task last had the event `topic` ("/tasks/exit") since then.
+  std::map<std::string, WallTime> events_of(const char* topic, WallTime since) const;
   // Until an image was recorded since `since`; when. Throws after five minutes.
   WallTime pulled(WallTime since);
   void settle(size_t workloads);  // until so many are Running and the document is Applied
   void clear();                   // items: [], until nothing is left
 
   nlohmann::json pod(const std::string& name, bool host_network, int host_port = 0);
+  // A second image, with the same content as the first; its name.
+  std::string other_image();
   static nlohmann::json pod_of(const std::string& name, const std::string& image);
   // Containerd's count of handled RPCs, images and events left out.
   int64_t container_calls();
 
  private:
-  void import_image();
+  test::TestImage import_image(const std::string& name, const std::string& salt);
 
   test::TempDir files_;
   int metrics_port_;
