@@ -164,6 +164,9 @@ void Ledger::acting(const Action& action) {
     memory.prepared_hash = action.spec->pod.hash;
     if (!memory.active_since) memory.active_since = clock_.now();
   }
+  if (action.kind == ActionKind::Terminate && action.reason.empty() && !memory.kill_at) {
+    memory.stopped_from = clock_.now();
+  }
   for (const runtime::HookRequest& hook : action.hooks) {
     ContainerStop& stop = memory.stops[hook.container_id];
     stop.stage = ContainerStop::Stage::Hook;

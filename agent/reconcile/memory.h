@@ -95,6 +95,7 @@ struct WorkloadMemory {
   std::map<std::string, ContainerMemory> containers;
   std::optional<MonoTime> kill_at;  // the Pod is being stopped: the end of the grace period
   std::map<std::string, ContainerStop> stops;  // by container id
+  std::optional<MonoTime> stopped_from;        // when the Pod was last begun to be stopped
   std::optional<MonoTime> active_since;        // when it began, where it has an active deadline
   std::string prepared_hash;  // not empty: a host side was made for it, remove_pod() is owed
   Trouble setup;              // of the Pod as a whole: network, volumes, removal

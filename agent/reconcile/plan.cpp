@@ -26,10 +26,6 @@ bool is_pull_failure(std::string_view reason) {
   return reason == "ErrImagePull" || reason == "RegistryUnavailable";
 }
 
-void earlier(std::optional<MonoTime>& wake, MonoTime at) {
-  if (!wake || at < *wake) wake = at;
-}
-
 Duration grace_of(const WorkloadSpec* workload, const PodStatus& pod) {
   if (workload != nullptr) return workload->termination_grace;
   int64_t ms = 30'000;
@@ -434,6 +430,7 @@ Plan plan(const PlanInput& input) {
     all.pulls.insert(one.pulls.begin(), one.pulls.end());
     all.workloads.emplace(name, std::move(one));
   }
+  take_turns(input, all);
   return all;
 }
 

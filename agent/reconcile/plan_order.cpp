@@ -7,6 +7,9 @@
 namespace wherry {
 namespace {
 
+constexpr size_t kReplacedAtOnce = 2;
+constexpr Duration kTurn = std::chrono::seconds(1);
+
 std::vector<std::string> dependencies_of(const PlanInput& input, const std::string& name) {
   const auto wanted = input.desired.find(name);
   if (wanted != input.desired.end()) return wanted->second->depends_on;
@@ -39,6 +42,33 @@ std::string blocking_dependent(const PlanInput& input, const std::string& name,
     if (goes_down(other)) return other;
   }
   return {};
+}
+
+void take_turns(const PlanInput& input, Plan& plan) {
+  size_t down = 0;
+  std::optional<MonoTime> end;
+  for (const auto& [name, memory] : input.memory) {
+    if (!memory.stopped_from || *memory.stopped_from + kTurn <= input.now) continue;
+    if (!input.desired.contains(name)) continue;
+    const auto pod = input.observed.find(name);
+    const bool up = pod != input.observed.end() && !running_ids(pod->second).empty();
+    if (up && !memory.kill_at && !memory.busy) continue;
+    ++down;
+    earlier(end, *memory.stopped_from + kTurn);
+  }
+  for (auto& [name, verdict] : plan.workloads) {
+    if (!verdict.action || verdict.action->kind != ActionKind::Terminate) continue;
+    const auto memory = input.memory.find(name);
+    const bool begun = memory != input.memory.end() && memory->second.kill_at;
+    if (begun || verdict.reason != "Replacing") continue;
+    if (down++ < kReplacedAtOnce) continue;
+    verdict.action.reset();
+    if (end) earlier(plan.wake_at, *end);
+  }
+}
+
+void earlier(std::optional<MonoTime>& wake, MonoTime at) {
+  if (!wake || at < *wake) wake = at;
 }
 
 }  // namespace wherry

@@ -1,5 +1,5 @@
 #pragma once
-// Which workloads wait for others when they stop. Pure.
+// Which workloads wait for others before they stop. Pure.
 
 #include <functional>
 #include <string>
@@ -12,5 +12,11 @@ namespace wherry {
 // of two documents may depend on each other in a circle: then nobody waits.
 std::string blocking_dependent(const PlanInput& input, const std::string& name,
                                const std::function<bool(const std::string&)>& goes_down);
+
+// Pods that are replaced take turns, a few at once: those stopped together would all be down until
+// the last of them is up again. One that is slow to stop keeps the others waiting for a second.
+void take_turns(const PlanInput& input, Plan& plan);
+
+void earlier(std::optional<MonoTime>& wake, MonoTime at);  // keeps the earlier one
 
 }  // namespace wherry

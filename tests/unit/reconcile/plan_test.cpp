@@ -317,6 +317,40 @@ TEST(Plan, LabelsThatDependInACircleDoNotBlockTheRemoval) {
   EXPECT_TRUE(acts(scene.verdict("b"), ActionKind::Terminate));
 }
 
+TEST(Plan, PodsThatAreReplacedTakeTurns) {
+  Scene scene;
+  for (const char* name : {"a", "b", "c", "d"}) {
+    scene.runs(workload(name, "1"));
+    scene.want(workload(name, "2"));
+    scene.images_present(name);
+  }
+  const auto stopped = [&] {
+    std::string names;
+    const Plan plan = scene.plan();
+    for (const auto& [name, verdict] : plan.workloads) {
+      if (verdict.action && verdict.action->kind == ActionKind::Terminate) names += name;
+    }
+    return names;
+  };
+  EXPECT_EQ(stopped(), "ab");
+  for (const char* name : {"a", "b"}) {
+    scene.memory[name].busy = true;  // being told
+    scene.memory[name].stopped_from = scene.now;
+  }
+  EXPECT_EQ(stopped(), "");
+  scene.memory["a"].busy = scene.memory["b"].busy = false;
+  scene.told("a", seconds(30));
+  scene.told("b", seconds(30));
+  EXPECT_EQ(stopped(), "");
+  EXPECT_EQ(scene.plan().wake_at, scene.now + seconds(1));
+  // One is up again: the next may go. The other is slow to stop, which nobody waits for long.
+  scene.memory["a"].kill_at.reset();
+  scene.runs(workload("a", "2"));
+  EXPECT_EQ(stopped(), "c");
+  scene.now += seconds(1);
+  EXPECT_EQ(stopped(), "cd");
+}
+
 TEST(Plan, WhenBothChangeTheDependentGoesFirstAndComesLast) {
   Scene scene;
   scene.runs(workload("base", "1"));
