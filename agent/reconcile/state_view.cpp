@@ -122,6 +122,18 @@ Json controller_json(const ControllerView& view) {
   return json;
 }
 
+Json service_json(const ServiceView& service) {
+  Json ports = Json::array();
+  for (const ServiceView::Port& port : service.ports) {
+    Json item{{"name", port.name}, {"protocol", port.protocol}, {"port", port.port}};
+    if (port.node_port != 0) item["nodePort"] = port.node_port;
+    ports.push_back(std::move(item));
+  }
+  return {{"name", service.name},       {"source", service.source},  {"revision", service.revision},
+          {"address", service.address}, {"ports", std::move(ports)}, {"pods", service.pods},
+          {"reason", service.reason},   {"message", service.message}};
+}
+
 Json condition_json(const ConditionView& condition) {
   Json json{{"type", condition.type}, {"status", condition.status}, {"reason", condition.reason}};
   if (!condition.message.empty()) json["message"] = condition.message;
@@ -181,6 +193,10 @@ std::string to_reported_json(const StateView& view) {
     for (const ControllerView& controller : view.controllers) {
       json["controllers"].push_back(controller_json(controller));
     }
+  }
+  if (!view.services.empty()) json["services"] = Json::array();
+  for (const ServiceView& service : view.services) {
+    json["services"].push_back(service_json(service));
   }
   for (const ConditionView& condition : view.conditions) {
     json["conditions"].push_back(condition_json(condition));
