@@ -207,6 +207,8 @@ std::string to_reported_json(const StateView& view) {
 std::string to_json(const WorkloadView& workload) { return dump(workload_json(workload)); }
 std::string to_json(const ControllerView& controller) { return dump(controller_json(controller)); }
 
+std::string to_json(const ServiceView& service) { return dump(service_json(service)); }
+
 void StateBoard::set(std::shared_ptr<const StateView> view) {
   if (!view) return;
   const std::lock_guard lock(mutex_);

@@ -149,6 +149,7 @@ struct StateView {
 std::string to_reported_json(const StateView& view);
 std::string to_json(const WorkloadView& workload);
 std::string to_json(const ControllerView& controller);
+std::string to_json(const ServiceView& service);
 
 // The newest view, for readers on any thread.
 class StateBoard {

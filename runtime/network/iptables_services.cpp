@@ -2,14 +2,17 @@
 #include <cstring>
 #include <mutex>
 #include <unistd.h>
+#include <utility>
 
 #include "base/digest.h"
 #include "base/failpoint.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "base/run_process.h"
 #include "base/text.h"
 #include "runtime/network/host_address.h"
 #include "runtime/network/pod_record.h"
+#include "runtime/network/service_flows.h"
 #include "runtime/network/service_network.h"
 #include "runtime/network/service_route.h"
 
@@ -102,18 +105,33 @@ class IptablesServices final : public Services {
     }
     const auto saved = run("iptables-save", {}, "", cancel);
     if (!saved) return fail(saved.error());
-    const RulePlan plan =
-        plan_service_rules(*saved, tag_, options_.subnet, device_ip(services), services);
+    const std::string device = device_ip(services);
+    const RulePlan plan = plan_service_rules(*saved, tag_, options_.subnet, device, services);
     if (Status ok = failpoint("service.rules.planned"); !ok) return ok;
     if (!plan.input.empty()) {
       const auto done = run("iptables-restore", {"--noflush", "--wait", "10"}, plan.input, cancel);
       if (!done) return fail(done.error());
     }
     if (Status ok = failpoint("service.rules.written"); !ok) return ok;
+    end_flows(services, device);
     if (plan.any) return {};
     if (Status routed = remove_service_route(options_.subnet); !routed) return routed;
     if (unlink(marker().c_str()) == 0 || errno == ENOENT) return {};
     return fail(Code::Internal, "delete " + marker() + ": " + std::strerror(errno));
+  }
+
+  // Only UDP's have to be ended, and are looked for where there are Services of it, or were.
+  void end_flows(const std::vector<ServiceRules>& services, const std::string& device) {
+    bool udp = false;
+    for (const ServiceRules& service : services) {
+      for (const ServiceForward& port : service.ports) {
+        udp = udp || (port.protocol == Protocol::Udp && !service.address.empty());
+      }
+    }
+    if (std::exchange(had_udp_, udp) || udp) {
+      const Status ended = end_stale_flows(services, options_.subnet, device);
+      if (!ended) log_debug("old flows are not ended", {{"error", ended.error().full()}});
+    }
   }
 
   // Where packets for a Pod on the device's network go: its address on the bridge is always there.
@@ -140,7 +158,8 @@ class IptablesServices final : public Services {
   const std::string tag_;
   PodNetwork& network_;
   const std::function<void()> names_changed_;
-  std::mutex turn_;  // held over I/O on purpose: the newest rules last
+  bool had_udp_ = true;  // in an earlier life, for all that is known
+  std::mutex turn_;      // held over I/O on purpose: the newest rules last
 };
 
 }  // namespace

@@ -1,8 +1,17 @@
 // Services on a real device: names, addresses and ports that lead to ready Pods, and what is left
 // of them afterwards.
 
+#include <algorithm>
+#include <arpa/inet.h>
+#include <cstring>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sched.h>
 #include <set>
+#include <sys/socket.h>
+#include <thread>
 
+#include "base/fd.h"
 #include "tests/support/system_fixture.h"
 
 namespace wherry::test {
@@ -312,6 +321,61 @@ TEST_F(ServiceTest, HostNetworkAndClientsThatStayWithTheirPod) {
   EXPECT_EQ(answers("web-a", "http://host:8080/"), (std::set<std::string>{"web-a\n"}));
   EXPECT_TRUE(wait_until([&] { return !get("client", "http://sticky:8080/").empty(); }));
   EXPECT_EQ(answers("client", "http://sticky:8080/").size(), 1u);
+}
+
+// A socket in the network of a process.
+Fd udp_socket(int pid, uint16_t port) {
+  Fd made;
+  std::thread([&] {
+    const Fd network(
+        open(("/proc/" + std::to_string(pid) + "/ns/net").c_str(), O_RDONLY | O_CLOEXEC));
+    if (setns(network.get(), CLONE_NEWNET) != 0) return;
+    made = Fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    const timeval patience{0, 50'000};
+    setsockopt(made.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    EXPECT_EQ(bind(made.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  }).join();
+  return made;
+}
+
+TEST_F(ServiceTest, AUdpClientFollowsThoughItKeepsItsPort) {
+  const json udp = {{"ports", {{{"port", 53}, {"protocol", "UDP"}, {"targetPort", 5300}}}}};
+  publish(1, {server("web-a", kWeb), sleeper("client", false), service("names", kWeb, udp)});
+  running("web-a");
+  running("client");
+  leads_to("names", {"web-a"});
+  const Fd client = udp_socket(pid_of("client"), 4000);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(53);
+  inet_pton(AF_INET, service_view("names")["address"].get<std::string>().c_str(), &to.sin_addr);
+  // Sends on and on from one port until it arrives there.
+  const auto arrives = [&](const Fd& at) {
+    return wait_until(
+        [&] {
+          sendto(client.get(), "x", 1, 0, reinterpret_cast<sockaddr*>(&to), sizeof to);
+          char byte = 0;
+          sockaddr_in from{};
+          socklen_t size = sizeof from;
+          if (recvfrom(at.get(), &byte, 1, 0, reinterpret_cast<sockaddr*>(&from), &size) != 1) {
+            return false;
+          }
+          sendto(at.get(), "y", 1, 0, reinterpret_cast<sockaddr*>(&from), size);
+          return recv(client.get(), &byte, 1, 0) == 1 && byte == 'y';
+        },
+        Millis(15'000));
+  };
+  const Fd first = udp_socket(pid_of("web-a"), 5300);
+  EXPECT_TRUE(arrives(first)) << run_command({"iptables-save"}).out;
+  // Both are there for a while, so that the flow could go on to the first.
+  publish(2, {server("web-a", {{"app", "other"}}), server("web-b", kWeb), sleeper("client", false),
+              service("names", kWeb, udp)});
+  leads_to("names", {"web-b"});
+  const Fd second = udp_socket(pid_of("web-b"), 5300);
+  EXPECT_TRUE(arrives(second));
 }
 
 TEST_F(ServiceTest, AHeadlessServiceNamesItsReadyPods) {
