@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/manifest/workload_spec.h"
@@ -34,6 +35,11 @@ struct ServiceSpec {
   bool keep_client = false;        // externalTrafficPolicy: Local
   int affinity_seconds = 0;        // sessionAffinity: ClientIP; 0: none
 };
+
+// What stands for $(NAME_SERVICE_HOST) and $(NAME_SERVICE_PORT…) until a container is started, with
+// NAME_… after it, up to the next such character. No text that a person writes has one.
+inline constexpr std::string_view kServiceVariableMark = "\x01service:";
+inline constexpr char kServiceVariableEnd = '\x01';
 
 // Does it choose a Pod with these labels?
 bool selects(const ServiceSpec& service, const std::map<std::string, std::string>& labels);

@@ -217,4 +217,20 @@ std::vector<std::pair<std::string, std::string>> service_environment(
   return all;
 }
 
+void fill_service_variables(const std::vector<std::pair<std::string, std::string>>& all,
+                            std::string& text) {
+  size_t at = 0;
+  while ((at = text.find(kServiceVariableMark, at)) != std::string::npos) {
+    const size_t start = at + kServiceVariableMark.size();
+    const size_t end = text.find(kServiceVariableEnd, start);
+    if (end == std::string::npos) return;
+    const std::string name = text.substr(start, end - start);
+    const auto found =
+        std::find_if(all.begin(), all.end(), [&](const auto& each) { return each.first == name; });
+    const std::string value = found == all.end() ? "$(" + name + ")" : found->second;
+    text.replace(at, end + 1 - at, value);
+    at += value.size();
+  }
+}
+
 }  // namespace wherry

@@ -24,4 +24,9 @@ std::vector<ServiceRecord> choose(const Merged& merged, const std::vector<Servic
 std::vector<std::pair<std::string, std::string>> service_environment(
     const std::vector<ServiceSpec>& services, const std::vector<ServiceRecord>& records);
 
+// Replaces what stands for variables of Services (kServiceVariableMark) by their values in `all`,
+// and by $(NAME) where there is none.
+void fill_service_variables(const std::vector<std::pair<std::string, std::string>>& all,
+                            std::string& text);
+
 }  // namespace wherry

@@ -212,13 +212,15 @@ void ServiceDesk::done(const Status& status) {
 }
 
 Action ServiceDesk::linked(Action action) const {
-  if (action.kind != ActionKind::Start || environment_.empty() || !action.spec ||
-      !action.spec->service_links) {
-    return action;
-  }
+  if (action.kind != ActionKind::Start || !action.spec) return action;
+  static const std::vector<std::pair<std::string, std::string>> kNone;
+  const auto& all = action.spec->service_links ? environment_ : kNone;
   auto spec = std::make_shared<WorkloadSpec>(*action.spec);
   for (runtime::ContainerSpec& container : spec->pod.containers) {
-    container.env.insert(container.env.begin(), environment_.begin(), environment_.end());
+    for (auto& [name, value] : container.env) fill_service_variables(all, value);
+    for (std::string& word : container.command) fill_service_variables(all, word);
+    for (std::string& word : container.args) fill_service_variables(all, word);
+    container.env.insert(container.env.begin(), all.begin(), all.end());
   }
   action.spec = std::move(spec);
   return action;

@@ -20,6 +20,7 @@ namespace wherry::runtime {
 namespace {
 
 constexpr const char* kUnavailable = "ServicesUnavailable";
+constexpr size_t kMostOutput = 1u << 20;  // as run_process() cuts it
 constexpr Duration kDeadline = std::chrono::seconds(20);
 
 Result<std::string> run(std::string program, std::vector<std::string> args, std::string input,
@@ -35,6 +36,10 @@ Result<std::string> run(std::string program, std::vector<std::string> args, std:
                 call.program + " is not installed: install the package iptables", kUnavailable);
   }
   if (!done) return fail(done.error());
+  if (done->output.size() >= kMostOutput) {
+    return fail(Code::ResourceExhausted, "the device has more rules of iptables than can be read",
+                kUnavailable);
+  }
   if (done->exit_code == 0) return std::move(done->output);
   std::string why(trim(done->errors));
   replace_all(why, "\n", " ");

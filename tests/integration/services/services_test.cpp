@@ -300,13 +300,24 @@ TEST_F(ServiceTest, ATroubleIsReportedWithItsPlaceAndGoesAway) {
       [](const json& state) { return document_in(state).value("state", "") == "Applied"; });
 }
 
-TEST_F(ServiceTest, RulesThatSomebodyRemovedAndARebootAreMended) {
+TEST_F(ServiceTest, RulesThatSomebodyRemovedOrARebootTookAreMadeAgain) {
   publish(1, {server("web-a", kWeb), sleeper("client", false), service("web", kWeb)});
   running("client");
   answers_become("client", "http://web:8080/", {"web-a\n"});
   run_command({"iptables", "-t", "nat", "-F"});
   agent_->restart();
   answers_become("client", "http://web:8080/", {"web-a\n"});
+  const json before = service_view("web");
+  agent_->stop();
+  for (const char* table : {"nat", "filter"}) {
+    run_command({"iptables", "-t", table, "-F"});
+    run_command({"iptables", "-t", table, "-X"});
+  }
+  run_command({"ip", "route", "del", "10.90.0.0/16"});
+  run_command({"rm", "-r", agent_->run_dir() + "/services"});
+  agent_->start();
+  answers_become("client", "http://web:8080/", {"web-a\n"});
+  EXPECT_EQ(service_view("web"), before);
 }
 
 TEST_F(ServiceTest, HostNetworkAndClientsThatStayWithTheirPod) {
@@ -407,6 +418,10 @@ TEST_F(ServiceTest, AHeadlessServiceNamesItsReadyPods) {
 TEST_F(ServiceTest, ContainersFindServicesInTheirEnvironment) {
   json plain = sleeper("plain", false), without = sleeper("without", false);
   without["spec"]["enableServiceLinks"] = false;
+  for (json* pod : {&plain, &without}) {
+    (*pod)["spec"]["containers"][0]["env"] = {
+        {{"name", "AT"}, {"value", "http://$(MY_WEB_SERVICE_HOST):$(MY_WEB_SERVICE_PORT)/"}}};
+  }
   publish(1, {server("web-a", kWeb), plain, without, service("my-web", kWeb)});
   running("plain");
   running("without");
@@ -416,7 +431,9 @@ TEST_F(ServiceTest, ContainersFindServicesInTheirEnvironment) {
   };
   EXPECT_NE(environment("plain").find("MY_WEB_SERVICE_HOST=" + address), std::string::npos);
   EXPECT_NE(environment("plain").find("MY_WEB_SERVICE_PORT=8080"), std::string::npos);
-  EXPECT_EQ(environment("without").find("MY_WEB_SERVICE"), std::string::npos);
+  EXPECT_NE(environment("plain").find("AT=http://" + address + ":8080/"), std::string::npos);
+  EXPECT_NE(environment("without").find("AT=http://$(MY_WEB_SERVICE_HOST)"), std::string::npos);
+  EXPECT_EQ(environment("without").find("MY_WEB_SERVICE_HOST="), std::string::npos);
   // Another Service restarts nobody, nor does the end of this one.
   const auto before = tasks();
   publish(2, {server("web-a", kWeb), plain, without, service("other", kWeb)});

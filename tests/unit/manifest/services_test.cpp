@@ -207,6 +207,24 @@ TEST(Services, DecideNoRestartOfAPod) {
   EXPECT_FALSE(after.workloads[0].service_links);
 }
 
+TEST(Services, VariablesOfThemAreLeftToTheStart) {
+  const auto env = [](const std::string& value, const std::string& more = "") {
+    return only_workload(
+               container("        env: [" + more + "{ name: A, value: '" + value + "' }]\n"))
+        .pod.containers[0]
+        .env.back()
+        .second;
+  };
+  const auto mark = [](const std::string& name) {
+    return std::string(kServiceVariableMark) + name + kServiceVariableEnd;
+  };
+  EXPECT_EQ(env("$(WEB_SERVICE_HOST):$(WEB_SERVICE_PORT_HTTP)"),
+            mark("WEB_SERVICE_HOST") + ":" + mark("WEB_SERVICE_PORT_HTTP"));
+  EXPECT_EQ(env("$$(WEB_SERVICE_HOST)"), "$(WEB_SERVICE_HOST)");
+  EXPECT_EQ(env("$(web_SERVICE_HOST) $(WEB_PORT)"), "$(web_SERVICE_HOST) $(WEB_PORT)");
+  EXPECT_EQ(env("$(WEB_SERVICE_HOST)", "{ name: WEB_SERVICE_HOST, value: own }, "), "own");
+}
+
 TEST(Services, ALaterSourceReplacesOneOfTheSameName) {
   const Document group = parse_desired_state(
       desired(service("selector: { a: b }, ports: [{ port: 80 }]") + pod("p", "a: b")));
