@@ -33,6 +33,21 @@ std::vector<std::string> hostnames_of(const WorkloadSpec& spec) {
   return names;
 }
 
+struct Running {
+  const WorkloadSpec* spec = nullptr;
+  bool known = false;  // it is what the Pod was made from
+};
+Running spec_of(const std::string& name, const runtime::PodStatus& pod,
+                const WorkloadMemory* memory, const PlanInput& input) {
+  const auto desired = input.desired.find(name);
+  const bool wanted = desired != input.desired.end();
+  if (wanted && desired->second->pod.hash == pod.hash) return {desired->second.get(), true};
+  if (memory != nullptr && memory->previous && memory->previous->pod.hash == pod.hash) {
+    return {memory->previous.get(), true};
+  }
+  return {wanted ? desired->second.get() : nullptr, false};
+}
+
 std::vector<std::string> pods_of(const runtime::ServiceRules& rules) {
   std::set<std::string> pods;
   for (const runtime::ServiceForward& port : rules.ports) {
@@ -104,29 +119,45 @@ bool ServiceDesk::may_still_be_ready(const std::string& name, const WorkloadSpec
   return true;
 }
 
+// From the moment it is told to stop, also while nobody knows yet what came of that.
+bool ServiceDesk::leaves(const std::string& name, const Verdict& verdict,
+                         const WorkloadMemory* memory) {
+  const bool told =
+      verdict.action &&
+      ((verdict.action->kind == ActionKind::Terminate && verdict.action->reason.empty()) ||
+       verdict.action->whole_pod);
+  if (told) {
+    leaving_.insert(name);
+  } else if (memory == nullptr || (!memory->busy && !memory->kill_at)) {
+    leaving_.erase(name);
+  }
+  return leaving_.contains(name) || (memory != nullptr && memory->kill_at);
+}
+
 std::vector<ServiceDesk::Chosen> ServiceDesk::look_at_pods(const PlanInput& input,
                                                            const Plan& plan) {
   std::vector<Chosen> pods;
   for (const auto& [name, verdict] : plan.workloads) {
     const auto pod = input.observed.find(name);
-    const auto desired = input.desired.find(name);
-    const auto memory = input.memory.find(name);
-    const bool here = pod != input.observed.end() && desired != input.desired.end() &&
-                      verdict.phase != Phase::Stopping && !running_ids(pod->second).empty();
-    if (!here || (memory != input.memory.end() && memory->second.kill_at)) {
+    const auto found = input.memory.find(name);
+    const WorkloadMemory* memory = found == input.memory.end() ? nullptr : &found->second;
+    const bool here = pod != input.observed.end() && !running_ids(pod->second).empty();
+    const Running running = here ? spec_of(name, pod->second, memory, input) : Running();
+    if (leaves(name, verdict, memory) || running.spec == nullptr) {
       served_before_.erase(name);
       continue;
     }
-    const WorkloadSpec* spec = desired->second.get();
-    if (memory != input.memory.end() && memory->second.previous &&
-        memory->second.previous->pod.hash == pod->second.hash) {
-      spec = memory->second.previous.get();
-    }
-    const bool host = spec->pod.host_network;
+    const bool host = running.spec->pod.host_network;
     if (!host && (pod->second.ip.empty() || !pod->second.network_ready)) continue;
-    const bool ready = verdict.ready || may_still_be_ready(name, *spec, input);
-    if (verdict.ready || !ready) served_before_.erase(name);
-    pods.push_back({spec, host ? "" : pod->second.ip, ready});
+    bool ready = verdict.ready;
+    // It may have to wait before it is stopped, for those that depend on it.
+    if (verdict.phase == Phase::Stopping) {
+      ready = running.known ? tally(*running.spec, &pod->second, memory, input.now).ready()
+                            : looks_healthy(pod->second);
+    }
+    const bool was_ready = !ready && may_still_be_ready(name, *running.spec, input);
+    if (!was_ready) served_before_.erase(name);
+    pods.push_back({running.spec, host ? "" : pod->second.ip, ready || was_ready});
   }
   return pods;
 }

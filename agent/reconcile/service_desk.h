@@ -59,6 +59,7 @@ class ServiceDesk {
     bool ready;
   };
   std::vector<Chosen> look_at_pods(const PlanInput& input, const Plan& plan);
+  bool leaves(const std::string& name, const Verdict& verdict, const WorkloadMemory* memory);
   bool may_still_be_ready(const std::string& name, const WorkloadSpec& spec,
                           const PlanInput& input);
   runtime::ServiceRules rules_of(size_t index, const std::vector<Chosen>& pods) const;
@@ -72,6 +73,7 @@ class ServiceDesk {
   std::vector<ServiceRecord> kept_;     // of those that stay as they are
   bool frozen_ = false;                 // nobody knows how one that stays is
   std::vector<std::pair<std::string, std::string>> environment_;
+  std::set<std::string> leaving_;        // Pods that were told to stop
   std::set<std::string> served_before_;  // by another life of the agent, and not asked yet
   std::vector<ServiceRecord> stored_;
   Status store_status_;

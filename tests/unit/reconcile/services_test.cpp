@@ -126,6 +126,25 @@ TEST_F(ServiceDeskTest, APodThatIsStoppedIsLeftAtOnce) {
   EXPECT_NE(before, 0U);
 }
 
+TEST_F(ServiceDeskTest, APodThatWaitsBeforeItIsStoppedGoesOnServing) {
+  apply(document(1, {labelled("a"), service("web")}));
+  publish(document(2, {labelled("a", "", "img:2"), service("web")}));
+  spin(false);  // its new image is not there yet
+  EXPECT_THAT(pods_of("web"), ElementsAre("a"));
+  images_.add("img:2");
+  spin();
+  advance(std::chrono::minutes(2));
+  EXPECT_THAT(pods_of("web"), ElementsAre("a"));
+
+  apply(document(3, {labelled("a", "", "img:2"), dependent("b", "a"), service("web")}));
+  publish(document(4, {service("web")}));
+  reconciler_->step();
+  EXPECT_EQ(workload("a").reason, "DependentStillRunning");
+  EXPECT_THAT(pods_of("web"), ElementsAre("a")) << "b may need it until it is stopped";
+  spin();
+  EXPECT_THAT(pods_of("web"), IsEmpty());
+}
+
 TEST_F(ServiceDeskTest, ANewLifeCutsNobodyOff) {
   apply(document(1, {probed("a"), probed("b"), probed("c"), service("web")}));
   probe_says("a", runtime::ProbeNews::Kind::Ready);
