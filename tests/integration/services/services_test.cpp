@@ -198,6 +198,9 @@ TEST_F(ServiceTest, ANodePortIsOneOfTheDevice) {
 
 TEST_F(ServiceTest, GoesOnWithoutTheAgentAndThroughItsNextLife) {
   json pod = fussy("web-a", kWeb);
+  json& probe = pod["spec"]["containers"][0]["readinessProbe"];
+  probe["exec"]["command"] = {"/bin/sh", "-c", "sleep 3; test -f /ready"};
+  probe["timeoutSeconds"] = 20;
   publish(1, {pod, sleeper("client", false), service("web", kWeb)});
   running("client");
   EXPECT_TRUE(wait_until([&] { return pid_of("web-a") != 0; }));
@@ -207,9 +210,10 @@ TEST_F(ServiceTest, GoesOnWithoutTheAgentAndThroughItsNextLife) {
   const std::string had = rules();
   agent_->kill();
   EXPECT_EQ(answers("client", "http://web:8080/"), (std::set<std::string>{"web-a\n"}));
-  // The first probe of the new life hangs for longer than the test looks: nobody is cut off by it.
+  // The first probe of the new life takes a while: nobody is cut off by that.
   agent_->start();
   ASSERT_TRUE(agent_->wait_ready());
+  EXPECT_FALSE(agent_->workload("web-a").value("ready", true)) << "it has not been asked yet";
   for (int i = 0; i < 20; ++i) EXPECT_EQ(get("client", "http://web:8080/"), "web-a\n");
   EXPECT_EQ(rules(), had);
   EXPECT_EQ(tasks(), before);
