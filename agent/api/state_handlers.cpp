@@ -107,7 +107,12 @@ void answer_workloads(const HandlerContext& context, http::Exchange& exchange) {
     json += i > 0 ? "," : R"(,"controllers":[)";
     json += to_json(view->controllers[i]);
   }
-  answer_json(exchange, 200, json + (view->controllers.empty() ? "}" : "]}"));
+  if (!view->controllers.empty()) json += "]";
+  for (size_t i = 0; i < view->services.size(); ++i) {
+    json += i > 0 ? "," : R"(,"services":[)";
+    json += to_json(view->services[i]);
+  }
+  answer_json(exchange, 200, json + (view->services.empty() ? "}" : "]}"));
 }
 
 void answer_workload(const HandlerContext& context, http::Exchange& exchange,

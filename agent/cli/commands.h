@@ -35,6 +35,7 @@ int list_workloads(const Session& session);
 int show_workload(const Session& session, const std::string& name);
 int show_controller(const Session& session, const std::string& name);
 std::string controllers_table(const nlohmann::ordered_json& controllers, const Session& session);
+std::string services_table(const nlohmann::ordered_json& services, const Session& session);
 int print_logs(const Session& session, const LogsArguments& arguments);
 int list_events(const Session& session, const EventsArguments& arguments);
 int list_images(const Session& session);

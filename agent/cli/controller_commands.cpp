@@ -4,6 +4,7 @@
 #include "agent/cli/commands.h"
 #include "agent/cli/table.h"
 #include "agent/cli/text_width.h"
+#include "base/text.h"
 
 namespace wherry::cli {
 namespace {
@@ -81,6 +82,25 @@ std::string controllers_table(const Json& controllers, const Session& session) {
     table.add({name_of(controller), text_of(controller, "phase"), progress_text(controller),
                human_age(text_of(controller, "since"), session.io.clock),
                text_of(controller, "source"), text_of(controller, "reason")});
+  }
+  return table.render(session.io.width);
+}
+
+std::string services_table(const Json& services, const Session& session) {
+  Table table({"SERVICE", "ADDRESS", "PORTS", "PODS", "SOURCE", "REASON"});
+  for (const Json& service : services) {
+    std::vector<std::string> ports, pods;
+    for (const Json& port : list_of(service, "ports")) {
+      std::string text = number_text(port, "port");
+      if (port.contains("nodePort")) text += ":" + number_text(port, "nodePort");
+      ports.push_back(text + "/" + text_of(port, "protocol"));
+    }
+    for (const Json& pod : list_of(service, "pods")) {
+      if (pod.is_string()) pods.push_back(pod.get<std::string>());
+    }
+    const std::string address = text_of(service, "address");
+    table.add({text_of(service, "name"), address.empty() ? "None" : address, join(ports, ","),
+               join(pods, ","), text_of(service, "source"), text_of(service, "reason")});
   }
   return table.render(session.io.width);
 }

@@ -131,7 +131,9 @@ int list_workloads(const Session& session) {
     return kDone;
   }
   const Json& workloads = list_of(*answer, "workloads");
-  if (workloads.empty() && list_of(*answer, "controllers").empty()) {
+  const Json& controllers = list_of(*answer, "controllers");
+  const Json& services = list_of(*answer, "services");
+  if (workloads.empty() && controllers.empty() && services.empty()) {
     print(session, "No workloads.\n");
     return kDone;
   }
@@ -142,10 +144,12 @@ int list_workloads(const Session& session) {
                restarts_text(containers), human_age(text_of(workload, "since"), session.io.clock),
                text_of(workload, "ip"), text_of(workload, "source"), reason_text(workload)});
   }
-  if (!workloads.empty()) print(session, table.render(session.io.width));
-  const Json& controllers = list_of(*answer, "controllers");
-  if (controllers.empty()) return kDone;
-  print(session, (workloads.empty() ? "" : "\n") + controllers_table(controllers, session));
+  std::string text;
+  const auto add = [&text](const std::string& part) { text += (text.empty() ? "" : "\n") + part; };
+  if (!workloads.empty()) add(table.render(session.io.width));
+  if (!controllers.empty()) add(controllers_table(controllers, session));
+  if (!services.empty()) add(services_table(services, session));
+  print(session, text);
   return kDone;
 }
 

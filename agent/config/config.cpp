@@ -8,6 +8,7 @@
 
 #include "agent/config/device_id.h"
 #include "agent/config/keys.h"
+#include "agent/config/patterns.h"
 #include "agent/config/reader.h"
 
 namespace wherry {
@@ -43,6 +44,12 @@ DropIns find_drop_ins(const std::string& file) {
 }
 
 }  // namespace
+
+std::string Config::Network::services() const {
+  const bool given = service_subnet != Network().service_subnet;
+  if (given || !config::networks_overlap(bridge_subnet, service_subnet)) return service_subnet;
+  return "172.30.0.0/16";
+}
 
 std::string to_string(const ConfigIssue& issue) {
   std::string text = issue.file;

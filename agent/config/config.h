@@ -60,6 +60,9 @@ struct Config {
     std::string cni_bin_dir = "/usr/lib/cni";
     std::string cni_conf_dir = "/etc/cni/net.d";
     std::string bridge_subnet = "10.89.0.0/16";
+    std::string service_subnet = "10.90.0.0/16";
+    // What it comes to: the default gives way to a bridge_subnet that it would overlap with.
+    std::string services() const;
     bool operator==(const Network&) const = default;
   } network;
   struct Storage {

@@ -1,6 +1,7 @@
 #include "agent/config/keys.h"
 
 #include "agent/config/forms.h"
+#include "agent/config/patterns.h"
 
 namespace wherry::config {
 namespace {
@@ -83,6 +84,7 @@ constexpr Key kKeys[] = {
     {"network.cni_bin_dir", &kPath, at<&C::network, &C::Network::cni_bin_dir>},
     {"network.cni_conf_dir", &kPath, at<&C::network, &C::Network::cni_conf_dir>},
     {"network.bridge_subnet", &kSubnet, at<&C::network, &C::Network::bridge_subnet>},
+    {"network.service_subnet", &kSubnet, at<&C::network, &C::Network::service_subnet>},
 
     {"storage.state_dir", &kPath, at<&C::storage, &C::Storage::state_dir>},
     {"storage.run_dir", &kPath, at<&C::storage, &C::Storage::run_dir>},
@@ -147,6 +149,14 @@ std::vector<Contradiction> contradictions(const Config& config) {
   }
   if (!config.api.listen.empty() && config.api.token_file.empty()) {
     found.push_back({"api.listen", "needs api.token_file: over TCP every caller shows a token"});
+  }
+  // Where the default would, another one is taken.
+  const Config::Network& network = config.network;
+  if (network.service_subnet != Config::Network().service_subnet &&
+      networks_overlap(network.bridge_subnet, network.service_subnet)) {
+    found.push_back({"network.service_subnet",
+                     "must not overlap with network.bridge_subnet, which is " +
+                         network.bridge_subnet + ": Services are no neighbours of Pods"});
   }
   if (config.storage.state_dir == config.storage.run_dir) {
     found.push_back({"storage.run_dir",

@@ -190,6 +190,22 @@ Status check_subnet(std::string_view text) {
                        std::string(length));
 }
 
+bool networks_overlap(std::string_view a, std::string_view b) {
+  unsigned bits = 32;
+  uint32_t addresses[2] = {};
+  size_t index = 0;
+  for (const std::string_view text : {a, b}) {
+    const size_t slash = std::min(text.find('/'), text.size() - 1);
+    unsigned length = 32;
+    std::from_chars(text.data() + slash + 1, text.data() + text.size(), length);
+    bits = std::min(bits, length);
+    in_addr address{};
+    if (inet_pton(AF_INET, std::string(text.substr(0, slash)).c_str(), &address) != 1) return false;
+    addresses[index++] = ntohl(address.s_addr);
+  }
+  return bits == 0 || ((addresses[0] ^ addresses[1]) >> (32 - bits)) == 0;
+}
+
 Status check_listen(std::string_view text) {
   if (text.empty()) return {};
   const HostPort parts = split_host_port(text);

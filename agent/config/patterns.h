@@ -25,6 +25,8 @@ Status check_socket_path(std::string_view text);  // absolute, fits sockaddr_un
 Status check_topic(std::string_view text);
 Status check_broker(std::string_view text);  // mqtt://host[:port] or ws://host[:port][/path]
 Status check_subnet(std::string_view text);  // IPv4 CIDR, a network address, /8 to /29
+// Two that check_subnet() finds good: is one within the other?
+bool networks_overlap(std::string_view a, std::string_view b);
 Status check_listen(std::string_view text);  // "" or address:port
 // Kubernetes' syntax of label keys and values.
 Status check_label(std::string_view key, std::string_view value);

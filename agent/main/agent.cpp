@@ -13,6 +13,7 @@
 #include "agent/main/clock_doubt.h"
 #include "agent/main/device_facts.h"
 #include "agent/main/local_manifests.h"
+#include "agent/main/service_file.h"
 #include "agent/main/store_records.h"
 #include "agent/reconcile/prune_order.h"
 #include "agent/reconcile/reconciler.h"
@@ -28,6 +29,7 @@
 #include "runtime/log/container_log.h"
 #include "runtime/log/directory_watch.h"
 #include "runtime/network/network.h"
+#include "runtime/network/service_network.h"
 #include "runtime/pod/container_exec.h"
 #include "runtime/pod/pod_runtime.h"
 #include "runtime/probe/prober.h"
@@ -112,6 +114,10 @@ struct Agent::Parts {
         facts(runtime::make_containerd_store_facts(client)),
         network(runtime::make_cni_network(network_options(config, instance))),
         volumes(config.storage.state_dir, config.storage.run_dir),
+        services(runtime::make_iptables_services(
+            {config.storage.run_dir, config.network.services(), volumes.service_names_file()},
+            *network, [this] { volumes.refresh_names(); })),
+        service_file(config.storage.state_dir + "/services"),
         logs({config.storage.state_dir + "/logs", options.program_dir + "/wherry-logger",
               config.telemetry.logs_max_bytes}),
         images(*backend, image_options()),
@@ -186,6 +192,8 @@ struct Agent::Parts {
   std::unique_ptr<runtime::StoreFacts> facts;
   std::unique_ptr<runtime::PodNetwork> network;
   runtime::Volumes volumes;
+  std::unique_ptr<runtime::Services> services;
+  ServiceFile service_file;
   runtime::ContainerLogs logs;
   runtime::ImageService images;
   std::unique_ptr<runtime::Runtime> pods;
@@ -253,14 +261,25 @@ void Agent::Parts::make_reconciler() {
   ClockDoubt doubt;
   if (config.device.clock != "trusted") doubt = [this] { return clock_doubt(clock.wall()); };
   reconciler = std::make_unique<Reconciler>(
-      ReconcilerParts{*pods, images, *records, board, *lanes, mailbox, clock,
+      ReconcilerParts{*pods,
+                      images,
+                      *records,
+                      board,
+                      *lanes,
+                      mailbox,
+                      clock,
                       [this](std::string json) { link->publish_reported(std::move(json)); },
                       [this]() -> Result<std::string> {
                         auto version = client.version();
                         if (!version) return fail(version.error());
                         return version->version;
                       },
-                      records.get(), &keeping, records.get(), doubt, health.get()},
+                      records.get(),
+                      &keeping,
+                      records.get(),
+                      doubt,
+                      health.get(),
+                      {services.get(), &service_file, config.network.services()}},
       std::move(made));
   health->listen({[this](runtime::ProbeNews news) {
                     mailbox.post([&](Mail& mail) { mail.probed.push_back(std::move(news)); });

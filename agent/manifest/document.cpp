@@ -81,6 +81,9 @@ class ItemsReader {
     } else if (kind->kind == "ConfigMap") {
       items_.config_maps.push_back(manifest::read_config_map(object));
       remember(object, *kind, items_.config_maps.back().name);
+    } else if (kind->kind == "Service") {
+      items_.services.push_back(manifest::read_service(object));
+      remember(object, *kind, items_.services.back().spec.name);
     } else if (kind->kind == "PersistentVolumeClaim") {
       items_.claims.push_back(manifest::read_claim(object));
       remember(object, *kind, items_.claims.back().name);

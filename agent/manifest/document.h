@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "agent/manifest/controller_spec.h"
+#include "agent/manifest/service_spec.h"
 #include "agent/manifest/workload_spec.h"
 #include "base/result.h"
 
@@ -64,6 +65,9 @@ struct Merged {
                                             // depend on them, are left out. With the Pods of
                                             // Deployments, DaemonSets and StatefulSets
   std::vector<ControllerSpec> controllers;  // sorted by kind and name
+  std::vector<ServiceSpec> services;        // sorted by name; those with an error are left out
+  // Ports of the device that Pods take.
+  std::set<std::pair<runtime::Protocol, uint16_t>> device_ports;
   std::vector<Finding> errors;    // conflicts between sources: missing ConfigMap, port taken twice,
                                   // unknown dependency, cycle; `path` is "<source>:<path>", or
                                   // "<source>/<file>:<path>" for local manifests

@@ -8,6 +8,17 @@
 namespace wherry::manifest {
 namespace {
 
+// Only known when a container starts, as Services change without its Pod.
+bool is_service_variable(std::string_view name) {
+  const size_t at = name.find("_SERVICE_");
+  const bool upper = std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  });
+  if (!upper || at == std::string_view::npos || at == 0) return false;
+  const std::string_view end = name.substr(at);
+  return end == "_SERVICE_HOST" || end == "_SERVICE_PORT" || end.starts_with("_SERVICE_PORT_");
+}
+
 class Resolver {
  public:
   Resolver(const PodItem& pod, const ConfigObjects& objects, const DeviceFacts& facts,
@@ -143,10 +154,18 @@ class Resolver {
     return "longer than 128 KiB, the most that the kernel hands to a process in one string";
   }
 
-  VariableLookup lookup() const {
+  const std::string* known(std::string_view name) const {
+    const auto found = index_.find(std::string(name));
+    return found == index_.end() ? nullptr : &container_.env[found->second].second;
+  }
+
+  VariableLookup lookup() {
     return [this](std::string_view name) -> const std::string* {
-      const auto found = index_.find(std::string(name));
-      return found == index_.end() ? nullptr : &container_.env[found->second].second;
+      const std::string* value = known(name);
+      if (value != nullptr || !is_service_variable(name)) return value;
+      std::string& mark = marks_[std::string(name)];
+      mark = std::string(kServiceVariableMark).append(name) + kServiceVariableEnd;
+      return &mark;
     };
   }
 
@@ -166,7 +185,6 @@ class Resolver {
   // Unlike in a command, what is not known is an error: the part of the volume would be a guess.
   void expand(const SubPathExpr& expression) {
     std::string unknown, path;
-    const VariableLookup known = lookup();
     const VariableLookup all = [&](std::string_view name) {
       const std::string* value = known(name);
       if (value == nullptr && unknown.empty()) unknown = name;
@@ -192,6 +210,7 @@ class Resolver {
   const Complain& complain_;
   runtime::ContainerSpec& container_;
   std::unordered_map<std::string, size_t> index_;  // of env, by name
+  std::map<std::string, std::string> marks_;       // of variables of Services, by name
   size_t spent_ = 0;
   bool good_ = true;
 };

@@ -126,6 +126,13 @@ struct ConfigItem {
   Place place;
 };
 
+struct ServiceItem {
+  ServiceSpec spec;          // source, revision, path: set by the merge
+  std::vector<Place> ports;  // of each port
+  Place place;
+  Place selector_place;
+};
+
 // A PersistentVolumeClaim.
 struct ClaimItem {
   std::string name;
@@ -142,6 +149,7 @@ struct ParsedItems {
   std::vector<manifest::ConfigItem> config_maps;
   std::vector<manifest::ConfigItem> secrets;
   std::vector<manifest::ClaimItem> claims;
+  std::vector<manifest::ServiceItem> services;
 };
 
 namespace manifest {
@@ -164,9 +172,13 @@ ContainerItem read_container(const Cursor& container, const PodContext& pod,
 void read_health(const Cursor& container, runtime::ContainerSpec& spec);
 // The ports of all containers that take a port of the device.
 std::vector<HostPort> read_host_ports(const Cursor& pod_spec, bool host_network);
+runtime::Protocol protocol_of(std::string_view name);  // TCP where it is none of them
+// Those that have a name, and are as they should be.
+std::vector<NamedPort> read_named_ports(const Cursor& pod_spec);
 ConfigItem read_config_map(const Cursor& object);
 ConfigItem read_secret(const Cursor& object);
 ClaimItem read_claim(const Cursor& object);
+ServiceItem read_service(const Cursor& object);
 // A reference and its pull policy, checked.
 void read_image(const Cursor& at, std::string_view reference_field, std::string_view policy_field,
                 std::string& image, runtime::PullPolicy& pull_policy);

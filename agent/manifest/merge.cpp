@@ -8,6 +8,7 @@
 #include "agent/manifest/dependencies.h"
 #include "agent/manifest/environment.h"
 #include "agent/manifest/items.h"
+#include "agent/manifest/merge_services.h"
 #include "agent/manifest/volume_files.h"
 
 namespace wherry {
@@ -79,6 +80,9 @@ class Merger {
     for (const ConfigItem& item : items.config_maps) objects_.config_maps[item.name] = &item;
     for (const ConfigItem& item : items.secrets) objects_.secrets[item.name] = &item;
     for (const manifest::ClaimItem& item : items.claims) objects_.claims[item.name] = &item;
+    for (const manifest::ServiceItem& item : items.services) {
+      services_[item.spec.name] = {&item, &source};
+    }
   }
 
   Merged run() {
@@ -99,6 +103,7 @@ class Merger {
         merged.workloads.push_back(std::move(workload));
       }
     }
+    add_services(merged);
     merged.not_here = std::move(not_here_);
     merged.errors = findings_.take_errors();
     merged.warnings = findings_.take_warnings();
@@ -266,6 +271,33 @@ class Merger {
     }
   }
 
+  std::string taken_by(runtime::Protocol protocol, uint16_t port) const {
+    const auto owners = ports_.find({protocol, port});
+    if (owners == ports_.end()) return {};
+    for (const auto& [ip, pods] : owners->second) {
+      if (pods.empty()) continue;
+      return "workload \"" + key_of(*pods[0]->item) + "\" (" + pods[0]->source->name + ")";
+    }
+    return {};
+  }
+
+  void add_services(Merged& merged) {
+    std::vector<manifest::ChosenService> services;
+    for (const auto& [name, service] : services_) {
+      services.push_back({service.item, service.source->name, service.source->document->revision,
+                          [&service](const Place& place) { return path_of(service, place); }});
+    }
+    std::vector<const PodItem*> pods;
+    for (const auto* all : {&pods_, &templates_}) {
+      for (const auto& [name, pod] : *all) pods.push_back(pod.item);
+    }
+    const auto taken = [this](runtime::Protocol protocol, uint16_t port) {
+      return taken_by(protocol, port);
+    };
+    merged.services = manifest::check_services({services, pods, taken}, findings_);
+    for (const auto& [port, owners] : ports_) merged.device_ports.insert(port);
+  }
+
   // A claim of ReadWriteOncePod has one user.
   void check_claims(const std::string& name, const ChosenPod& pod) {
     for (const manifest::VolumeItem& item : pod.item->volumes) {
@@ -373,6 +405,7 @@ class Merger {
     workload.source = pod.source->name;
     workload.revision = pod.source->document->revision;
     workload.depends_on = graph_[name];
+    workload.labels = manifest::service_labels(*pod.item);
     const manifest::Complain complain = [&](const Place& place, std::string message) {
       this->complain(pod, place, std::move(message));
     };
@@ -422,6 +455,7 @@ class Merger {
   manifest::DependencyGraph graph_;
   std::set<std::pair<std::string, std::string>> said_;
   manifest::ConfigObjects objects_;
+  std::map<std::string, Chosen<manifest::ServiceItem>> services_;
   std::map<std::string, std::string> not_here_;
   std::map<PortKey, std::map<std::string, std::vector<const ChosenPod*>>> ports_;
   std::map<std::string, std::vector<const ChosenPod*>> claims_;  // of one Pod only: their users

@@ -165,12 +165,12 @@ void read_strings(const Cursor& container, std::string_view field, std::vector<s
                  [&](const Cursor& entry) { into.emplace_back(entry.node().text); });
 }
 
+}  // namespace
+
 runtime::Protocol protocol_of(std::string_view name) {
   if (name == "UDP") return runtime::Protocol::Udp;
   return name == "SCTP" ? runtime::Protocol::Sctp : runtime::Protocol::Tcp;
 }
-
-}  // namespace
 
 void read_image(const Cursor& at, std::string_view reference_field, std::string_view policy_field,
                 std::string& image, runtime::PullPolicy& pull_policy) {
@@ -253,6 +253,23 @@ std::vector<HostPort> read_host_ports(const Cursor& pod_spec, bool host_network)
     ports.push_back(std::move(made));
   };
   // Init containers have ended when the others listen; sidecars go on.
+  pod_spec.each("initContainers", Kind::Map, [&](const Cursor& container) {
+    if (container.has("restartPolicy")) container.each("ports", Kind::Map, read);
+  });
+  pod_spec.each("containers", Kind::Map,
+                [&](const Cursor& container) { container.each("ports", Kind::Map, read); });
+  return ports;
+}
+
+std::vector<NamedPort> read_named_ports(const Cursor& pod_spec) {
+  std::vector<NamedPort> ports;
+  const auto read = [&](const Cursor& port) {
+    const std::string_view name = port.string("name");
+    const auto number = port.integer("containerPort").value_or(0);
+    if (name.empty() || number < 1 || number > 65535) return;
+    ports.push_back(
+        {std::string(name), protocol_of(port.string("protocol")), static_cast<uint16_t>(number)});
+  };
   pod_spec.each("initContainers", Kind::Map, [&](const Cursor& container) {
     if (container.has("restartPolicy")) container.each("ports", Kind::Map, read);
   });

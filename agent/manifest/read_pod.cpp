@@ -105,6 +105,8 @@ void read_pod_spec(const Cursor& spec, PodItem& pod) {
   read_volumes(spec, pod, context);
   read_containers(spec, pod, context);
   pod.host_ports = read_host_ports(spec, context.host_network);
+  workload.named_ports = read_named_ports(spec);
+  workload.service_links = spec.boolean("enableServiceLinks", true);
   if (context.host_network) return;
   for (const HostPort& port : pod.host_ports) workload.pod.ports.push_back(port.mapping);
 }

@@ -72,6 +72,8 @@ extern const Schema kStatefulSetSchema;
 extern const Schema kJobSchema;
 extern const Schema kJobSpecSchema;
 extern const Schema kCronJobSchema;
+extern const Schema kServiceSchema;
+extern const Schema kServiceSpecSchema;
 extern const Schema kConfigMapSchema;
 extern const Schema kSecretSchema;
 extern const Schema kObjectMetaSchema;

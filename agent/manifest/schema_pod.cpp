@@ -101,8 +101,14 @@ constexpr Field kPodSpec[] = {
      {},
      "1 to 2147483647, from the Pod's start on; a reboot of the device begins it anew"},
     {"automountServiceAccountToken", Warned, Type::Boolean, nullptr, "false", kNoAccounts},
-    {"enableServiceLinks", Warned, Type::Boolean, nullptr, "false",
-     "there are no Services to announce"},
+    {"enableServiceLinks",
+     Honoured,
+     Type::Boolean,
+     nullptr,
+     {},
+     "default true: variables such as NAME_SERVICE_HOST for the Services there are when a "
+     "container "
+     "starts; a change of it restarts nothing"},
     {"ephemeralContainers", Refused, Type::Any, nullptr, {}, kLater},
     {"hostIPC", Refused, Type::Boolean, nullptr, "false", kLater},
     {"hostPID", Refused, Type::Boolean, nullptr, "false", kLater},

@@ -33,6 +33,14 @@ enum class Claim {
   Down,  // it is stopped and removed, and not started for now
 };
 
+// A containerPort that has a name.
+struct NamedPort {
+  std::string name;
+  runtime::Protocol protocol = runtime::Protocol::Tcp;
+  uint16_t port = 0;
+  bool operator==(const NamedPort&) const = default;
+};
+
 struct WorkloadSpec {
   std::string source;     // "devices/<id>", "groups/<g>", "manifests", "local"
   uint64_t revision = 0;  // of the document it came from; 0 for local manifests
@@ -44,7 +52,11 @@ struct WorkloadSpec {
   Owner owner{};
   Claim claim = Claim::Run;
   std::string claim_reason{}, claim_message{};  // Keep, Down: why
-  runtime::PodSpec pod;  // pod.name is the workload's name; pod.hash is set, see spec_hash()
+  // What Services choose it by, and where they lead to. None of it decides a restart.
+  std::map<std::string, std::string> labels{};
+  std::vector<NamedPort> named_ports{};
+  bool service_links = true;  // its containers find Services in their environment
+  runtime::PodSpec pod;       // pod.name is the workload's name; pod.hash is set, see spec_hash()
 
   const std::string& name() const { return pod.name; }
 };

@@ -16,7 +16,8 @@ ThreadLanes::ThreadLanes(size_t work_threads, size_t pull_threads)
       work_("work", work_threads, kBound),
       pull_("pull", pull_threads, kBound),
       local_("local", 1, kLookBound),
-      tidy_("tidy", 1, kLookBound) {}
+      tidy_("tidy", 1, kLookBound),
+      services_("services", 1, kLookBound) {}
 
 Executor& ThreadLanes::executor(Lane lane) {
   switch (lane) {
@@ -28,6 +29,8 @@ Executor& ThreadLanes::executor(Lane lane) {
       return local_;
     case Lane::Tidy:
       return tidy_;
+    case Lane::Services:
+      return services_;
     case Lane::Pull:
       break;
   }

@@ -11,11 +11,12 @@
 namespace wherry {
 
 enum class Lane {
-  Look,   // observing; one at a time
-  Work,   // actions on workloads
-  Pull,   // downloads, which may take hours; many at once, they share what the link gives
-  Local,  // what is laid ready on the device: never behind a download
-  Tidy,   // removing images, which waits for containerd's collector; one at a time
+  Look,      // observing; one at a time
+  Work,      // actions on workloads
+  Pull,      // downloads, which may take hours; many at once, they share what the link gives
+  Local,     // what is laid ready on the device: never behind a download
+  Tidy,      // removing images, which waits for containerd's collector; one at a time
+  Services,  // rules of the packet filter; one at a time
 };
 
 class Lanes {
@@ -40,7 +41,7 @@ class ThreadLanes final : public Lanes {
   std::mutex mutex_;
   std::condition_variable idle_;
   size_t running_ = 0;
-  Executor look_, work_, pull_, local_, tidy_;  // last: their threads use what is above
+  Executor look_, work_, pull_, local_, tidy_, services_;  // last: their threads use what is above
 };
 
 }  // namespace wherry

@@ -61,6 +61,7 @@ struct Mail {
   std::map<std::string, runtime::PullProgress> progress;  // newest by reference
   std::optional<Result<std::vector<runtime::Image>>> images;
   std::optional<Status> collected;
+  std::optional<Status> services;  // that were to be brought up to date
   std::optional<Status> dropped;   // what abandoned pulls had left
   std::vector<EventRecord> notes;  // for the event log
   std::optional<std::string> runtime_version;

@@ -36,6 +36,7 @@ Reconciler::Reconciler(ReconcilerParts parts, ReconcilerOptions options)
       dispatcher_(parts_.runtime, parts_.images, parts_.lanes, parts_.mailbox, options_.limits),
       reporter_(parts_.board, parts_.publish, parts_.clock),
       book_(parts_.uses),
+      services_(parts_.services, parts_.clock),
       containerd_("ContainerdReady", "NotAskedYet", "containerd has not answered yet"),
       broker_("BrokerConnected", "Connecting", "not connected to a broker yet"),
       store_("StoreReady", "NotReadYet", "the store has not been read yet"),
@@ -48,7 +49,9 @@ void Reconciler::start() {
   const Status histories = ledger_.load();
   const Status uses = book_.load();
   const Status jobs = controllers_.load();
+  const Status services = services_.load();
   flushed_ = !documents ? documents : !histories ? histories : !uses ? uses : jobs;
+  if (flushed_) flushed_ = services;
   set_store();
   resync_at_ = parts_.clock.now() + options_.resync;
 }
@@ -66,6 +69,7 @@ void Reconciler::run() {
     if (timeout > Duration::zero()) parts_.mailbox.wait(timeout, patience);
   }
   dispatcher_.cancel_all();
+  services_.stop();
   const Error stopped(Code::Cancelled, "the agent is stopping");
   pruning_.done(fail(stopped));
   pruning_.refuse(stopped);
@@ -89,9 +93,11 @@ void Reconciler::step() {
     ledger_.look_at_all();
     resync_at_ = now + options_.resync;
     pruning_.look_soon();
+    services_.look_again();
   }
   if (desired_changed_) {
     controllers_.set(desk_.merged(), desk_.held_sources());
+    services_.set(desk_.merged(), desk_.held_sources());
     desired_changed_ = false;
   }
   const WallTime wall = parts_.clock.wall();
@@ -102,6 +108,7 @@ void Reconciler::step() {
   look();
   keep_images();
   const Plan done = act();
+  look_after_services(done);
   look_after_health();
   prune();
   record();
@@ -122,6 +129,13 @@ void Reconciler::look_after_health() {
   if (targets == probed_) return;
   probed_ = targets;
   parts_.health->watch(std::move(targets));
+}
+
+// While the container stack is away nobody knows which Pods are ready: all stays as it is.
+void Reconciler::look_after_services(const Plan& plan) {
+  if (!first_pass_done_ || !may_act() || stopping_) return;
+  const std::set<std::string> held;
+  services_.update(ledger_.input(held, parts_.clock.now()), plan, parts_.lanes, parts_.mailbox);
 }
 
 // After the actions were handed out: nothing of it is needed to act.
@@ -147,6 +161,7 @@ std::optional<MonoTime> Reconciler::wake_at() const {
   earlier(wake, desk_.retry_at());
   earlier(wake, controllers_.wake_at());
   earlier(wake, flush_at_);
+  earlier(wake, services_.wake_at());
   earlier(wake, pruning_.wake_at(!ledger_.short_of_space().empty()));
   const bool look_waits = !looking_ && (ledger_.look_needed() || list_needed_);
   if (look_waits && look_not_before_ > now) earlier(wake, look_not_before_);
@@ -210,6 +225,7 @@ void Reconciler::read_results(Mail& mail) {
     if (!result.image) kept_pulls_.reset();
     pruning_.look_soon();
   }
+  if (mail.services) services_.done(*mail.services);
   if (mail.pruned) pruned(*mail.pruned);
   pruning_.order(std::move(mail.prunes));
   if (mail.images) {
@@ -273,7 +289,8 @@ void Reconciler::set_containerd(bool ready, std::string reason, const std::strin
 
 void Reconciler::set_store() {
   const Status& kept = controllers_.store_status() ? flushed_ : controllers_.store_status();
-  const Status& worst = desk_.store_status() ? kept : desk_.store_status();
+  const Status& rest = kept ? services_.store_status() : kept;
+  const Status& worst = desk_.store_status() ? rest : desk_.store_status();
   if (worst) {
     store_.set(true, "", "", parts_.clock.wall());
   } else {
@@ -364,7 +381,7 @@ void Reconciler::act_on(const Plan& plan) {
     return served_[a->workload] < served_[b->workload];
   });
   for (const Action* action : actions) {
-    if (!dispatcher_.act(ledger_.labelled(*action), now)) continue;
+    if (!dispatcher_.act(services_.linked(ledger_.labelled(*action)), now)) continue;
     served_[action->workload] = ++serving_;
     ledger_.acting(*action);
   }
@@ -419,7 +436,14 @@ void Reconciler::show(const Plan& plan) {
   }
   view.controllers = controllers_.views(reporter_.shown()->controllers, now);
   view.desired = desk_.views();
+  view.services = services_.views();
+  const std::vector<Finding> troubles = services_.errors();
   for (DesiredView& desired : view.desired) {
+    for (const Finding& trouble : troubles) {
+      const bool own = trouble.path.starts_with(desired.source + ":") ||
+                       trouble.path.starts_with(desired.source + "/");
+      if (own) desired.errors.push_back(trouble);
+    }
     const bool readable = !desired.digest.empty() && desired.errors.empty();
     desired.state = desired_state(desired.source, readable, view);
     if (readable && !first_pass_done_) desired.state = "Applying";

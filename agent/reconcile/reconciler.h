@@ -17,6 +17,7 @@
 #include "agent/reconcile/ledger.h"
 #include "agent/reconcile/prune_desk.h"
 #include "agent/reconcile/reporter.h"
+#include "agent/reconcile/service_desk.h"
 
 namespace wherry {
 
@@ -45,6 +46,7 @@ struct ReconcilerParts {
   ControllerRecords* controllers = nullptr;  // null: what Jobs came to is forgotten with the agent
   ClockDoubt clock_doubt{};                  // asked from the reconciler's thread; may be empty
   runtime::Health* health = nullptr;         // null: nothing is probed, and hooks are left out
+  ServiceDesk::Parts services{};             // as they are: Services lead nowhere
 };
 
 class Reconciler {
@@ -77,6 +79,7 @@ class Reconciler {
   void show(const Plan& plan);
   void keep_images();
   void look_after_health();
+  void look_after_services(const Plan& plan);
   void prune();
   void pruned(const Result<runtime::PruneReport>& report);
   void set_containerd(bool ready, std::string reason, const std::string& message);
@@ -93,6 +96,7 @@ class Reconciler {
   Reporter reporter_;
   ImageBook book_;
   PruneDesk pruning_;
+  ServiceDesk services_;
 
   Condition containerd_, broker_, store_;
   DeviceView device_;

@@ -2,6 +2,8 @@
 // What the reconciler keeps beyond its own life. Narrow on purpose: the store behind it can do
 // more, and tests stand in for it.
 
+#include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -41,6 +43,22 @@ class ControllerRecords {
   virtual Status save_controllers(const ControllerChanges& changes) = 0;
   virtual Result<std::vector<JobRecord>> jobs() = 0;
   virtual Result<std::vector<CronRecord>> cron_jobs() = 0;
+};
+
+// What was chosen for a Service once and for all.
+struct ServiceRecord {
+  std::string name;
+  std::string source;
+  std::string address;                              // empty: headless
+  std::map<std::string, uint16_t> node_ports = {};  // by "<port>/<protocol>"
+  bool operator==(const ServiceRecord&) const = default;
+};
+class ServiceRecords {
+ public:
+  virtual ~ServiceRecords() = default;
+  // On disk and synced when it returns. These and no others.
+  virtual Status save_services(const std::vector<ServiceRecord>& services) = 0;
+  virtual Result<std::vector<ServiceRecord>> services() = 0;
 };
 
 }  // namespace wherry

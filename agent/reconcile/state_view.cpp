@@ -122,6 +122,18 @@ Json controller_json(const ControllerView& view) {
   return json;
 }
 
+Json service_json(const ServiceView& service) {
+  Json ports = Json::array();
+  for (const ServiceView::Port& port : service.ports) {
+    Json item{{"name", port.name}, {"protocol", port.protocol}, {"port", port.port}};
+    if (port.node_port != 0) item["nodePort"] = port.node_port;
+    ports.push_back(std::move(item));
+  }
+  return {{"name", service.name},       {"source", service.source},  {"revision", service.revision},
+          {"address", service.address}, {"ports", std::move(ports)}, {"pods", service.pods},
+          {"reason", service.reason},   {"message", service.message}};
+}
+
 Json condition_json(const ConditionView& condition) {
   Json json{{"type", condition.type}, {"status", condition.status}, {"reason", condition.reason}};
   if (!condition.message.empty()) json["message"] = condition.message;
@@ -182,6 +194,10 @@ std::string to_reported_json(const StateView& view) {
       json["controllers"].push_back(controller_json(controller));
     }
   }
+  if (!view.services.empty()) json["services"] = Json::array();
+  for (const ServiceView& service : view.services) {
+    json["services"].push_back(service_json(service));
+  }
   for (const ConditionView& condition : view.conditions) {
     json["conditions"].push_back(condition_json(condition));
   }
@@ -190,6 +206,8 @@ std::string to_reported_json(const StateView& view) {
 
 std::string to_json(const WorkloadView& workload) { return dump(workload_json(workload)); }
 std::string to_json(const ControllerView& controller) { return dump(controller_json(controller)); }
+
+std::string to_json(const ServiceView& service) { return dump(service_json(service)); }
 
 void StateBoard::set(std::shared_ptr<const StateView> view) {
   if (!view) return;

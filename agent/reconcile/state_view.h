@@ -65,6 +65,21 @@ struct ControllerView {
   WallTime last{}, next{};               // … time of the last Job started, and of the next
 };
 
+// A name and a port that lead to Pods of this device.
+struct ServiceView {
+  struct Port {
+    std::string name, protocol;  // TCP, UDP, SCTP
+    uint16_t port = 0;
+    uint16_t node_port = 0;  // 0: none
+  };
+  std::string name, source;
+  uint64_t revision = 0;
+  std::string address;  // empty: headless
+  std::vector<Port> ports;
+  std::vector<std::string> pods;  // that it leads to
+  std::string reason, message;    // why it leads nowhere
+};
+
 struct DesiredView {
   struct Rejected {
     uint64_t revision = 0;
@@ -124,6 +139,7 @@ struct StateView {
   std::vector<ConditionView> conditions;
   std::vector<ImageView> images;              // sorted by name; not part of ReportedState
   std::vector<ControllerView> controllers{};  // sorted by kind and name
+  std::vector<ServiceView> services{};        // sorted by name
 
   const WorkloadView* find(std::string_view name) const;
 };
@@ -133,6 +149,7 @@ struct StateView {
 std::string to_reported_json(const StateView& view);
 std::string to_json(const WorkloadView& workload);
 std::string to_json(const ControllerView& controller);
+std::string to_json(const ServiceView& service);
 
 // The newest view, for readers on any thread.
 class StateBoard {

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <set>
 #include <unistd.h>
 #include <vector>
 
@@ -18,23 +19,32 @@ constexpr size_t kMaxHosts = 1u << 20;
 constexpr const char* kLoopback = "127.0.0.1";
 
 // Where `from` reaches `to`; empty where it cannot be known.
-const std::string& reachable_at(const PodAddress& from, const PodAddress& to) {
-  static const std::string loopback = kLoopback;
+std::string reachable_at(const PodAddress& from, const PodAddress& to) {
   if (!to.ip.empty()) return to.ip;
-  return from.ip.empty() ? loopback : from.gateway;
+  return from.ip.empty() ? kLoopback : from.gateway;
 }
 
 std::string own_part(const std::string& hosts) { return hosts.substr(0, hosts.find(kNamesMark)); }
 
 }  // namespace
 
-std::string make_names(const std::string& pod, const std::map<std::string, PodAddress>& all) {
+std::string make_names(const std::string& pod, const std::map<std::string, PodAddress>& all,
+                       const std::string& services) {
   const auto own = all.find(pod);
   if (own == all.end()) return {};
   std::string text;
+  std::set<std::string> hidden;
+  for (const std::string& line : split(services, '\n')) {
+    const size_t tab = line.find('\t');
+    if (tab == std::string::npos) continue;
+    for (std::string& name : split(line.substr(tab + 1), ' ')) hidden.insert(std::move(name));
+    const std::string ip = line.substr(0, tab);
+    const std::string at = ip == "-" ? reachable_at(own->second, {}) : ip;
+    if (!at.empty()) text.append(at).append(line.substr(tab)).append("\n");
+  }
   for (const auto& [name, address] : all) {
-    if (name == pod) continue;
-    const std::string& at = reachable_at(own->second, address);
+    if (name == pod || hidden.contains(name)) continue;
+    const std::string at = reachable_at(own->second, address);
     if (!at.empty()) text.append(at).append("\t").append(name).append("\n");
   }
   return text;
@@ -53,6 +63,10 @@ std::map<std::string, PodAddress> PodNames::read_all() const {
   return all;
 }
 
+std::string PodNames::read_services() const {
+  return services_file_.empty() ? "" : read_file(services_file_, kMaxHosts).value_or("");
+}
+
 Status PodNames::put(const std::string& pod, const PodAddress& address, std::string own) {
   const std::string directory = pods_dir_ + "/" + pod;
   if (!own.empty() && own.back() != '\n') own += '\n';
@@ -61,7 +75,8 @@ Status PodNames::put(const std::string& pod, const PodAddress& address, std::str
     const Status kept =
         write_in_place(directory + "/address", address.ip + "\n" + address.gateway + "\n");
     if (!kept) return kept;
-    const std::string text = own_part(own) + kNamesMark + make_names(pod, read_all());
+    const std::string text =
+        own_part(own) + kNamesMark + make_names(pod, read_all(), read_services());
     if (Status written = write_in_place(directory + "/hosts", text); !written) return written;
   }
   refresh();
@@ -83,12 +98,13 @@ Status PodNames::forget(const std::string& pod) {
 
 void PodNames::write_all() const {
   const std::map<std::string, PodAddress> all = read_all();
+  const std::string services = read_services();
   for (const auto& [pod, address] : all) {
     const std::string path = pods_dir_ + "/" + pod + "/hosts";
     const auto present = read_file(path, kMaxHosts);
     if (!present) continue;
     const Status written =
-        write_in_place(path, own_part(*present) + kNamesMark + make_names(pod, all));
+        write_in_place(path, own_part(*present) + kNamesMark + make_names(pod, all, services));
     if (!written) {
       log_warn("a workload does not see the names of all others",
                {{"workload", pod}, {"error", written.error().full()}});

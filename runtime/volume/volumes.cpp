@@ -101,7 +101,7 @@ Volumes::Volumes(std::string state_dir, std::string run_dir, HostFiles files)
     : state_dir_(std::move(state_dir)),
       run_dir_(std::move(run_dir)),
       files_(std::move(files)),
-      names_(run_dir_ + "/pods") {}
+      names_(run_dir_ + "/pods", service_names_file()) {}
 
 std::string Volumes::source_of(const std::string& pod, const Volume& volume) const {
   if (volume.kind == Volume::Kind::HostPath) return volume.host_path;

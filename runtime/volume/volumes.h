@@ -53,6 +53,8 @@ class Volumes {
   Result<std::vector<std::string>> list();  // Pods that have anything here
   // Every Pod's hosts file names those that are there now, whatever an agent was killed at.
   void refresh_names() { names_.refresh(); }
+  // Further names for those files, see PodNames.
+  std::string service_names_file() const { return run_dir_ + "/services/names"; }
   // Where a volume is on the host. An image is to be mounted there, after prepare().
   std::string source_of(const std::string& pod, const Volume& volume) const;
 

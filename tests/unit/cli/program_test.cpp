@@ -106,11 +106,17 @@ TEST_F(ProgramTest, OwnersOfWorkloadsAreShown) {
   web.wanted = 3;
   web.ready = 2;
   state.controllers = {cron, web, job};
+  ServiceView front{"front", "devices/d", 1, "10.90.0.7", {}, {"web-0", "web-1"}, "", ""};
+  front.ports = {{"", "TCP", 80, 30080}, {"dns", "UDP", 53, 0}};
+  state.services = {front, {"names", "devices/d", 1, "", {}, {}, "NoReadyPods", "none"}};
   set_state(state);
   const std::string list = wherry({"list"}).out;
   EXPECT_THAT(list, testing::ContainsRegex("Job/backup-1 +Failed +1/2 .*BackoffLimitExceeded"));
   EXPECT_THAT(list, testing::ContainsRegex("CronJob/backup +Scheduled +0 active"));
   EXPECT_THAT(list, testing::ContainsRegex("Deployment/web +Progressing +2/3"));
+  EXPECT_THAT(list, testing::ContainsRegex(
+                        "front +10.90.0.7 +80:30080/TCP,53/UDP +web-0,web-1 +devices/d"));
+  EXPECT_THAT(list, testing::ContainsRegex("names +None .*NoReadyPods"));
   const std::string one = wherry({"get", "job/backup-1"}).out;
   EXPECT_THAT(one, testing::HasSubstr("CronJob/backup"));
   EXPECT_THAT(one, testing::HasSubstr("it failed 3 times"));

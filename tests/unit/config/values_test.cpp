@@ -94,6 +94,20 @@ TEST_F(ConfigValues, BadOnesAreRefusedByTheNameOfTheirKey) {
   }
 }
 
+TEST_F(ConfigValues, ServicesAreNoNeighboursOfPods) {
+  EXPECT_THAT(
+      errors(load_text("network: { bridge_subnet: 10.1.0.0/16, service_subnet: 10.1.2.0/24 }")),
+      testing::ElementsAre(HasSubstr("must not overlap with network.bridge_subnet")));
+  EXPECT_THAT(
+      errors(load_text("network: { bridge_subnet: 10.1.0.0/16, service_subnet: 10.2.0.0/16 }")),
+      testing::IsEmpty());
+  // A default that would is no reason not to start.
+  Config::Network network;
+  EXPECT_EQ(network.services(), "10.90.0.0/16");
+  network.bridge_subnet = "10.88.0.0/13";
+  EXPECT_EQ(network.services(), "172.30.0.0/16");
+}
+
 TEST_F(ConfigValues, ErrorsSayWhatToWrite) {
   EXPECT_EQ(
       set_error("network.bridge_subnet=10.89.3.1/16"),

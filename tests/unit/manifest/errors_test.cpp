@@ -122,7 +122,7 @@ TEST(BadInput, Items) {
        "kind ReplicaSet is not supported by this version"},
       {"  - { kind: NetworkPolicy, apiVersion: networking.k8s.io/v1 }\n", "spec.items[0].kind", 6,
        "not supported by this version"},
-      {"  - { kind: Service, apiVersion: v1 }\n", "spec.items[0].kind", 6,
+      {"  - { kind: Endpoints, apiVersion: v1 }\n", "spec.items[0].kind", 6,
        "not supported by this version"},
       {"  - { kind: List, apiVersion: v1 }\n", "spec.items[0].items", 6, "is required"},
       {"  - { kind: DesiredState }\n", "spec.items[0].kind", 6, "cannot be an item"},

@@ -133,6 +133,12 @@ std::vector<Json> make_inputs() {
       object("CronJob", "batch/v1",
              {{"schedule", "@daily"}, {"jobTemplate", {{"spec", {{"template", ending_pods()}}}}}}));
   vary(cron, item + "/spec", *find_field(kCronJobSchema, "spec")->of, inputs);
+  const Json service = document(
+      object("Service", "v1",
+             {{"selector", {{"a", "b"}}}, {"ports", {{{"port", 80}, {"targetPort", "http"}}}}}));
+  vary(service, item, kServiceSchema, inputs);
+  vary(service, item + "/spec", kServiceSpecSchema, inputs);
+  vary(service, item + "/spec/ports/0", *find_field(kServiceSpecSchema, "ports")->of, inputs);
   for (const char* kind : {"ConfigMap", "Secret"}) {
     const Json base =
         document({{"apiVersion", "v1"}, {"kind", kind}, {"metadata", {{"name", "x"}}}});

@@ -79,6 +79,10 @@ const Spot kSpots[] = {
      "  - apiVersion: v1\n    kind: PersistentVolumeClaim\n    metadata: { name: a }\n"
      "    spec:\n      accessModes: [ReadWriteOnce]\n      ",
      "", "spec.items[0].spec."},
+    {&kServiceSpecSchema,
+     "  - apiVersion: v1\n    kind: Service\n    metadata: { name: a }\n"
+     "    spec:\n      selector: { a: b }\n      ports: [{ port: 80 }]\n      ",
+     "", "spec.items[0].spec."},
     {&kConfigMapSchema, "  - apiVersion: v1\n    kind: ConfigMap\n    metadata: { name: a }\n    ",
      "", "spec.items[0]."},
     {&kSecretSchema, "  - apiVersion: v1\n    kind: Secret\n    metadata: { name: a }\n    ", "",
@@ -236,6 +240,7 @@ std::string tables() {
   text += table("Pod", kPodSchema) + table("Pod: spec", kPodSpecSchema);
   text += table("Pod: spec.containers[]", kContainerSchema);
   text += table("ConfigMap", kConfigMapSchema) + table("Secret", kSecretSchema);
+  text += table("Service", kServiceSchema);
   text += table("PersistentVolumeClaim", kClaimSchema);
   text += table("List", kListSchema) + table("Deployment", kDeploymentSchema);
   text += table("DaemonSet", kDaemonSetSchema) + table("StatefulSet", kStatefulSetSchema);

@@ -75,7 +75,8 @@ class BenchTest : public testing::Test {
                         &keeping_,
                         &records_,
                         [this] { return clock_doubt_; },
-                        health_},
+                        health_,
+                        services_},
         options);
     mailbox_.post([](Mail& mail) { mail.manifests = LocalManifests{}; });
     mailbox_.post_event({runtime::Event::Kind::Connected, "", "", ""});
@@ -89,6 +90,7 @@ class BenchTest : public testing::Test {
       bool busy = lanes_.run(Lane::Look);
       busy = lanes_.run(Lane::Work) || busy;
       busy = lanes_.run(Lane::Tidy) || busy;
+      busy = lanes_.run(Lane::Services) || busy;
       busy = (pull && lanes_.run(Lane::Pull)) || busy;
       busy = lanes_.run(Lane::Local) || busy;
       if (!busy && mailbox_.empty()) return;
@@ -146,6 +148,7 @@ class BenchTest : public testing::Test {
   }
 
   runtime::Health* health_ = nullptr;  // of the next life
+  ServiceDesk::Parts services_;        // … too
   std::string clock_doubt_;            // why the wall clock cannot be relied on
   std::string boot_ = "boot-1";
   FakeClock clock_;

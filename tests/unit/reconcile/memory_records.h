@@ -9,7 +9,10 @@
 
 namespace wherry::test {
 
-class MemoryRecords final : public Records, public UseRecords, public ControllerRecords {
+class MemoryRecords final : public Records,
+                            public UseRecords,
+                            public ControllerRecords,
+                            public ServiceRecords {
  public:
   Status save_document(const StoredDocument& document,
                        const std::vector<EventRecord>& events) override {
@@ -89,6 +92,14 @@ class MemoryRecords final : public Records, public UseRecords, public Controller
     return all;
   }
 
+  Status save_services(const std::vector<ServiceRecord>& rows) override {
+    if (!works) return broken();
+    ++writes;
+    service_rows = rows;
+    return {};
+  }
+  Result<std::vector<ServiceRecord>> services() override { return service_rows; }
+
   size_t events(const std::string& reason) const {
     size_t count = 0;
     for (const EventRecord& event : log) count += event.reason == reason ? 1 : 0;
@@ -103,6 +114,7 @@ class MemoryRecords final : public Records, public UseRecords, public Controller
   std::map<std::pair<std::string, std::string>, ImageUse> uses;
   std::map<std::string, JobRecord> job_rows;
   std::map<std::string, CronRecord> cron_rows;
+  std::vector<ServiceRecord> service_rows;
   std::vector<EventRecord> log;
 
  private:

@@ -1,0 +1,177 @@
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+#include <unistd.h>
+#include <utility>
+
+#include "base/digest.h"
+#include "base/failpoint.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/run_process.h"
+#include "base/text.h"
+#include "runtime/network/host_address.h"
+#include "runtime/network/pod_record.h"
+#include "runtime/network/service_flows.h"
+#include "runtime/network/service_network.h"
+#include "runtime/network/service_route.h"
+
+namespace wherry::runtime {
+namespace {
+
+constexpr const char* kUnavailable = "ServicesUnavailable";
+constexpr size_t kMostOutput = 1u << 20;  // as run_process() cuts it
+constexpr Duration kDeadline = std::chrono::seconds(20);
+
+Result<std::string> run(std::string program, std::vector<std::string> args, std::string input,
+                        const CancelToken& cancel) {
+  ProcessCall call;
+  call.program = std::move(program);
+  call.args = std::move(args);
+  call.input = std::move(input);
+  call.deadline = kDeadline;
+  Result<ProcessResult> done = run_process(call, cancel);
+  if (!done && done.error().code() == Code::NotFound) {
+    return fail(Code::FailedPrecondition,
+                call.program + " is not installed: install the package iptables", kUnavailable);
+  }
+  if (!done) return fail(done.error());
+  if (done->output.size() >= kMostOutput) {
+    return fail(Code::ResourceExhausted, "the device has more rules of iptables than can be read",
+                kUnavailable);
+  }
+  if (done->exit_code == 0) return std::move(done->output);
+  std::string why(trim(done->errors));
+  replace_all(why, "\n", " ");
+  return fail(Code::Unavailable, call.program + ": " + why, kUnavailable);
+}
+
+class IptablesServices final : public Services {
+ public:
+  IptablesServices(ServiceOptions options, PodNetwork& network, std::function<void()> names_changed)
+      : options_(std::move(options)),
+        // Agents of one machine do not meet.
+        tag_("WHERRY-" + sha256_hex(options_.run_dir).substr(0, 6) + "-"),
+        network_(network),
+        names_changed_(std::move(names_changed)) {}
+
+  Status apply(const std::vector<ServiceRules>& services, CancelToken cancel) override {
+    const std::lock_guard turn(turn_);
+    const bool before = access(directory().c_str(), F_OK) == 0;
+    if (services.empty() && !before) return {};
+    if (Status made = make_directories(directory(), 0755); !made) return made;
+    // Before the rules: a new agent must know whom they lead to, rather than cut them off.
+    std::string pods;
+    for (const ServiceRules& service : services) add_pods(service, pods);
+    if (Status kept = write_volatile(directory() + "/served", pods); !kept) return kept;
+    Status ruled = apply_rules(services, cancel);
+    if (Status named = write_names(services); ruled && !named) ruled = named;
+    if (ruled && services.empty()) return remove_tree(directory());
+    return ruled;
+  }
+
+  std::set<std::string> served() override {
+    const std::vector<std::string> lines =
+        split(read_file(directory() + "/served").value_or(""), '\n');
+    std::set<std::string> pods(lines.begin(), lines.end());
+    pods.erase("");
+    return pods;
+  }
+
+ private:
+  std::string directory() const { return options_.run_dir + "/services"; }
+  std::string marker() const { return directory() + "/rules"; }
+
+  static void add_pods(const ServiceRules& service, std::string& pods) {
+    for (const ServiceForward& port : service.ports) {
+      for (const ServiceEndpoint& endpoint : port.endpoints) pods += endpoint.pod + "\n";
+    }
+  }
+
+  Status write_names(const std::vector<ServiceRules>& services) {
+    const std::string& path = options_.names_file;
+    const std::string text = make_service_names(services);
+    if (read_file(path).value_or("") == text) return {};
+    if (Status written = write_volatile(path, text); !written) return written;
+    names_changed_();
+    return {};
+  }
+
+  Status apply_rules(const std::vector<ServiceRules>& services, const CancelToken& cancel) {
+    const bool made = access(marker().c_str(), F_OK) == 0;
+    const bool needed = !plan_service_rules("", tag_, options_.subnet, "", services).input.empty();
+    if (!made && !needed) return {};
+    // First, so that whatever we are killed at is removed some day.
+    if (!made) {
+      if (Status marked = write_volatile(marker(), tag_ + "\n"); !marked) return marked;
+    }
+    if (needed) {
+      if (Status routed = add_service_route(options_.subnet); !routed) return routed;
+    }
+    const auto saved = run("iptables-save", {}, "", cancel);
+    if (!saved) return fail(saved.error());
+    const std::string device = device_ip(services);
+    const RulePlan plan = plan_service_rules(*saved, tag_, options_.subnet, device, services);
+    if (Status ok = failpoint("service.rules.planned"); !ok) return ok;
+    if (!plan.input.empty()) {
+      const auto done = run("iptables-restore", {"--noflush", "--wait", "10"}, plan.input, cancel);
+      if (!done) return fail(done.error());
+    }
+    if (Status ok = failpoint("service.rules.written"); !ok) return ok;
+    end_flows(services, device);
+    if (plan.any) return {};
+    if (Status routed = remove_service_route(options_.subnet); !routed) return routed;
+    if (unlink(marker().c_str()) == 0 || errno == ENOENT) return {};
+    return fail(Code::Internal, "delete " + marker() + ": " + std::strerror(errno));
+  }
+
+  // Only UDP's have to be ended, and are looked for where there are Services of it, or were.
+  void end_flows(const std::vector<ServiceRules>& services, const std::string& device) {
+    bool udp = false;
+    for (const ServiceRules& service : services) {
+      for (const ServiceForward& port : service.ports) {
+        udp = udp || (port.protocol == Protocol::Udp && !service.address.empty());
+      }
+    }
+    if (std::exchange(had_udp_, udp) || udp) {
+      const Status ended = end_stale_flows(services, options_.subnet, device);
+      if (!ended) log_debug("old flows are not ended", {{"error", ended.error().full()}});
+    }
+  }
+
+  // Where packets for a Pod on the device's network go: its address on the bridge is always there.
+  std::string device_ip(const std::vector<ServiceRules>& services) {
+    for (const ServiceRules& service : services) {
+      for (const ServiceForward& port : service.ports) {
+        for (const ServiceEndpoint& endpoint : port.endpoints) {
+          if (endpoint.ip.empty()) return bridge_address();
+        }
+      }
+    }
+    return {};
+  }
+  std::string bridge_address() {
+    const auto pods = network_.list();
+    for (const std::string& pod : pods ? *pods : std::vector<std::string>()) {
+      const auto status = network_.status(pod);
+      if (status && !status->gateway.empty()) return status->gateway;
+    }
+    return host_address();
+  }
+
+  const ServiceOptions options_;
+  const std::string tag_;
+  PodNetwork& network_;
+  const std::function<void()> names_changed_;
+  bool had_udp_ = true;  // in an earlier life, for all that is known
+  std::mutex turn_;      // held over I/O on purpose: the newest rules last
+};
+
+}  // namespace
+
+std::unique_ptr<Services> make_iptables_services(ServiceOptions options, PodNetwork& network,
+                                                 std::function<void()> names_changed) {
+  return std::make_unique<IptablesServices>(std::move(options), network, std::move(names_changed));
+}
+
+}  // namespace wherry::runtime

@@ -1,0 +1,59 @@
+#pragma once
+// Services: names, addresses and ports that lead to whichever Pods are given, without the agent
+// being needed for it. A door of the runtime room beside runtime.h.
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/result.h"
+#include "runtime/types.h"
+
+namespace wherry::runtime {
+
+struct ServiceEndpoint {
+  std::string pod;
+  std::string ip;  // empty: the Pod is on the device's network
+  uint16_t port = 0;
+  bool operator==(const ServiceEndpoint&) const = default;
+};
+
+struct ServiceForward {
+  Protocol protocol = Protocol::Tcp;
+  uint16_t port = 0;
+  uint16_t node_port = 0;  // of every address of the device but the loopback; 0: none
+  std::vector<ServiceEndpoint> endpoints;  // take turns; none: connections are refused
+  bool operator==(const ServiceForward&) const = default;
+};
+
+// A line of every Pod's /etc/hosts.
+struct ServiceName {
+  std::string ip;  // empty: where the reader finds the device
+  std::vector<std::string> names;
+  bool operator==(const ServiceName&) const = default;
+};
+
+struct ServiceRules {
+  std::string name;          // unique
+  std::string address;       // of ServiceOptions::subnet; empty: it has none, only names
+  int affinity_seconds = 0;  // a client stays with its Pod for so long; 0: it does not
+  bool keep_client = false;  // Pods see the address of who connects to a node port
+  std::vector<ServiceForward> ports;
+  std::vector<ServiceName> names;
+  bool operator==(const ServiceRules&) const = default;
+};
+
+class Services {
+ public:
+  virtual ~Services() = default;
+  // These and no others from now on, names and ports; all rules at once. Where nothing needs a rule
+  // and none was made, no tool is called. Repairs what somebody else removed.
+  // Reasons: ServicesUnavailable where the device has no iptables or its kernel lacks a part.
+  virtual Status apply(const std::vector<ServiceRules>& services, CancelToken cancel) = 0;
+  // The Pods that the last apply() led to, in this boot, whichever agent called it.
+  virtual std::set<std::string> served() = 0;
+};
+
+}  // namespace wherry::runtime
