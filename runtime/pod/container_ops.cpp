@@ -111,7 +111,8 @@ Result<std::string> ContainerOps::make_spec(const Plan& plan, const CancelToken&
                   "",
                   {},
                   context_.options.seccomp_dir,
-                  parts.volumes.ipc_path(plan.pod)};
+                  parts.volumes.ipc_path(plan.pod),
+                  plan.pod.share_processes ? context_.pids.path(plan.pod.name) : ""};
   if (!plan.pod.host_network) {
     const auto network = parts.network.status(plan.pod.name);
     if (!network) return fail(network.error(), "network of pod " + plan.pod.name);

@@ -11,6 +11,7 @@
 #include "runtime/pod/image_volumes.h"
 #include "runtime/pod/known_containers.h"
 #include "runtime/pod/pod_runtime.h"
+#include "runtime/pod/shared_pids.h"
 #include "runtime/pod/start_notes.h"
 
 namespace wherry::runtime {
@@ -25,6 +26,7 @@ struct PodContext {
   KnownContainers known;
   ImageLookup images;
   ImageVolumes image_volumes;
+  SharedPids pids;
 };
 
 class ContainerOps {
