@@ -4,9 +4,12 @@
 #include <unordered_map>
 
 #include "agent/manifest/names.h"
+#include "base/text.h"
 
 namespace wherry::manifest {
 namespace {
+
+constexpr size_t kUidLength = 36;
 
 class Resolver {
  public:
@@ -98,6 +101,7 @@ class Resolver {
   std::string field(std::string_view path) const {
     if (path == "metadata.name") return pod_.workload.name();
     if (path == "metadata.namespace") return "default";
+    if (path == "metadata.uid") return std::string(runtime::kPodUidMark);
     if (path == "spec.nodeName") return facts_.hostname;
     if (path == "spec.serviceAccountName") return pod_.service_account;
     if (path.starts_with("status.podIP")) return std::string(runtime::kPodIpMark);
@@ -166,9 +170,9 @@ class Resolver {
   // Unlike in a command, what is not known is an error: the part of the volume would be a guess.
   void expand(const SubPathExpr& expression) {
     std::string unknown, path;
-    const VariableLookup known = lookup();
+    const VariableLookup given = lookup();
     const VariableLookup all = [&](std::string_view name) {
-      const std::string* value = known(name);
+      const std::string* value = given(name);
       if (value == nullptr && unknown.empty()) unknown = name;
       return value;
     };
@@ -177,7 +181,9 @@ class Resolver {
       fail(expression.place, "subPathExpr: there is no variable \"" + shown(unknown) + "\"");
       return;
     }
-    const std::string_view problem = fits ? sub_path_problem(path) : "is too long";
+    std::string known = path;
+    replace_all(known, runtime::kPodUidMark, std::string(kUidLength, 'x'));
+    const std::string_view problem = fits ? sub_path_problem(known) : "is too long";
     if (problem.empty()) {
       container_.mounts.at(expression.mount).sub_path = plain_sub_path(path);
     } else {

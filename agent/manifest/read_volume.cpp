@@ -134,7 +134,8 @@ class FilesReader {
   static void read_field(const Cursor& ref, FileEntry& file) {
     file.key = ref.string("fieldPath");
     static constexpr std::string_view kPlain[] = {"metadata.name", "metadata.namespace",
-                                                  "metadata.labels", "metadata.annotations"};
+                                                  "metadata.uid", "metadata.labels",
+                                                  "metadata.annotations"};
     for (const std::string_view known : kPlain) {
       if (file.key == known) return;
     }
@@ -145,8 +146,8 @@ class FilesReader {
     if (file.key.empty()) return;
     ref.error_at("fieldPath", "\"" + shown(file.key) +
                                   "\" cannot be shown in a volume; metadata.name, "
-                                  "metadata.namespace, metadata.labels, metadata.annotations and "
-                                  "one of either by ['key'] can");
+                                  "metadata.namespace, metadata.uid, metadata.labels, "
+                                  "metadata.annotations and one of either by ['key'] can");
   }
 
   static void read_resource(const Cursor& ref, FileEntry& file) {

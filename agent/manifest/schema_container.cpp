@@ -24,7 +24,9 @@ constexpr Field kFieldRef[] = {
      Type::String,
      nullptr,
      {},
-     "metadata.name, metadata.namespace (always default), metadata.labels['...'], "
+     "metadata.name, metadata.namespace (always default), metadata.uid (new whenever the Pod is "
+     "made anew, kept over restarts of its containers, of the agent and of the device), "
+     "metadata.labels['...'], "
      "metadata.annotations['...'], spec.nodeName (the device's host name), "
      "spec.serviceAccountName (a name only), status.podIP, status.hostIP",
      true},

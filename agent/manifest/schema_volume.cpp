@@ -71,7 +71,8 @@ constexpr Field kFieldRef[] = {
      Type::String,
      nullptr,
      {},
-     "metadata.name, metadata.namespace (always default), metadata.labels, metadata.annotations, "
+     "metadata.name, metadata.namespace (always default), metadata.uid, metadata.labels, "
+     "metadata.annotations, "
      "metadata.labels['...'], metadata.annotations['...']",
      true},
     {"apiVersion", Honoured, Type::String, nullptr, "v1"},

@@ -139,6 +139,7 @@ class VolumeResolver {
   std::string field(std::string_view path) const {
     if (path == "metadata.name") return pod_.workload.name();
     if (path == "metadata.namespace") return "default";
+    if (path == "metadata.uid") return std::string(runtime::kPodUidMark);
     const bool label = path.starts_with("metadata.labels");
     const auto& map = label ? pod_.labels : pod_.annotations;
     const size_t quote = path.find('\'');

@@ -52,7 +52,7 @@ class ContainerOps {
   // The dead are removed.
   Result<std::optional<ContainerStatus>> settle_existing(const Plan& plan);
   Result<std::string> make_spec(const Plan& plan, const CancelToken& cancel);
-  void fill_addresses(const PodSpec& pod, ContainerSpec& container) const;
+  Status fill_marks(const PodSpec& pod, ContainerSpec& container);
   Result<std::string> runtime_of(const PodSpec& pod) const;
   Status create_record(const Plan& plan, const std::string& spec, const CancelToken& cancel);
   Result<std::vector<Mount>> prepare_snapshot(const Plan& plan, const CancelToken& cancel);
