@@ -71,7 +71,16 @@ std::vector<std::string> replica_names(const ControllerItem& item) {
   return names;
 }
 
-PodItem replica(const ControllerItem& item, const std::string& name) { return named(item, name); }
+PodItem replica(const ControllerItem& item, const std::string& name) {
+  PodItem pod = named(item, name);
+  std::string_view rest = name;
+  const int64_t ordinal = item.replicas == 1 ? 0 : take_number(rest).value_or(0);
+  for (const ClaimTemplate& made : pod.claim_templates) {
+    pod.workload.pod.volumes.at(made.index).claim =
+        made.name + "-" + item.spec.owner.name + "-" + std::to_string(ordinal);
+  }
+  return pod;
+}
 
 PodItem job_template(const ControllerItem& item) {
   PodItem pod = named(item, std::string(kPodNameMark));
