@@ -121,8 +121,20 @@ constexpr Field kProjection[] = {
     {"secret", Honoured, Type::Object, &kProjectedObjectSchema},
     {"downwardAPI", Honoured, Type::Object, &kProjectedDownwardSchema},
     {"serviceAccountToken", Refused, Type::Any, nullptr, {}, kNoServer},
-    {"clusterTrustBundle", Refused, Type::Any, nullptr, {}, kNoServer},
-    {"podCertificate", Refused, Type::Any, nullptr, {}, kNoServer},
+    {"clusterTrustBundle",
+     Refused,
+     Type::Any,
+     nullptr,
+     {},
+     "not supported by this version: there is no API server that has one; put the certificates "
+     "into a ConfigMap"},
+    {"podCertificate",
+     Refused,
+     Type::Any,
+     nullptr,
+     {},
+     "not supported by this version: there is nobody who would sign it; put key and certificate "
+     "into a Secret"},
 };
 constexpr Schema kProjectionSchema{"VolumeProjection", kProjection};
 
