@@ -116,6 +116,10 @@ WorkloadSpec instantiate(const WorkloadSpec& pod_template, const PodPlace& place
     for (std::string& word : container.command) fill(word);
     for (std::string& word : container.args) fill(word);
     for (auto& [name, value] : container.env) fill(value);
+    for (runtime::VolumeMount& mount : container.mounts) fill(mount.sub_path);
+  }
+  for (runtime::Volume& volume : made.pod.volumes) {
+    for (runtime::VolumeFile& file : volume.files) fill(file.content);
   }
   made.owner = {OwnerKind::Job, place.job};
   made.pod.hash = std::move(hash);

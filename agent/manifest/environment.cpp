@@ -9,7 +9,18 @@
 namespace wherry::manifest {
 namespace {
 
-constexpr size_t kUidLength = 36;
+// What is known only later, as long as it can get.
+std::string with_later_values(std::string text) {
+  const std::string name(63, 'x');
+  for (const std::string_view mark : {kPodNameMark, kJobNameMark, runtime::kPodUidMark}) {
+    replace_all(text, mark, name);
+  }
+  replace_all(text, kIndexMark, "9999");
+  for (const std::string_view mark : {runtime::kPodIpMark, runtime::kHostIpMark}) {
+    replace_all(text, mark, "255.255.255.255");
+  }
+  return text;
+}
 
 class Resolver {
  public:
@@ -181,9 +192,8 @@ class Resolver {
       fail(expression.place, "subPathExpr: there is no variable \"" + shown(unknown) + "\"");
       return;
     }
-    std::string known = path;
-    replace_all(known, runtime::kPodUidMark, std::string(kUidLength, 'x'));
-    const std::string_view problem = fits ? sub_path_problem(known) : "is too long";
+    const std::string later = with_later_values(path);
+    const std::string_view problem = fits ? sub_path_problem(later) : "is too long";
     if (problem.empty()) {
       container_.mounts.at(expression.mount).sub_path = plain_sub_path(path);
     } else {

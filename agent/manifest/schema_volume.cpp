@@ -163,7 +163,13 @@ constexpr Field kClaimVolume[] = {
 constexpr Schema kClaimVolumeSchema{"PersistentVolumeClaimVolumeSource", kClaimVolume};
 
 constexpr Field kImageVolume[] = {
-    {"reference", Honoured, Type::String, nullptr, {}, "shown read-only", true},
+    {"reference",
+     Honoured,
+     Type::String,
+     nullptr,
+     {},
+     "an OCI image, shown read-only; other artifacts are refused when they are pulled",
+     true},
     {"pullPolicy", Honoured, Type::String, nullptr, "Always|IfNotPresent|Never",
      "default as of a container's image"},
 };

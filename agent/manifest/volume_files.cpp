@@ -11,11 +11,11 @@ using runtime::Volume;
 using runtime::VolumeFile;
 
 // One line for each label or annotation, as the downward API writes them: key="value", with the
-// value quoted as Go does.
+// value quoted as Go does. No newline at the end.
 std::string as_lines(const std::map<std::string, std::string>& map) {
   std::string text;
   for (const auto& [key, value] : map) {
-    text += key + "=\"";
+    text += (text.empty() ? "" : "\n") + key + "=\"";
     for (const char c : value) {
       switch (c) {
         case '"':
@@ -36,7 +36,7 @@ std::string as_lines(const std::map<std::string, std::string>& map) {
           text += c;
       }
     }
-    text += "\"\n";
+    text += '"';
   }
   return text;
 }

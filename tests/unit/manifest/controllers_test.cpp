@@ -268,7 +268,13 @@ TEST(Jobs, KeepTheirRulesAndATemplate) {
       "completions: 3, parallelism: 2, backoffLimit: 4, activeDeadlineSeconds: 60, "
       "ttlSecondsAfterFinished: 5, completionMode: Indexed, " +
           job_pods(
-              "", ", env: [{ name: ME, valueFrom: { fieldRef: { fieldPath: metadata.name } } }]")));
+              ", volumes: [{ name: v, downwardAPI: { items: [{ path: me, fieldRef: { fieldPath: "
+              "metadata.name } }, { path: number, fieldRef: { fieldPath: "
+              "\"metadata.annotations['batch.kubernetes.io/job-completion-index']\" } }] } }]",
+              ", env: [{ name: ME, valueFrom: { fieldRef: { fieldPath: metadata.name } } }],"
+              " volumeMounts: [{ name: v, mountPath: /v, subPathExpr: "
+              "$(ME)/$(JOB_COMPLETION_INDEX) }]")));
+  ASSERT_TRUE(all.errors.empty()) << print(all.errors);
   ASSERT_EQ(all.controllers.size(), 1U);
   EXPECT_TRUE(all.workloads.empty());
   const JobRules& rules = all.controllers[0].job;
@@ -285,6 +291,9 @@ TEST(Jobs, KeepTheirRulesAndATemplate) {
   const std::vector<std::pair<std::string, std::string>> env = {{"JOB_COMPLETION_INDEX", "2"},
                                                                 {"ME", "work-2"}};
   EXPECT_EQ(made.pod.containers.at(0).env, env);
+  EXPECT_EQ(made.pod.containers.at(0).mounts.at(0).sub_path, "work-2/2");
+  const std::vector<runtime::VolumeFile> files = {{"me", "work-2"}, {"number", "2"}};
+  EXPECT_EQ(made.pod.volumes.at(0).files, files);
 }
 
 // Each Pod of a Job has an environment of its own: what all take together is bounded.
