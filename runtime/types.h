@@ -190,6 +190,7 @@ struct PodSpec {
   std::string hash;  // of everything that decides a restart but the image digests
   std::string hostname;
   bool host_network = false;
+  bool share_processes = false;    // all containers see each other's processes
   std::vector<PortMapping> ports;  // those with a host port
   std::vector<HostAlias> host_aliases{};
   PodDns dns{};
@@ -229,6 +230,8 @@ struct Image {
 // that a person writes has such a control character.
 inline constexpr std::string_view kPodIpMark = "\x01pod-ip\x01";
 inline constexpr std::string_view kHostIpMark = "\x01host-ip\x01";
+// Likewise, also in files of volumes, for what is given to a Pod when it is made.
+inline constexpr std::string_view kPodUidMark = "\x01pod-uid\x01";
 
 enum class ContainerState { Created, Running, Exited, Unknown };
 

@@ -1,12 +1,13 @@
 // wherry validate: documents checked where they are written, without a daemon.
 #include <cstdio>
+#include <map>
 #include <utility>
 
 #include <nlohmann/json.hpp>
 
 #include "agent/cli/commands.h"
 #include "agent/cli/text_width.h"
-#include "agent/manifest/document.h"
+#include "agent/manifest/objects.h"
 #include "base/files.h"
 #include "base/text.h"
 
@@ -105,6 +106,14 @@ Json findings_json(const std::vector<Finding>& findings) {
   return list;
 }
 
+Json objects_json(const Document& document) {
+  Json list = Json::array();
+  for (const ObjectName& object : objects_of(document)) {
+    list.push_back({{"kind", object.kind}, {"name", object.name}});
+  }
+  return list;
+}
+
 Json result_json(const std::vector<Checked>& all, const Together& together, bool valid) {
   Json documents = Json::array();
   for (const Checked& one : all) {
@@ -121,6 +130,7 @@ Json result_json(const std::vector<Checked>& all, const Together& together, bool
                          {"revision", one.document.revision},
                          {"target", one.document.target},
                          {"digest", one.document.digest},
+                         {"objects", objects_json(one.document)},
                          {"errors", findings_json(errors)},
                          {"warnings", findings_json(warnings)}});
   }
@@ -145,14 +155,30 @@ void print_findings(const Session& session, const std::vector<Checked>& all,
   }
 }
 
+// "2 workloads: a, b" where there are some of it.
+void add_count(std::vector<std::string>& parts, const std::string& what,
+               const std::vector<std::string>& names) {
+  if (names.empty()) return;
+  const std::string count = std::to_string(names.size()) + " " + what;
+  parts.push_back(count + (names.size() == 1 ? ": " : "s: ") + join(names, ", "));
+}
+
+// What runs, then whatever else the documents hold; a Pod is its workload.
 std::string summary(const std::vector<Checked>& all, const Together& together) {
-  std::vector<std::string> files;
-  for (const Checked& one : all) files.push_back(one.file == "-" ? "<stdin>" : one.file);
-  const std::string count = together.workloads.empty()
-                                ? "no workloads"
-                                : std::to_string(together.workloads.size()) + " workload" +
-                                      (together.workloads.size() == 1 ? ": " : "s: ");
-  return printable(join(files, ", ") + ": valid, " + count + join(together.workloads, ", ")) + "\n";
+  std::vector<std::string> files, kinds, parts;
+  std::map<std::string, std::vector<std::string>> names;
+  for (const Checked& one : all) {
+    files.push_back(one.file == "-" ? "<stdin>" : one.file);
+    for (const ObjectName& object : objects_of(one.document)) {
+      if (object.kind == "Pod") continue;
+      if (!names.contains(object.kind)) kinds.push_back(object.kind);
+      names[object.kind].push_back(object.name);
+    }
+  }
+  add_count(parts, "workload", together.workloads);
+  for (const std::string& kind : kinds) add_count(parts, kind, names[kind]);
+  if (parts.empty()) parts.emplace_back("no workloads");
+  return printable(join(files, ", ") + ": valid, " + join(parts, "; ")) + "\n";
 }
 
 }  // namespace

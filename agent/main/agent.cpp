@@ -151,6 +151,7 @@ struct Agent::Parts {
     made.boot_id = device.boot;
     made.runtime_classes = config.containerd.runtime_classes;
     made.seccomp_dir = config.storage.state_dir + "/seccomp";
+    made.pause_program = options.program_dir + "/wherry-pause";
     return made;
   }
 

@@ -14,7 +14,7 @@ class Agent {
   struct Options {
     Config config;
     std::string version;
-    std::string program_dir;  // where wherry-logger lies beside wherryd
+    std::string program_dir;  // where wherry-logger and wherry-pause lie beside wherryd
   };
   explicit Agent(Options options);
   ~Agent();

@@ -71,7 +71,16 @@ std::vector<std::string> replica_names(const ControllerItem& item) {
   return names;
 }
 
-PodItem replica(const ControllerItem& item, const std::string& name) { return named(item, name); }
+PodItem replica(const ControllerItem& item, const std::string& name) {
+  PodItem pod = named(item, name);
+  std::string_view rest = name;
+  const int64_t ordinal = item.replicas == 1 ? 0 : take_number(rest).value_or(0);
+  for (const ClaimTemplate& made : pod.claim_templates) {
+    pod.workload.pod.volumes.at(made.index).claim =
+        made.name + "-" + item.spec.owner.name + "-" + std::to_string(ordinal);
+  }
+  return pod;
+}
 
 PodItem job_template(const ControllerItem& item) {
   PodItem pod = named(item, std::string(kPodNameMark));
@@ -107,6 +116,10 @@ WorkloadSpec instantiate(const WorkloadSpec& pod_template, const PodPlace& place
     for (std::string& word : container.command) fill(word);
     for (std::string& word : container.args) fill(word);
     for (auto& [name, value] : container.env) fill(value);
+    for (runtime::VolumeMount& mount : container.mounts) fill(mount.sub_path);
+  }
+  for (runtime::Volume& volume : made.pod.volumes) {
+    for (runtime::VolumeFile& file : volume.files) fill(file.content);
   }
   made.owner = {OwnerKind::Job, place.job};
   made.pod.hash = std::move(hash);

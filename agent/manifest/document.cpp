@@ -66,9 +66,12 @@ class ItemsReader {
     const KindEntry* kind = kind_of(object);
     if (kind == nullptr) return;
     if (kind->support != Support::Honoured) {
+      const std::string instead(kind->instead);
       return object.error_at("kind", "kind " + std::string(kind->kind) +
-                                         " is not supported by this version; docs/kubernetes.md "
-                                         "lists those that are");
+                                         " is not supported by this version" +
+                                         (instead.empty() ? "; docs/kubernetes.md lists those "
+                                                            "that are"
+                                                          : ": " + instead));
     }
     if (!check_api_version(object, *kind)) return;
     manifest::check(object, *kind->schema);

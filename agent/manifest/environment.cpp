@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "agent/manifest/names.h"
+#include "base/text.h"
 
 namespace wherry::manifest {
 namespace {
@@ -17,6 +18,19 @@ bool is_service_variable(std::string_view name) {
   if (!upper || at == std::string_view::npos || at == 0) return false;
   const std::string_view end = name.substr(at);
   return end == "_SERVICE_HOST" || end == "_SERVICE_PORT" || end.starts_with("_SERVICE_PORT_");
+}
+
+// What is known only later, as long as it can get.
+std::string with_later_values(std::string text) {
+  const std::string name(63, 'x');
+  for (const std::string_view mark : {kPodNameMark, kJobNameMark, runtime::kPodUidMark}) {
+    replace_all(text, mark, name);
+  }
+  replace_all(text, kIndexMark, "9999");
+  for (const std::string_view mark : {runtime::kPodIpMark, runtime::kHostIpMark}) {
+    replace_all(text, mark, "255.255.255.255");
+  }
+  return text;
 }
 
 class Resolver {
@@ -109,6 +123,7 @@ class Resolver {
   std::string field(std::string_view path) const {
     if (path == "metadata.name") return pod_.workload.name();
     if (path == "metadata.namespace") return "default";
+    if (path == "metadata.uid") return std::string(runtime::kPodUidMark);
     if (path == "spec.nodeName") return facts_.hostname;
     if (path == "spec.serviceAccountName") return pod_.service_account;
     if (path.starts_with("status.podIP")) return std::string(runtime::kPodIpMark);
@@ -195,7 +210,8 @@ class Resolver {
       fail(expression.place, "subPathExpr: there is no variable \"" + shown(unknown) + "\"");
       return;
     }
-    const std::string_view problem = fits ? sub_path_problem(path) : "is too long";
+    const std::string later = with_later_values(path);
+    const std::string_view problem = fits ? sub_path_problem(later) : "is too long";
     if (problem.empty()) {
       container_.mounts.at(expression.mount).sub_path = plain_sub_path(path);
     } else {

@@ -93,15 +93,24 @@ struct PullSecretRef {
   Place place;
 };
 
+// Of volumeClaimTemplates: each Pod has a claim of its own, named after both.
+struct ClaimTemplate {
+  std::string name;
+  bool one_pod = false;  // ReadWriteOncePod
+  size_t index = 0;      // of its volume, in PodSpec::volumes
+  Place place;
+};
+
 struct PodItem {
   WorkloadSpec workload;  // source, containers, hash: set by the merge
   std::map<std::string, std::string> labels;
   std::map<std::string, std::string> annotations;
   std::map<std::string, std::string> node_selector;
-  std::vector<ContainerItem> containers;    // init ones first
-  std::string service_account = "default";  // a name only, for those who ask for it
-  std::vector<VolumeItem> volumes;          // those that refer to other objects
-  std::vector<HostPort> host_ports;         // also those a Pod on the host's network listens on
+  std::vector<ContainerItem> containers;         // init ones first
+  std::string service_account = "default";       // a name only, for those who ask for it
+  std::vector<VolumeItem> volumes;               // those that refer to other objects
+  std::vector<ClaimTemplate> claim_templates{};  // of a StatefulSet: set before it is read
+  std::vector<HostPort> host_ports;  // also those a Pod on the host's network listens on
   std::vector<PullSecretRef> pull_secrets;
   Place place;
   Place depends_place;
@@ -179,6 +188,8 @@ ConfigItem read_config_map(const Cursor& object);
 ConfigItem read_secret(const Cursor& object);
 ClaimItem read_claim(const Cursor& object);
 ServiceItem read_service(const Cursor& object);
+// Its spec alone.
+void read_claim_spec(const Cursor& spec, ClaimItem& claim);
 // A reference and its pull policy, checked.
 void read_image(const Cursor& at, std::string_view reference_field, std::string_view policy_field,
                 std::string& image, runtime::PullPolicy& pull_policy);

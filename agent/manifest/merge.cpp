@@ -137,6 +137,7 @@ class Merger {
         return;
       }
       made_.push_back(manifest::replica(item, name));
+      add_claims(made_.back());
       const auto [other, added] = pods_.emplace(name, ChosenPod{&made_.back(), controller.source});
       if (added) continue;
       const ChosenPod own{&made_.back(), controller.source};
@@ -144,6 +145,15 @@ class Merger {
           "its Pod \"" + name + "\" has the name of " + described(other->second) +
               ": rename one of them");
       bad_.insert(name);
+    }
+  }
+
+  // Those of volumeClaimTemplates, for whoever names one; a document's own comes first.
+  void add_claims(const PodItem& pod) {
+    for (const manifest::ClaimTemplate& made : pod.claim_templates) {
+      const std::string& name = pod.workload.pod.volumes.at(made.index).claim;
+      made_claims_.push_back({name, made.one_pod, made.place});
+      objects_.claims.emplace(name, &made_claims_.back());
     }
   }
 
@@ -452,6 +462,7 @@ class Merger {
   std::map<std::pair<OwnerKind, std::string>, ChosenController> controllers_;
   std::map<std::string, ChosenPod> templates_;  // of Jobs and CronJobs, by template_key()
   std::deque<PodItem> made_;
+  std::deque<manifest::ClaimItem> made_claims_;
   manifest::DependencyGraph graph_;
   std::set<std::pair<std::string, std::string>> said_;
   manifest::ConfigObjects objects_;

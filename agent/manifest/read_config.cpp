@@ -51,21 +51,23 @@ void read_credentials(const Cursor& object, ConfigItem& secret) {
 
 }  // namespace
 
+void read_claim_spec(const Cursor& spec, ClaimItem& claim) {
+  const Node* modes = spec.get("accessModes", Kind::List);
+  if (modes != nullptr && modes->count == 0) {
+    spec.error_at("accessModes", "needs at least one, for example ReadWriteOnce");
+  }
+  spec.each("accessModes", Kind::String, [&](const Cursor& mode) {
+    claim.one_pod = claim.one_pod || mode.node().text == "ReadWriteOncePod";
+  });
+  if (claim.one_pod && modes->count > 1) {
+    spec.error_at("accessModes", "ReadWriteOncePod goes with no other mode");
+  }
+}
+
 ClaimItem read_claim(const Cursor& object) {
   const ConfigItem head = read_head(object);
   ClaimItem claim{head.name, false, head.place};
-  object.with("spec", [&](const Cursor& spec) {
-    const Node* modes = spec.get("accessModes", Kind::List);
-    if (modes != nullptr && modes->count == 0) {
-      spec.error_at("accessModes", "needs at least one, for example ReadWriteOnce");
-    }
-    spec.each("accessModes", Kind::String, [&](const Cursor& mode) {
-      claim.one_pod = claim.one_pod || mode.node().text == "ReadWriteOncePod";
-    });
-    if (claim.one_pod && modes->count > 1) {
-      spec.error_at("accessModes", "ReadWriteOncePod goes with no other mode");
-    }
-  });
+  object.with("spec", [&](const Cursor& spec) { read_claim_spec(spec, claim); });
   return claim;
 }
 

@@ -28,8 +28,9 @@ ValueRef read_ref(const Cursor& ref, ValueRef::From from) {
 
 void check_field_path(const Cursor& ref, std::string_view path) {
   static constexpr std::string_view kPlain[] = {
-      "metadata.name", "metadata.namespace", "spec.nodeName", "spec.serviceAccountName",
-      "status.podIP",  "status.podIPs",      "status.hostIP", "status.hostIPs"};
+      "metadata.name", "metadata.namespace",      "metadata.uid",
+      "spec.nodeName", "spec.serviceAccountName", "status.podIP",
+      "status.podIPs", "status.hostIP",           "status.hostIPs"};
   if (path.empty()) return;
   for (const std::string_view known : kPlain) {
     if (path == known) return;
@@ -40,11 +41,12 @@ void check_field_path(const Cursor& ref, std::string_view path) {
       return;
     }
   }
-  ref.error_at("fieldPath",
-               "\"" + shown(path) +
-                   "\" is not supported by this version; metadata.name, metadata.namespace, "
-                   "metadata.labels['...'], metadata.annotations['...'], spec.nodeName, "
-                   "spec.serviceAccountName, status.podIP and status.hostIP are");
+  ref.error_at(
+      "fieldPath",
+      "\"" + shown(path) +
+          "\" is not supported by this version; metadata.name, metadata.namespace, "
+          "metadata.uid, metadata.labels['...'], metadata.annotations['...'], spec.nodeName, "
+          "spec.serviceAccountName, status.podIP and status.hostIP are");
 }
 
 void read_value_from(const Cursor& source, EnvEntry& entry) {

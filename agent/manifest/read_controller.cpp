@@ -216,6 +216,34 @@ void read_cron_job(const Cursor& spec, ControllerItem& item) {
   });
 }
 
+// ---- volumeClaimTemplates ----
+
+void read_claim_templates(const Cursor& spec, PodItem& pod) {
+  std::set<std::string, std::less<>> names;
+  spec.each("volumeClaimTemplates", Kind::Map, [&](const Cursor& entry) {
+    ClaimTemplate made;
+    made.place = entry.place();
+    entry.with("metadata", [&](const Cursor& metadata) {
+      std::map<std::string, std::string> labels, annotations;
+      read_metadata(metadata, false, labels, annotations);
+      made.name = metadata.string("name");
+      if (metadata.get("name", Kind::String) == nullptr) return;
+      const std::string_view problem = dns_label_problem(made.name);
+      if (!problem.empty()) {
+        metadata.error_at("name", std::string(problem));
+      } else if (!names.insert(made.name).second) {
+        metadata.error_at("name", "two claims are named \"" + shown(made.name) + "\"");
+      }
+    });
+    entry.with("spec", [&](const Cursor& claim_spec) {
+      ClaimItem claim;
+      read_claim_spec(claim_spec, claim);
+      made.one_pod = claim.one_pod;
+    });
+    pod.claim_templates.push_back(std::move(made));
+  });
+}
+
 // ---- names ----
 
 size_t longest_name(const ControllerItem& item) {
@@ -252,6 +280,7 @@ ControllerItem read_controller(const Cursor& object, OwnerKind kind) {
   item.spec.owner.kind = kind;
   object.with("spec", [&](const Cursor& spec) {
     if (kind == OwnerKind::CronJob) return read_cron_job(spec, item);
+    if (kind == OwnerKind::StatefulSet) read_claim_templates(spec, item.pod);
     read_with_template(spec, item);
     if (kind == OwnerKind::Job) return read_job(spec, item);
     read_replicas(spec, item);

@@ -27,6 +27,21 @@ void check_our_annotation(const Cursor& annotation, std::string_view key, bool i
   check_field(annotation, *known);
 }
 
+// Annotations from before there were fields. Those of AppArmor still count in Kubernetes, so they
+// must not be passed over; those of seccomp do not since 1.27.
+void check_old_annotation(const Cursor& annotation, std::string_view key) {
+  if (key.starts_with("container.apparmor.security.beta.kubernetes.io/") &&
+      annotation.node().text != "unconfined") {
+    annotation.error(
+        "is not supported by this version: write securityContext.appArmorProfile of the container");
+  }
+  if (key.starts_with("seccomp.security.alpha.kubernetes.io/") ||
+      key.starts_with("container.seccomp.security.alpha.kubernetes.io/")) {
+    annotation.warning(
+        "is ignored, as in Kubernetes since 1.27: write securityContext.seccompProfile");
+  }
+}
+
 }  // namespace
 
 void read_metadata(const Cursor& metadata, bool is_pod, std::map<std::string, std::string>& labels,
@@ -47,6 +62,7 @@ void read_metadata(const Cursor& metadata, bool is_pod, std::map<std::string, st
     } else if (const auto problem = label_key_problem(key); !problem.empty()) {
       annotation.error(std::string(problem));
     }
+    if (is_pod) check_old_annotation(annotation, key);
     annotations.emplace(key, annotation.node().text);
   });
 }

@@ -77,6 +77,7 @@ void read_pod_spec(const Cursor& spec, PodItem& pod) {
   WorkloadSpec& workload = pod.workload;
   PodContext context;
   workload.pod.host_network = context.host_network = spec.boolean("hostNetwork");
+  workload.pod.share_processes = spec.boolean("shareProcessNamespace");
   const std::string_view restart = spec.string("restartPolicy");
   if (restart == "OnFailure") workload.restart_policy = RestartPolicy::OnFailure;
   if (restart == "Never") workload.restart_policy = RestartPolicy::Never;

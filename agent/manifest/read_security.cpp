@@ -136,9 +136,9 @@ void read_sysctl(const Cursor& entry, bool host_network, runtime::PodSpec& pod) 
   if (name.empty()) return;
   if (std::find(std::begin(kSafeSysctls), std::end(kSafeSysctls), name) == std::end(kSafeSysctls)) {
     const std::string near = nearest(name, kSafeSysctls);
-    return entry.error_at(
-        "name", "\"" + shown(name) + "\" is not one of the safe sysctls" +
-                    (near.empty() ? ": set it on the device" : "; did you mean " + near + "?"));
+    return entry.error_at("name", "\"" + shown(name) + "\" is not one of the safe sysctls" +
+                                      (near.empty() ? ": a Pod can have no other ones here"
+                                                    : "; did you mean " + near + "?"));
   }
   if (host_network && name.starts_with("net.")) {
     return entry.error_at("name", "with hostNetwork this is the device's own: set it there");

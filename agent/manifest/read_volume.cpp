@@ -1,5 +1,6 @@
 // A Pod's volumes, up to what they refer to.
 
+#include <algorithm>
 #include <array>
 
 #include "agent/manifest/items.h"
@@ -134,7 +135,8 @@ class FilesReader {
   static void read_field(const Cursor& ref, FileEntry& file) {
     file.key = ref.string("fieldPath");
     static constexpr std::string_view kPlain[] = {"metadata.name", "metadata.namespace",
-                                                  "metadata.labels", "metadata.annotations"};
+                                                  "metadata.uid", "metadata.labels",
+                                                  "metadata.annotations"};
     for (const std::string_view known : kPlain) {
       if (file.key == known) return;
     }
@@ -145,8 +147,8 @@ class FilesReader {
     if (file.key.empty()) return;
     ref.error_at("fieldPath", "\"" + shown(file.key) +
                                   "\" cannot be shown in a volume; metadata.name, "
-                                  "metadata.namespace, metadata.labels, metadata.annotations and "
-                                  "one of either by ['key'] can");
+                                  "metadata.namespace, metadata.uid, metadata.labels, "
+                                  "metadata.annotations and one of either by ['key'] can");
   }
 
   static void read_resource(const Cursor& ref, FileEntry& file) {
@@ -231,6 +233,31 @@ int64_t read_divisor(const Cursor& ref) {
   return value <= 0 ? 1000 : value;  // as in Kubernetes
 }
 
+namespace {
+
+// After the others, as in Kubernetes: one of the same name gives way.
+void add_claim_templates(PodItem& pod, PodContext& context) {
+  for (ClaimTemplate& made : pod.claim_templates) {
+    Volume volume;
+    volume.name = made.name;
+    volume.kind = Volume::Kind::Claim;
+    context.volumes.insert(made.name);
+    auto& volumes = pod.workload.pod.volumes;
+    const auto same = std::find_if(volumes.begin(), volumes.end(),
+                                   [&](const Volume& other) { return other.name == made.name; });
+    made.index = static_cast<size_t>(same - volumes.begin());
+    std::erase_if(pod.volumes, [&](const VolumeItem& item) { return item.index == made.index; });
+    if (same == volumes.end()) volumes.emplace_back();
+    volumes[made.index] = std::move(volume);
+    VolumeItem item;
+    item.index = made.index;
+    item.place = made.place;
+    pod.volumes.push_back(std::move(item));
+  }
+}
+
+}  // namespace
+
 // All declared names, also of volumes that are refused, so that mounts of those stay silent.
 void read_volumes(const Cursor& spec, PodItem& pod, PodContext& context) {
   spec.each("volumes", Kind::Map, [&](const Cursor& entry) {
@@ -254,6 +281,7 @@ void read_volumes(const Cursor& spec, PodItem& pod, PodContext& context) {
     }
     read_source(entry, pod, std::move(volume));
   });
+  add_claim_templates(pod, context);
 }
 
 }  // namespace wherry::manifest

@@ -57,7 +57,8 @@ struct KindEntry {
   std::string_view kind;
   std::string_view api_version;
   Support support;
-  const Schema* schema;  // null where not supported
+  const Schema* schema;           // null where not supported
+  std::string_view instead = {};  // what to do about one that is not
 };
 std::span<const KindEntry> known_kinds();
 

@@ -8,6 +8,8 @@ namespace {
 using enum Support;
 
 constexpr std::string_view kLater = "not supported by this version: leave it out";
+constexpr std::string_view kNobodyAttaches =
+    "not supported by this version: nobody can attach to a container here; leave it out";
 constexpr std::string_view kNoSeLinux =
     "SELinux labels are not supported by this version: leave it out";
 
@@ -24,7 +26,9 @@ constexpr Field kFieldRef[] = {
      Type::String,
      nullptr,
      {},
-     "metadata.name, metadata.namespace (always default), metadata.labels['...'], "
+     "metadata.name, metadata.namespace (always default), metadata.uid (new whenever the Pod is "
+     "made anew, kept over restarts of its containers, of the agent and of the device), "
+     "metadata.labels['...'], "
      "metadata.annotations['...'], spec.nodeName (the device's host name), "
      "spec.serviceAccountName (a name only), status.podIP, status.hostIP",
      true},
@@ -46,7 +50,12 @@ constexpr Field kValueFrom[] = {
     {"secretKeyRef", Honoured, Type::Object, &kKeyRefSchema},
     {"fieldRef", Honoured, Type::Object, &kFieldRefSchema},
     {"resourceFieldRef", Honoured, Type::Object, &kResourceRefSchema},
-    {"fileKeyRef", Refused, Type::Any, nullptr, {}, kLater},
+    {"fileKeyRef",
+     Refused,
+     Type::Any,
+     nullptr,
+     {},
+     "not supported by this version: let the container's command read the file"},
 };
 constexpr Schema kValueFromSchema{"EnvVarSource", kValueFrom};
 
@@ -240,9 +249,9 @@ constexpr Field kContainer[] = {
      "of an init container only: it goes on beside the others, starts again whenever it ends, and "
      "is stopped after them"},
     {"restartPolicyRules", Refused, Type::Any, nullptr, {}, "set restartPolicy of the Pod"},
-    {"stdin", Refused, Type::Boolean, nullptr, "false", kLater},
-    {"stdinOnce", Refused, Type::Boolean, nullptr, "false", kLater},
-    {"tty", Refused, Type::Boolean, nullptr, "false", kLater},
+    {"stdin", Refused, Type::Boolean, nullptr, "false", kNobodyAttaches},
+    {"stdinOnce", Refused, Type::Boolean, nullptr, "false", kNobodyAttaches},
+    {"tty", Refused, Type::Boolean, nullptr, "false", kNobodyAttaches},
     {"terminationMessagePath",
      Honoured,
      Type::String,

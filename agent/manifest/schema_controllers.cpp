@@ -125,6 +125,24 @@ constexpr Schema kStatefulSetStrategySchema{"StatefulSetUpdateStrategy", kStatef
 constexpr Field kOrdinals[] = {refused("start", Type::Integer, kLater, "0")};
 constexpr Schema kOrdinalsSchema{"StatefulSetOrdinals", kOrdinals};
 
+constexpr std::string_view kClaimsStay =
+    "claims outlive their Pods, and only a person removes them";
+constexpr Field kRetention[] = {
+    {"whenDeleted", Warned, Type::String, nullptr, "Retain", kClaimsStay},
+    {"whenScaled", Warned, Type::String, nullptr, "Retain", kClaimsStay},
+};
+constexpr Schema kRetentionSchema{"StatefulSetPersistentVolumeClaimRetentionPolicy", kRetention};
+
+constexpr Field kClaimTemplate[] = {
+    {"apiVersion", Honoured, Type::String, nullptr, "v1"},
+    {"kind", Honoured, Type::String, nullptr, "PersistentVolumeClaim"},
+    honoured("metadata", Type::Object, "its name is that of a volume of the template",
+             &kObjectMetaSchema, true),
+    honoured("spec", Type::Object, "as of a PersistentVolumeClaim", &kClaimSpecSchema, true),
+    warned("status", Type::Any, "the agent reports the state; it does not read it"),
+};
+constexpr Schema kClaimTemplateSchema{"StatefulSet.spec.volumeClaimTemplates", kClaimTemplate};
+
 constexpr Field kStatefulSetSpec[] = {
     honoured("replicas", Type::Integer,
              "0 to 250, default 1; one Pod bears the owner's name, several name-0, name-1 …"),
@@ -139,8 +157,11 @@ constexpr Field kStatefulSetSpec[] = {
     warned("serviceName", Type::String,
            "every headless Service names the Pods that it chooses, whatever this says"),
     warned("revisionHistoryLimit", Type::Integer, kNoHistory),
-    refused("volumeClaimTemplates", Type::Any, "not supported by this version: use hostPath"),
-    warned("persistentVolumeClaimRetentionPolicy", Type::Any, "there are no claims to retain"),
+    honoured("volumeClaimTemplates", Type::Objects,
+             "a claim for each Pod, named as in Kubernetes: volume-owner-0, also where the one Pod "
+             "bears the owner's name",
+             &kClaimTemplateSchema),
+    honoured("persistentVolumeClaimRetentionPolicy", Type::Object, {}, &kRetentionSchema),
 };
 constexpr Schema kStatefulSetSpecSchema{"StatefulSet.spec", kStatefulSetSpec};
 

@@ -71,7 +71,8 @@ constexpr Field kFieldRef[] = {
      Type::String,
      nullptr,
      {},
-     "metadata.name, metadata.namespace (always default), metadata.labels, metadata.annotations, "
+     "metadata.name, metadata.namespace (always default), metadata.uid, metadata.labels, "
+     "metadata.annotations, "
      "metadata.labels['...'], metadata.annotations['...']",
      true},
     {"apiVersion", Honoured, Type::String, nullptr, "v1"},
@@ -120,8 +121,20 @@ constexpr Field kProjection[] = {
     {"secret", Honoured, Type::Object, &kProjectedObjectSchema},
     {"downwardAPI", Honoured, Type::Object, &kProjectedDownwardSchema},
     {"serviceAccountToken", Refused, Type::Any, nullptr, {}, kNoServer},
-    {"clusterTrustBundle", Refused, Type::Any, nullptr, {}, kNoServer},
-    {"podCertificate", Refused, Type::Any, nullptr, {}, kNoServer},
+    {"clusterTrustBundle",
+     Refused,
+     Type::Any,
+     nullptr,
+     {},
+     "not supported by this version: there is no API server that has one; put the certificates "
+     "into a ConfigMap"},
+    {"podCertificate",
+     Refused,
+     Type::Any,
+     nullptr,
+     {},
+     "not supported by this version: there is nobody who would sign it; put key and certificate "
+     "into a Secret"},
 };
 constexpr Schema kProjectionSchema{"VolumeProjection", kProjection};
 
@@ -150,7 +163,13 @@ constexpr Field kClaimVolume[] = {
 constexpr Schema kClaimVolumeSchema{"PersistentVolumeClaimVolumeSource", kClaimVolume};
 
 constexpr Field kImageVolume[] = {
-    {"reference", Honoured, Type::String, nullptr, {}, "shown read-only", true},
+    {"reference",
+     Honoured,
+     Type::String,
+     nullptr,
+     {},
+     "an OCI image, shown read-only; other artifacts are refused when they are pulled",
+     true},
     {"pullPolicy", Honoured, Type::String, nullptr, "Always|IfNotPresent|Never",
      "default as of a container's image"},
 };

@@ -238,6 +238,7 @@ std::string spec_hash(const WorkloadSpec& workload) {
   }
   out.put("hostname", pod.hostname);
   out.put("host-network", pod.host_network);
+  out.put("share-processes", pod.share_processes);
   put_ports(out, pod);
   put_names(out, pod);
   put_volumes(out, pod);

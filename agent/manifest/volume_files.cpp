@@ -11,11 +11,11 @@ using runtime::Volume;
 using runtime::VolumeFile;
 
 // One line for each label or annotation, as the downward API writes them: key="value", with the
-// value quoted as Go does.
+// value quoted as Go does. No newline at the end.
 std::string as_lines(const std::map<std::string, std::string>& map) {
   std::string text;
   for (const auto& [key, value] : map) {
-    text += key + "=\"";
+    text += (text.empty() ? "" : "\n") + key + "=\"";
     for (const char c : value) {
       switch (c) {
         case '"':
@@ -36,7 +36,7 @@ std::string as_lines(const std::map<std::string, std::string>& map) {
           text += c;
       }
     }
-    text += "\"\n";
+    text += '"';
   }
   return text;
 }
@@ -139,6 +139,7 @@ class VolumeResolver {
   std::string field(std::string_view path) const {
     if (path == "metadata.name") return pod_.workload.name();
     if (path == "metadata.namespace") return "default";
+    if (path == "metadata.uid") return std::string(runtime::kPodUidMark);
     const bool label = path.starts_with("metadata.labels");
     const auto& map = label ? pod_.labels : pod_.annotations;
     const size_t quote = path.find('\'');

@@ -53,6 +53,12 @@ bool Cgroups::oom_killed(const std::string& path) const {
   return false;
 }
 
+std::vector<std::string> Cgroups::directories(const std::string& path) const {
+  std::vector<std::string> all;
+  for (const std::string& mount : mounts_) all.push_back(mount + path);
+  return all;
+}
+
 void Cgroups::remove_empty(const std::string& path) const {
   for (const std::string& mount : mounts_) rmdir((mount + path).c_str());
 }

@@ -15,6 +15,8 @@ class Cgroups {
   // True when the kernel killed a process of this cgroup for want of memory. `path` as in the OCI
   // specification, "/wherry/web/web-0". False where there is no such cgroup (any more).
   bool oom_killed(const std::string& path) const;
+  // Where it is, in every hierarchy.
+  std::vector<std::string> directories(const std::string& path) const;
   // Removes the directory in every hierarchy where it has neither processes nor children.
   void remove_empty(const std::string& path) const;
   // Names of the directories below `path`, in any hierarchy.

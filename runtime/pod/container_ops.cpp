@@ -98,7 +98,7 @@ Result<ContainerStatus> ContainerOps::start_planned(const Plan& plan, const Canc
 Result<std::string> ContainerOps::make_spec(const Plan& plan, const CancelToken& cancel) {
   PodRuntimeParts& parts = context_.parts;
   ContainerSpec container = plan.container;
-  fill_addresses(plan.pod, container);
+  if (Status filled = fill_marks(plan.pod, container); !filled) return fail(filled.error());
   if (container.resources.pids_limit == 0) {
     container.resources.pids_limit = context_.options.default_pids_limit;
   }
@@ -111,13 +111,14 @@ Result<std::string> ContainerOps::make_spec(const Plan& plan, const CancelToken&
                   "",
                   {},
                   context_.options.seccomp_dir,
-                  parts.volumes.ipc_path(plan.pod)};
+                  parts.volumes.ipc_path(plan.pod),
+                  plan.pod.share_processes ? context_.pids.path(plan.pod.name) : ""};
   if (!plan.pod.host_network) {
     const auto network = parts.network.status(plan.pod.name);
     if (!network) return fail(network.error(), "network of pod " + plan.pod.name);
     input.netns_path = network->netns_path;
   }
-  auto mounts = parts.volumes.mounts(plan.pod, plan.container);
+  auto mounts = parts.volumes.mounts(plan.pod, container);
   if (!mounts) return fail(mounts.error());
   input.mounts = std::move(*mounts);
   if (needs_rootfs(container, plan.image.config)) {
@@ -129,10 +130,10 @@ Result<std::string> ContainerOps::make_spec(const Plan& plan, const CancelToken&
   return make_oci_spec(input);
 }
 
-// Where the environment or a command asks for the address of the Pod or the device.
-void ContainerOps::fill_addresses(const PodSpec& pod, ContainerSpec& container) const {
+// Where the environment, a command or a subPath asks for what is known only now.
+Status ContainerOps::fill_marks(const PodSpec& pod, ContainerSpec& container) {
   std::optional<std::pair<std::string, std::string>> known;
-  const auto fill = [&](std::string& text) {
+  const auto fill_addresses = [&](std::string& text) {
     if (text.find(kPodIpMark) == std::string::npos && text.find(kHostIpMark) == std::string::npos) {
       return;
     }
@@ -144,9 +145,23 @@ void ContainerOps::fill_addresses(const PodSpec& pod, ContainerSpec& container) 
     replace_all(text, kPodIpMark, known->first);
     replace_all(text, kHostIpMark, known->second);
   };
+  Status result;
+  const auto fill = [&](std::string& text) {
+    if (text.find('\x01') == std::string::npos) return;
+    fill_addresses(text);
+    if (text.find(kPodUidMark) == std::string::npos) return;
+    const auto uid = context_.parts.volumes.uid(pod.name);
+    if (!uid) {
+      result = fail(uid.error());
+      return;
+    }
+    replace_all(text, kPodUidMark, *uid);
+  };
   for (auto& [name, value] : container.env) fill(value);
   for (std::string& word : container.command) fill(word);
   for (std::string& word : container.args) fill(word);
+  for (VolumeMount& mount : container.mounts) fill(mount.sub_path);
+  return result;
 }
 
 Result<std::string> ContainerOps::runtime_of(const PodSpec& pod) const {

@@ -11,6 +11,7 @@
 #include "runtime/pod/image_volumes.h"
 #include "runtime/pod/known_containers.h"
 #include "runtime/pod/pod_runtime.h"
+#include "runtime/pod/shared_pids.h"
 #include "runtime/pod/start_notes.h"
 
 namespace wherry::runtime {
@@ -25,6 +26,7 @@ struct PodContext {
   KnownContainers known;
   ImageLookup images;
   ImageVolumes image_volumes;
+  SharedPids pids;
 };
 
 class ContainerOps {
@@ -50,7 +52,7 @@ class ContainerOps {
   // The dead are removed.
   Result<std::optional<ContainerStatus>> settle_existing(const Plan& plan);
   Result<std::string> make_spec(const Plan& plan, const CancelToken& cancel);
-  void fill_addresses(const PodSpec& pod, ContainerSpec& container) const;
+  Status fill_marks(const PodSpec& pod, ContainerSpec& container);
   Result<std::string> runtime_of(const PodSpec& pod) const;
   Status create_record(const Plan& plan, const std::string& spec, const CancelToken& cancel);
   Result<std::vector<Mount>> prepare_snapshot(const Plan& plan, const CancelToken& cancel);

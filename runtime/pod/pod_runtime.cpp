@@ -13,6 +13,9 @@
 namespace wherry::runtime {
 namespace {
 
+// Beside those of the containers, whose names have a dash.
+constexpr const char* kPauseCgroup = "pause";
+
 Identity make_identity(const PodRuntimeOptions& options) {
   return {options.instance, options.boot_id.empty() ? kernel_boot_id() : options.boot_id};
 }
@@ -32,7 +35,8 @@ class PodRuntime final : public Runtime {
                  StartNotes(options.run_dir + "/started"),
                  {},
                  ImageLookup(parts.client, parts.images, options.run_dir + "/users"),
-                 ImageVolumes(parts.client, context_.images, parts.volumes, context_.identity)},
+                 ImageVolumes(parts.client, context_.images, parts.volumes, context_.identity),
+                 SharedPids(options.run_dir + "/pids", options.pause_program)},
         containers_(context_) {}
 
   Result<std::vector<PodStatus>> observe() override { return observe_pods(context_); }
@@ -46,6 +50,9 @@ class PodRuntime final : public Runtime {
       address = {std::move(network->ip), std::move(network->gateway)};
     }
     if (Status status = failpoint("pod.prepare.network"); !status) return fail(status.error());
+    if (Status status = prepare_processes(pod); !status) {
+      return fail(status.error(), "prepare pod " + pod.name);
+    }
     if (Status status = context_.parts.volumes.prepare(pod, address); !status) {
       return fail(status.error(), "prepare pod " + pod.name);
     }
@@ -96,6 +103,18 @@ class PodRuntime final : public Runtime {
   }
 
  private:
+  Status prepare_processes(const PodSpec& pod) {
+    if (!pod.share_processes) return {};
+    std::string netns;
+    if (!pod.host_network) {
+      const auto network = context_.parts.network.status(pod.name);
+      if (!network) return fail(network.error());
+      netns = network->netns_path;
+    }
+    const std::string cgroup = context_.identity.cgroup(pod.name, kPauseCgroup);
+    return context_.pids.prepare(pod.name, netns, context_.cgroups.directories(cgroup));
+  }
+
   Status remove_containers_of(const std::string& pod) {
     Client& client = context_.parts.client;
     const auto records = client.containers().list({context_.identity.filter(pod)});
@@ -113,7 +132,9 @@ class PodRuntime final : public Runtime {
   }
 
   Status remove_host_side(const std::string& pod) {
-    Status result = context_.parts.network.teardown(pod);
+    Status result = context_.pids.remove(pod);
+    context_.cgroups.remove_empty(context_.identity.cgroup(pod, kPauseCgroup));
+    keep_first(result, context_.parts.network.teardown(pod));
     keep_first(result, failpoint("pod.remove.network"));
     keep_first(result, context_.parts.volumes.remove(pod));
     keep_first(result, context_.image_volumes.remove(pod));
@@ -165,8 +186,9 @@ Status PodRuntime::collect_leftovers(const std::vector<std::string>& pods) {
   }
   std::set<std::string> leftovers;
   Status result;
-  for (const auto& names : {context_.parts.network.list(), context_.parts.volumes.list(),
-                            context_.image_volumes.list(), context_.parts.logs.list()}) {
+  for (const auto& names :
+       {context_.parts.network.list(), context_.parts.volumes.list(), context_.image_volumes.list(),
+        context_.parts.logs.list(), context_.pids.list()}) {
     if (names) {
       leftovers.insert(names->begin(), names->end());
     } else {

@@ -32,6 +32,7 @@ struct PodRuntimeOptions {
   std::map<std::string, std::string> runtime_classes{};  // runtimeClassName -> runtime_name
   std::string seccomp_dir{};                             // profiles of type Localhost
   std::string boot_id;                                   // empty: the kernel's
+  std::string pause_program{};                           // wherry-pause, absolute
 };
 
 // What the runtime is made of; all must outlive it.

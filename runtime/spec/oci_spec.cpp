@@ -124,7 +124,9 @@ Result<Json> make_process(const SpecInput& in) {
 }
 
 Json make_namespaces(const SpecInput& in) {
-  Json list = Json::array({{{"type", "pid"}}, {{"type", "mount"}}});
+  Json pids = {{"type", "pid"}};
+  if (!in.pids_path.empty()) pids["path"] = in.pids_path;
+  Json list = Json::array({std::move(pids), {{"type", "mount"}}});
   Json ipc = {{"type", "ipc"}};
   if (!in.ipc_path.empty()) ipc["path"] = in.ipc_path;
   list.push_back(std::move(ipc));

@@ -56,6 +56,7 @@ struct SpecInput {
   std::vector<BindMount> mounts;  // volumes, /etc/hosts, /etc/hostname, /etc/resolv.conf
   std::string seccomp_dir{};      // where the profiles of type Localhost are
   std::string ipc_path{};         // of the Pod's IPC namespace; empty: one of its own
+  std::string pids_path{};        // of the Pod's PID namespace; empty: one of its own
 };
 
 // True when make_oci_spec needs `rootfs` for this container: its user is given by name, or its

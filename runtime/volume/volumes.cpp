@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "runtime/volume/directory.h"
 #include "runtime/volume/host_path.h"
 #include "runtime/volume/mount_point.h"
@@ -30,6 +31,7 @@ constexpr const char* kClaims = "/claims";
 constexpr unsigned kPrivate = 0700;   // directories above the volumes: nobody else's business
 constexpr unsigned kEmptyDir = 0777;  // as Kubernetes: containers run as any user
 constexpr unsigned kFiles = 0755;     // written by us only
+constexpr size_t kUidBytes = 36;
 
 tl::unexpected<Error> fail_errno(const std::string& what) {
   return fail(errno == ENOSPC ? Code::ResourceExhausted : Code::Internal,
@@ -144,8 +146,29 @@ Status Volumes::make_own_directory(const std::string& pod, const Volume& volume,
 
 Status Volumes::prepare_files(const PodSpec& pod, const Volume& volume) {
   if (Status made = make_own_directory(pod.name, volume, kFiles); !made) return made;
-  return write_volume_files(source_of(pod.name, volume), volume.files, pod.fs_group,
-                            SystemClock().wall());
+  const auto write = [&](const std::vector<VolumeFile>& files) {
+    return write_volume_files(source_of(pod.name, volume), files, pod.fs_group,
+                              SystemClock().wall());
+  };
+  const auto asks = [](const VolumeFile& file) { return file.content == kPodUidMark; };
+  if (std::none_of(volume.files.begin(), volume.files.end(), asks)) return write(volume.files);
+  const Result<std::string> own = uid(pod.name);
+  if (!own) return fail(own.error());
+  std::vector<VolumeFile> files = volume.files;
+  for (VolumeFile& file : files) {
+    if (asks(file)) file.content = *own;
+  }
+  return write(files);
+}
+
+Result<std::string> Volumes::uid(const std::string& pod) {
+  const std::string path = disk_dir(pod) + "/uid";
+  Result<std::string> known = read_file(path, kUidBytes);
+  if (known && known->size() == kUidBytes) return known;
+  if (Status made = make_private(state_dir_, "/pods/" + pod); !made) return fail(made.error());
+  const std::string made = random_uuid();
+  if (Status wrote = write_file_atomic(path, made, 0600); !wrote) return fail(wrote.error());
+  return made;
 }
 
 Status Volumes::prepare_claim(const PodSpec& pod, const Volume& volume) {

@@ -43,6 +43,8 @@ class Volumes {
   // The IPC namespace of a Pod with several containers, after prepare(); "" where each container
   // has its own.
   std::string ipc_path(const PodSpec& pod) const;
+  // The Pod's UID, made when it is first asked for; it lasts until remove().
+  Result<std::string> uid(const std::string& pod);
   // Where the container's last words are: at ContainerSpec::message_path inside of it. mounts()
   // makes it anew, empty and writable by every user.
   std::string message_file(const std::string& pod, const std::string& container) const;

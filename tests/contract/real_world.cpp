@@ -49,7 +49,8 @@ void RealWorld::make_runtime() {
                                200,
                                {},
                                {},
-                               "boot-" + std::to_string(boots_)});
+                               "boot-" + std::to_string(boots_),
+                               WHERRY_BIN_DIR "/wherry-pause"});
   execs_ = std::make_unique<ContainerExec>(*client_, dir_ / "run");
 }
 

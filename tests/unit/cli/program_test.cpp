@@ -386,7 +386,9 @@ TEST_F(ProgramTest, ValidateDocumentsTogether) {
   const CommandResult both =
       wherry({"validate", "-f", dir / "web.yaml", "-f", dir / "config.yaml"});
   EXPECT_EQ(both.exit_code, 0) << both.err;
-  EXPECT_NE(both.out.find("valid, 2 workloads: queue, web\n"), std::string::npos) << both.out;
+  EXPECT_NE(both.out.find("valid, 2 workloads: queue, web; 1 ConfigMap: settings\n"),
+            std::string::npos)
+      << both.out;
   const CommandResult json = wherry({"validate", "-f", dir / "web.yaml", "-o", "json"});
   const auto result = nlohmann::json::parse(json.out);
   EXPECT_EQ(result.at("documents").at(0).at("valid"), false);
@@ -398,6 +400,38 @@ TEST_F(ProgramTest, ValidateDocumentsTogether) {
                 .get<std::string>()
                 .find(dir.path()),
             std::string::npos);
+}
+
+constexpr const char* kKinds = R"(apiVersion: batch/v1
+kind: CronJob
+metadata: { name: nightly }
+spec:
+  schedule: "0 3 * * *"
+  jobTemplate:
+    spec: { template: { spec: { restartPolicy: Never, containers: [{ name: a, image: a:1 }] } } }
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: { name: data }
+spec: { accessModes: [ReadWriteOnce], resources: { requests: { storage: 1Gi } } }
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: { name: more }
+spec: { accessModes: [ReadWriteOnce], resources: { requests: { storage: 1Gi } } }
+)";
+
+TEST_F(ProgramTest, ValidateNamesWhatIsNoPodToo) {
+  write_text(dir / "kinds.yaml", kKinds);
+  const CommandResult table = wherry({"validate", "-f", dir / "kinds.yaml"});
+  EXPECT_EQ(table.exit_code, 0) << table.err;
+  EXPECT_EQ(table.out, (dir / "kinds.yaml") +
+                           ": valid, 1 CronJob: nightly; 2 PersistentVolumeClaims: data, more\n");
+  const auto json =
+      nlohmann::json::parse(wherry({"validate", "-o", "json", "-f", dir / "kinds.yaml"}).out);
+  const auto& objects = json.at("documents").at(0).at("objects");
+  ASSERT_EQ(objects.size(), 3U);
+  EXPECT_EQ(objects.at(0), (nlohmann::json{{"kind", "CronJob"}, {"name", "nightly"}}));
 }
 
 TEST_F(ProgramTest, ValidateNothing) {

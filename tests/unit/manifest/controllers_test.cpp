@@ -129,15 +129,84 @@ TEST(Replicas, ErrorsNameThePathInTheOwner) {
                at + "template.spec.containers[0].imgae", "unknown field");
   expect_error(object("Deployment", "web", "replicas: 251, " + kSelector + pods()), at + "replicas",
                "between 0 and 250");
-  expect_error(
-      object("StatefulSet", "web", kSelector + pods() + ", volumeClaimTemplates: [{ a: b }]"),
-      at + "volumeClaimTemplates", "not supported by this version");
   expect_error(object("Deployment", std::string(62, 'a'), "replicas: 2, " + kSelector + pods()),
                "spec.items[0].metadata.name", "too long by 1");
   expect_error(object("Deployment", "web",
                       "strategy: { type: Recreate, rollingUpdate: { maxUnavailable: 1 } }, " +
                           kSelector + pods()),
                at + "strategy.rollingUpdate", "type RollingUpdate only");
+}
+
+std::string claims(const std::string& name, const std::string& mode = "ReadWriteOnce") {
+  return ", volumeClaimTemplates: [{ metadata: { name: " + name + " }, spec: { accessModes: [" +
+         mode + "], resources: { requests: { storage: 1Gi } } } }]";
+}
+const std::string kMount = ", volumeMounts: [{ name: data, mountPath: /data }]";
+
+std::vector<std::string> claims_of(const Merged& merged) {
+  std::vector<std::string> all;
+  for (const WorkloadSpec& workload : merged.workloads) {
+    for (const runtime::Volume& volume : workload.pod.volumes) {
+      if (volume.kind == runtime::Volume::Kind::Claim) all.push_back(volume.claim);
+    }
+  }
+  return all;
+}
+
+TEST(ClaimTemplates, GiveEachPodAClaimThatScalingLeavesToIt) {
+  const auto set = [&](int replicas, const std::string& more = "") {
+    return object("StatefulSet", "db",
+                  "replicas: " + std::to_string(replicas) + ", " + kSelector + pods(more, kMount) +
+                      claims("data"));
+  };
+  const Merged three = merged(set(3));
+  EXPECT_TRUE(three.errors.empty()) << print(three.errors);
+  EXPECT_THAT(claims_of(three), testing::ElementsAre("data-db-0", "data-db-1", "data-db-2"));
+  const Merged one = merged(set(1));
+  EXPECT_EQ(names(one), std::vector<std::string>{"db"});
+  EXPECT_THAT(claims_of(one), testing::ElementsAre("data-db-0"));
+  EXPECT_NE(three.workloads[0].pod.hash, three.workloads[1].pod.hash);
+  // A volume of the template that has the claim's name gives way, as in Kubernetes.
+  const Merged both = merged(set(1,
+                                 ", volumes: [{ name: x, emptyDir: {} },"
+                                 " { name: data, configMap: { name: none } }]"));
+  EXPECT_TRUE(both.errors.empty()) << print(both.errors);
+  ASSERT_EQ(both.workloads.at(0).pod.volumes.size(), 2U);
+  EXPECT_THAT(claims_of(both), testing::ElementsAre("data-db-0"));
+}
+
+TEST(ClaimTemplates, CanBeUsedByOthersUnlessTheyAreOfOnePod) {
+  const std::string other =
+      "  - { apiVersion: v1, kind: Pod, metadata: { name: backup }, spec: { containers: [{ name: c,"
+      " image: i }], volumes: [{ name: v, persistentVolumeClaim: { claimName: data-db-0 } }] } }\n";
+  const auto set = [&](const std::string& mode) {
+    return object("StatefulSet", "db", kSelector + pods("", kMount) + claims("data", mode));
+  };
+  EXPECT_TRUE(merged(set("ReadWriteOnce") + other).errors.empty());
+  const Merged taken = merged(set("ReadWriteOncePod") + other);
+  EXPECT_NE(print(taken.errors).find("claim \"data-db-0\" is ReadWriteOncePod"), std::string::npos)
+      << print(taken.errors);
+}
+
+TEST(ClaimTemplates, AreCheckedByPath) {
+  const std::string at = "spec.items[0].spec.volumeClaimTemplates[0].";
+  const auto set = [&](const std::string& rest) {
+    return object("StatefulSet", "db", kSelector + pods() + rest);
+  };
+  expect_error(set(claims("Data")), at + "metadata.name", "must be a DNS label");
+  expect_error(set(claims("data", "ReadWrite")), at + "spec.accessModes[0]", "ReadWriteOnce");
+  expect_error(set(", volumeClaimTemplates: [{ metadata: { name: a }, spec: { accessModes: [],"
+                   " resources: { limits: 1 } } }]"),
+               at + "spec.accessModes", "needs at least one");
+  expect_error(set(", volumeClaimTemplates: [{ metadata: { name: a } }]"), at + "spec",
+               "is required");
+  expect_error(set(", volumeClaimTemplates: [{ metadata: { name: a }, spec: { accessModes: "
+                   "[ReadWriteOnce] } }, { metadata: { name: a }, spec: { accessModes: "
+                   "[ReadWriteOnce] } }]"),
+               "spec.items[0].spec.volumeClaimTemplates[1].metadata.name", "two claims are named");
+  expect_error(object("StatefulSet", "db", kSelector + pods("", kMount) + claims("other")),
+               "spec.items[0].spec.template.spec.containers[0].volumeMounts[0].name",
+               "has no volume named \"data\"");
 }
 
 TEST(Replicas, WhatOnlyTheMergeKnowsIsSaidOnceAndByPath) {
@@ -199,7 +268,13 @@ TEST(Jobs, KeepTheirRulesAndATemplate) {
       "completions: 3, parallelism: 2, backoffLimit: 4, activeDeadlineSeconds: 60, "
       "ttlSecondsAfterFinished: 5, completionMode: Indexed, " +
           job_pods(
-              "", ", env: [{ name: ME, valueFrom: { fieldRef: { fieldPath: metadata.name } } }]")));
+              ", volumes: [{ name: v, downwardAPI: { items: [{ path: me, fieldRef: { fieldPath: "
+              "metadata.name } }, { path: number, fieldRef: { fieldPath: "
+              "\"metadata.annotations['batch.kubernetes.io/job-completion-index']\" } }] } }]",
+              ", env: [{ name: ME, valueFrom: { fieldRef: { fieldPath: metadata.name } } }],"
+              " volumeMounts: [{ name: v, mountPath: /v, subPathExpr: "
+              "$(ME)/$(JOB_COMPLETION_INDEX) }]")));
+  ASSERT_TRUE(all.errors.empty()) << print(all.errors);
   ASSERT_EQ(all.controllers.size(), 1U);
   EXPECT_TRUE(all.workloads.empty());
   const JobRules& rules = all.controllers[0].job;
@@ -216,6 +291,9 @@ TEST(Jobs, KeepTheirRulesAndATemplate) {
   const std::vector<std::pair<std::string, std::string>> env = {{"JOB_COMPLETION_INDEX", "2"},
                                                                 {"ME", "work-2"}};
   EXPECT_EQ(made.pod.containers.at(0).env, env);
+  EXPECT_EQ(made.pod.containers.at(0).mounts.at(0).sub_path, "work-2/2");
+  const std::vector<runtime::VolumeFile> files = {{"me", "work-2"}, {"number", "2"}};
+  EXPECT_EQ(made.pod.volumes.at(0).files, files);
 }
 
 // Each Pod of a Job has an environment of its own: what all take together is bounded.

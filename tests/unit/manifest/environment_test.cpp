@@ -261,6 +261,7 @@ TEST(Environment, AsksForAddressesAndResources) {
           "        resources: { limits: { cpu: 1500m }, requests: { memory: 3Mi } }\n"
           "        env:\n"
           "        - { name: IP, valueFrom: { fieldRef: { fieldPath: status.podIP } } }\n"
+          "        - { name: SELF, valueFrom: { fieldRef: { fieldPath: metadata.uid } } }\n"
           "        - { name: HOST, valueFrom: { fieldRef: { fieldPath: status.hostIP } } }\n"
           "        - { name: ACCOUNT, valueFrom: { fieldRef: { fieldPath: "
           "spec.serviceAccountName } } }\n"
@@ -276,7 +277,8 @@ TEST(Environment, AsksForAddressesAndResources) {
   ASSERT_EQ(workload.pod.containers.size(), 1U);
   EXPECT_THAT(workload.pod.containers[0].args, ElementsAre("--on=" + ip));
   EXPECT_THAT(workload.pod.containers[0].env,
-              ElementsAre(Pair("IP", ip), Pair("HOST", std::string(runtime::kHostIpMark)),
+              ElementsAre(Pair("IP", ip), Pair("SELF", std::string(runtime::kPodUidMark)),
+                          Pair("HOST", std::string(runtime::kHostIpMark)),
                           Pair("ACCOUNT", "default"), Pair("CPU", "2"), Pair("MILLI", "1500"),
                           Pair("MEM", "2"), Pair("ALL", "1073741824")));
 }

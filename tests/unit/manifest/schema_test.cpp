@@ -228,10 +228,11 @@ std::string table(const std::string& title, const Schema& schema) {
 
 std::string tables() {
   std::string text;
-  text += "### Kinds\n\n| kind | apiVersion | here |\n| --- | --- | --- |\n";
+  text += "### Kinds\n\n| kind | apiVersion | here | note |\n| --- | --- | --- | --- |\n";
   for (const KindEntry& kind : known_kinds()) {
     text += "| `" + std::string(kind.kind) + "` | `" + std::string(kind.api_version) + "` | " +
-            (kind.support == Support::Honoured ? "honoured" : "refused") + " |\n";
+            (kind.support == Support::Honoured ? "honoured" : "refused") + " | " +
+            std::string(kind.instead) + " |\n";
   }
   text += "\n" + table("DesiredState", kDesiredStateSchema);
   text += "### Annotations of a Pod\n\n| annotation | here | note |\n| --- | --- | --- |\n";

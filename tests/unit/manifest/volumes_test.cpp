@@ -77,8 +77,8 @@ TEST(VolumeSources, TheDownwardApiShowsThePodItself) {
                "divisor: 1m } }, "
                "{ path: mem, resourceFieldRef: { containerName: c, resource: limits.memory, "
                "divisor: 1Mi } }] }")),
-      "app 0644 x\ncpu 0644 2\nlabels 0644 app=\"x\"\ntier=\"z\"\n\nmem 0644 64\n"
-      "milli 0644 1500\nname 0644 web\nnotes 0644 n=\"a \\\"b\\\"\"\n\n");
+      "app 0644 x\ncpu 0644 2\nlabels 0644 app=\"x\"\ntier=\"z\"\nmem 0644 64\n"
+      "milli 0644 1500\nname 0644 web\nnotes 0644 n=\"a \\\"b\\\"\"\n");
 }
 
 TEST(VolumeSources, ProjectedOnesAreOneVolume) {

@@ -81,6 +81,23 @@ class VolumesTest : public testing::Test {
   std::optional<Volumes> volumes;
 };
 
+TEST_F(VolumesTest, GiveAPodAUidUntilItIsRemoved) {
+  const std::string uid = volumes->uid("web").value_or("");
+  EXPECT_THAT(uid, testing::MatchesRegex("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"));
+  EXPECT_NE(volumes->uid("other").value_or(""), uid);
+  volumes.emplace(dir + "/state", dir + "/run", files);  // the next agent
+  Volume info;
+  info.name = "info";
+  info.kind = Volume::Kind::Files;
+  info.files = {{"name", "web"}, {"uid", std::string(kPodUidMark)}};
+  pod.volumes = {info};
+  ASSERT_TRUE(volumes->prepare(pod, {}));
+  EXPECT_EQ(read(volumes->source_of("web", info) + "/uid"), uid);
+  EXPECT_EQ(read(volumes->source_of("web", info) + "/name"), "web");
+  ASSERT_TRUE(volumes->remove("web"));
+  EXPECT_NE(volumes->uid("web").value_or(""), uid) << "a Pod of the same name is another";
+}
+
 TEST_F(VolumesTest, MakesAnEmptyDirOnDiskForAnyUser) {
   pod.volumes = {disk()};
   const mode_t before = umask(077);

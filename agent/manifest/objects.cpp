@@ -1,0 +1,29 @@
+#include "agent/manifest/objects.h"
+
+#include "agent/manifest/items.h"
+
+namespace wherry {
+
+std::vector<ObjectName> objects_of(const Document& document) {
+  std::vector<ObjectName> names;
+  if (!document.valid() || !document.items) return names;
+  const ParsedItems& items = *document.items;
+  for (const manifest::PodItem& pod : items.pods) names.push_back({"Pod", pod.workload.name()});
+  for (const OwnerKind kind : {OwnerKind::Deployment, OwnerKind::DaemonSet, OwnerKind::StatefulSet,
+                               OwnerKind::Job, OwnerKind::CronJob}) {
+    for (const manifest::ControllerItem& item : items.controllers) {
+      const Owner& owner = item.spec.owner;
+      if (owner.kind == kind) names.push_back({std::string(to_string(kind)), owner.name});
+    }
+  }
+  for (const manifest::ConfigItem& item : items.config_maps) {
+    names.push_back({"ConfigMap", item.name});
+  }
+  for (const manifest::ConfigItem& item : items.secrets) names.push_back({"Secret", item.name});
+  for (const manifest::ClaimItem& item : items.claims) {
+    names.push_back({"PersistentVolumeClaim", item.name});
+  }
+  return names;
+}
+
+}  // namespace wherry
