@@ -30,7 +30,7 @@ class MemorySink final : public BlobSink {
  public:
   explicit MemorySink(const Descriptor& blob) : blob_(blob) {}
   int64_t offset() const override { return static_cast<int64_t>(bytes_.size()); }
-  Status begin(int64_t at) override {
+  Status begin(int64_t at, bool) override {
     if (at == offset()) return {};
     if (at != 0) return fail(Code::Unavailable, "bytes for another place in the blob");
     bytes_.clear();
@@ -49,6 +49,12 @@ class MemorySink final : public BlobSink {
   const Descriptor& blob_;
   std::string bytes_;
 };
+
+// A mirror that said it is this one has said something wrong.
+bool is_wrong_image(const Error& error) {
+  return error.code() == Code::DataLoss || error.code() == Code::InvalidArgument ||
+         error.code() == Code::NotFound;
+}
 
 StringMap source_label(const Reference& reference) {
   return {{"containerd.io/distribution.source." + reference.host, reference.repository}};
@@ -101,7 +107,9 @@ Puller::Puller(ImageBackend& backend, PullOptions options)
       options_(std::move(options)),
       leases_(backend, clock_),
       slots_(std::max<size_t>(1, options_.max_parallel), options_.slice),
-      throttle_(options_.bandwidth_limit) {}
+      throttle_(options_.bandwidth_limit),
+      notes_(clock_),
+      blobs_(options_.trial, 4 * options_.trial) {}
 
 // A limit on bytes per second holds from the first second on: no burst into large buffers.
 HttpTimeouts Puller::http_timeouts() const {
@@ -119,7 +127,7 @@ Result<Registry*> Puller::connect(Job& job) {
   if (!hosts) return fail(hosts.error());
   RegistryAccess access{job.request.credentials, options_.credentials, options_.proxies};
   job.registry = std::make_unique<Registry>(job.reference, std::move(*hosts), std::move(access),
-                                            http_timeouts());
+                                            http_timeouts(), notes_);
   return job.registry.get();
 }
 
@@ -135,6 +143,7 @@ Result<std::string> Puller::fetch_document(Job& job, const Descriptor& blob) {
 Status Puller::store_documents(Job& job, const Descriptor& target) {
   if (Status reached = failpoint("image.manifest"); !reached) return reached;
   ImageLayout& layout = job.layout;
+  layout = {};
   layout.target = layout.manifest = target;
   auto bytes = fetch_document(job, target);
   if (!bytes) return fail(bytes.error());
@@ -176,9 +185,11 @@ Status Puller::fetch_config(Job& job) {
   if (local) {
     bytes = *local;
   } else {
-    MemorySink sink(blob);
-    if (Status got = job.registry->blob(blob, sink, job.cancel); !got) return got;
-    bytes = sink.take();
+    do {
+      MemorySink sink(blob);
+      if (Status got = job.registry->blob(blob, sink, job.cancel); !got) return got;
+      bytes = sink.take();
+    } while (sha256_digest(bytes) != blob.digest && job.registry->blame(blob.digest));
     if (sha256_digest(bytes) != blob.digest) {
       return fail(Code::DataLoss, "config " + blob.digest + " arrived damaged");
     }
@@ -191,13 +202,10 @@ Status Puller::fetch_config(Job& job) {
 
 Status Puller::fetch_layer(Job& job, size_t index) {
   const Descriptor& layer = job.layout.content.layers[index];
-  // One fetch for a blob that two pulls want: the second finds it in the store.
-  const auto pass = blobs_.enter(layer.digest, job.cancel);
-  if (!pass) return fail(pass.error());
   const FetchContext context{
-      backend_,       *job.registry, [this, &job] { return leases_.current(job.name); },
-      options_.retry, slots_,        job.share,
-      job.received};
+      backend_,           *job.registry, [this, &job] { return leases_.current(job.name); },
+      options_.retry,     slots_,        blobs_,
+      job.reference.host, job.share,     job.received};
   return fetch_blob(context, "layer", layer, job.source, job.done[index], job.cancel);
 }
 
@@ -312,13 +320,20 @@ Status Puller::fetch_and_unpack(Job& job) {
 Status Puller::run(Job& job) {
   const auto registry = connect(job);
   if (!registry) return fail(registry.error());
-  const auto target = (*registry)->resolve(job.cancel);
-  if (!target) return fail(target.error());
-  const auto lease = leases_.take(job.name);
-  if (!lease) return fail(lease.error());
-  job.leased = true;
-  if (Status reached = failpoint("image.lease"); !reached) return reached;
-  if (Status stored = store_documents(job, *target); !stored) return stored;
+  Status stored;
+  do {
+    const auto target = (*registry)->resolve(job.cancel);
+    if (!target) return fail(target.error());
+    if (!job.leased) {
+      const auto lease = leases_.take(job.name);
+      if (!lease) return fail(lease.error());
+      job.leased = true;
+    }
+    if (Status reached = failpoint("image.lease"); !reached) return reached;
+    stored = store_documents(job, *target);
+  } while (!stored && is_wrong_image(stored.error()) &&
+           (*registry)->blame_resolved(stored.error()));
+  if (!stored) return stored;
   if (Status fetched = fetch_config(job); !fetched) return fetched;
   if (Status done = fetch_and_unpack(job); !done) return done;
   // A record stands for a whole image. Snapshots that were there before are kept alive by the
