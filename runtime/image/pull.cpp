@@ -23,6 +23,10 @@ constexpr int kWindow = 512 << 10;
 constexpr int kLeast = 32 << 10;
 // Over all pulls, but for the first of each. The unit's TasksMax is 256.
 constexpr size_t kMaxFetchers = 96;
+// For a moment that counts on a fast link and is nothing on a slow one.
+constexpr int64_t kLarge = 64 << 20;
+constexpr int64_t kHead = 8 << 20;
+constexpr Duration kHeadStart = std::chrono::milliseconds(300);
 constexpr Duration kReportEvery = std::chrono::milliseconds(250);
 
 // Keeps what it has received in memory: for configs, whose size is bounded.
@@ -213,7 +217,7 @@ Status Puller::fetch_layer(Job& job, size_t index) {
 bool Puller::start_fetcher(Job& job, std::vector<std::thread>& threads) {
   if (++fetchers_ <= kMaxFetchers || threads.empty()) {
     try {
-      threads.emplace_back([this, &job] { fetch_layers(job); });
+      threads.emplace_back([this, &job, fetcher = threads.size()] { fetch_layers(job, fetcher); });
       return true;
     } catch (const std::system_error&) {  // no more of them: those there are do the work
     }
@@ -222,8 +226,24 @@ bool Puller::start_fetcher(Job& job, std::vector<std::thread>& threads) {
   return false;
 }
 
-void Puller::fetch_layers(Job& job) {
+// Of a large image the lowest layers have the link to themselves for a moment, so that unpacking,
+// which goes from the bottom up and takes longest on a fast link, begins early.
+void Puller::let_lowest_go_ahead(Job& job, size_t fetcher) {
+  const std::vector<Descriptor>& layers = job.layout.content.layers;
+  if (fetcher == 0 || job.layout.size() < kLarge) return;
+  const auto enough_to_unpack = [&] {
+    int64_t there = 0;
+    for (size_t i = 0; i < layers.size() && job.ready[i]; ++i) there += layers[i].size;
+    return there >= kHead;
+  };
+  std::unique_lock lock(job.mutex);
+  job.changed.wait_for(lock, kHeadStart,
+                       [&] { return job.cancel.cancelled() || enough_to_unpack(); });
+}
+
+void Puller::fetch_layers(Job& job, size_t fetcher) {
   name_this_thread("wherry-fetch");
+  let_lowest_go_ahead(job, fetcher);
   while (!job.cancel.cancelled()) {
     const size_t index = job.next.fetch_add(1);
     if (index >= job.layout.content.layers.size()) return;

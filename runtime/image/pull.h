@@ -77,7 +77,8 @@ class Puller {
   Result<size_t> hold_unpacked(Job& job);
   Status fetch_and_unpack(Job& job);
   bool start_fetcher(Job& job, std::vector<std::thread>& threads);
-  void fetch_layers(Job& job);
+  void let_lowest_go_ahead(Job& job, size_t fetcher);
+  void fetch_layers(Job& job, size_t fetcher);
   Status fetch_layer(Job& job, size_t index);
   Status await_layer(Job& job, size_t index);
   Status run(Job& job);
