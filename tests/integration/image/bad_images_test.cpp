@@ -13,6 +13,7 @@
 #include "runtime/containerd/image_backend.h"
 #include "runtime/image/image_service.h"
 #include "tests/support/containerd_daemon.h"
+#include "tests/support/wait.h"
 #include "tests/unit/image/scripted_registry.h"
 
 namespace wherry::test {
