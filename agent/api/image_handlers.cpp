@@ -4,8 +4,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <dirent.h>
 #include <fcntl.h>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <sys/statvfs.h>
@@ -27,23 +27,45 @@ using http::Problem;
 using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kPrefix = "upload-";
+constexpr size_t kMaxFileName = 200;
 constexpr size_t kPartBytes = 64u << 10;
 constexpr int64_t kCheckSpaceEvery = 16ll << 20;
 
-// A file that is gone when this is, whatever happens in between.
+// The last part of what the client calls its file: images that have no name in the archive are
+// called after it.
+std::string file_name(const http::Request& request) {
+  const std::string* const given = request.param("file");
+  std::string name = given == nullptr ? std::string() : *given;
+  name.erase(0, name.rfind('/') + 1);
+  if (name.empty() || name == "." || name == ".." || name.find('\0') != std::string::npos) {
+    return "image";
+  }
+  return name.size() > kMaxFileName ? name.substr(name.size() - kMaxFileName) : name;
+}
+
+// A file in a directory of its own that is gone when this is, whatever happens in between.
 class Upload {
  public:
-  static Result<std::unique_ptr<Upload>> create(const std::string& directory) {
-    if (Status made = make_directories(directory, 0700); !made) return fail(made.error());
-    std::string path = directory + "/" + std::string(kPrefix) + "XXXXXX";
-    const int fd = mkostemp(path.data(), O_CLOEXEC);
-    if (fd < 0) return fail(Code::Internal, "make " + path + ": " + std::strerror(errno));
-    return std::make_unique<Upload>(std::move(path), fd);
+  static Result<std::unique_ptr<Upload>> create(const std::string& parent,
+                                                const std::string& name) {
+    if (Status made = make_directories(parent, 0700); !made) return fail(made.error());
+    std::string directory = parent + "/" + std::string(kPrefix) + "XXXXXX";
+    if (mkdtemp(directory.data()) == nullptr) {
+      return fail(Code::Internal, "make " + directory + ": " + std::strerror(errno));
+    }
+    const std::string path = directory + "/" + name;
+    const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0) return std::make_unique<Upload>(directory, path, fd);
+    const int error = errno;
+    rmdir(directory.c_str());
+    return fail(Code::Internal, "make " + path + ": " + std::strerror(error));
   }
-  Upload(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+  Upload(std::string directory, std::string path, int fd)
+      : directory_(std::move(directory)), path_(std::move(path)), fd_(fd) {}
   ~Upload() {
     close(fd_);
     unlink(path_.c_str());
+    rmdir(directory_.c_str());
   }
   Upload(const Upload&) = delete;
   Upload& operator=(const Upload&) = delete;
@@ -70,7 +92,7 @@ class Upload {
   }
 
  private:
-  const std::string path_;
+  const std::string directory_, path_;
   const int fd_;
 };
 
@@ -198,7 +220,7 @@ void import_images(HandlerContext& context, http::Exchange& exchange) {
                                     "TooManyUploads",
                                     {{"Retry-After", "10"}}});
   }
-  auto upload = Upload::create(context.options.upload_dir);
+  auto upload = Upload::create(context.options.upload_dir, file_name(exchange.request()));
   if (!upload) return exchange.respond(http::problem_from(upload.error()));
   if (auto problem = receive(exchange, context.options, **upload)) {
     return exchange.respond(*problem);
@@ -214,13 +236,11 @@ void import_images(HandlerContext& context, http::Exchange& exchange) {
 }
 
 void clear_uploads(const std::string& directory) {
-  DIR* entries = opendir(directory.c_str());
-  if (entries == nullptr) return;
-  while (const dirent* entry = readdir(entries)) {
-    const std::string_view name = entry->d_name;
-    if (name.substr(0, kPrefix.size()) == kPrefix) unlinkat(dirfd(entries), entry->d_name, 0);
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
+    if (!entry.path().filename().string().starts_with(kPrefix)) continue;
+    std::filesystem::remove_all(entry.path(), ignored);
   }
-  closedir(entries);
 }
 
 }  // namespace wherry

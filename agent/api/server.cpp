@@ -42,7 +42,7 @@ std::vector<Route> make_routes(HandlerContext& context) {
        {"container", "tail", "since", "follow", "timestamps"}},
       {"GET", "/v1/events", plain(answer_events), {"after", "limit", "follow"}},
       {"GET", "/v1/images", plain(answer_images)},
-      {"POST", "/v1/images", import},
+      {"POST", "/v1/images", import, {"file"}},
       {"POST", "/v1/images:pull", pull},
       {"POST", "/v1/images:prune", plain(prune_images)},
       {"GET", "/", {}},

@@ -1,5 +1,6 @@
 // wherry images
 #include <algorithm>
+#include <filesystem>
 
 #include <nlohmann/json.hpp>
 
@@ -44,6 +45,14 @@ std::string kept_text(const Json& image) {
   return text_of(image, "kept") + (users.empty() ? "" : ": " + join(users, ", "));
 }
 
+// "pump.tar" of /x/pump.tar, also of a directory that is named as "." or with a slash at its end.
+std::string base_name(const std::string& path) {
+  std::error_code error;
+  auto whole = std::filesystem::absolute(path, error).lexically_normal();
+  if (!whole.has_filename()) whole = whole.parent_path();
+  return whole.filename();
+}
+
 }  // namespace
 
 std::string short_digest(const std::string& digest) {
@@ -78,7 +87,9 @@ int list_images(const Session& session) {
 }
 
 int import_image(const Session& session, const std::string& path) {
-  const auto answer = session.client.post_file("/v1/images", path);
+  std::string target = "/v1/images";
+  if (path != "-") target += "?file=" + escape_query(base_name(path));
+  const auto answer = session.client.post_file(target, path);
   if (!answer) return report(session, answer.error());
   if (session.format != Format::Table) {
     print_data(session, *answer);

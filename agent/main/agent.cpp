@@ -43,6 +43,7 @@ constexpr size_t kWorkThreads = 16;
 // Pulls at once. How many download at a time is images.max_parallel_downloads; they take turns, so
 // that none waits for another's end. Threads are made when they are needed.
 constexpr size_t kPullThreads = 32;
+constexpr Duration kPreloadLook = std::chrono::seconds(2);
 constexpr Duration kGoodbye = std::chrono::seconds(2);
 // For actions under way, which are cancelled; what does not end by then is abandoned.
 constexpr Duration kLastWords = std::chrono::seconds(5);
@@ -205,7 +206,7 @@ struct Agent::Parts {
   std::unique_ptr<ApiServer> api;
   std::shared_ptr<ThreadLanes> lanes;
   std::thread loop, preload_follower;
-  std::atomic<bool> preload_waits{false};
+  std::atomic<bool> preload_waits{false}, preload_unsettled{false};
   CancelToken stopping;
 };
 
@@ -334,12 +335,14 @@ void Agent::Parts::watch() {
 
 void Agent::Parts::preload(Lanes& pool) {
   if (preload_waits.exchange(true)) return;  // one that has not begun yet sees it all
+  preload_unsettled = true;                  // until it has looked
   const bool posted = pool.post(Lane::Local, [this] {
     preload_waits = false;
     const auto report = images.preload(config.images.preload_dir, stopping);
     if (!report && report.error().code() != Code::Cancelled) {
       log_warn("images.preload_dir is not looked at", {{"error", report.error().full()}});
     }
+    preload_unsettled = report && report->unsettled;
     if (!report) return;
     for (const auto& failure : report->failed) {
       EventRecord note;
@@ -368,8 +371,15 @@ void Agent::Parts::follow_preload() {
   }
   preload_follower = std::thread([this, watch = std::move(*watch)] {
     name_this_thread("preload");
-    for (auto seen = watch->wait(); seen != Watch::Event::Cancelled; seen = watch->wait()) {
+    // A directory that is being copied here is told of once, at its beginning.
+    std::optional<Duration> look;
+    while (true) {
+      const auto seen = watch->wait(look);
+      if (seen == Watch::Event::Cancelled) return;
       if (seen == Watch::Event::Gone) return log_warn("images.preload_dir was removed");
+      look.reset();
+      if (seen == Watch::Event::Timeout && !preload_unsettled) continue;
+      look = kPreloadLook;
       preload(*lanes);
     }
   });

@@ -323,6 +323,16 @@ std::set<std::string> DocumentDesk::held_sources() const {
   return held;
 }
 
+std::set<std::string> DocumentDesk::unread_sources() const {
+  std::set<std::string> unread = held_sources();
+  if (!store_status_) return unread;
+  for (const Slot& slot : slots_) {
+    const bool never = !slot.document && slot.errors.empty();
+    if (never && merged_.errors.empty()) unread.erase(slot.source);
+  }
+  return unread;
+}
+
 std::vector<DesiredView> DocumentDesk::views() const {
   std::vector<DesiredView> views;
   const auto add_left_out = [this](DesiredView& view) {

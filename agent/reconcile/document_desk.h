@@ -38,6 +38,8 @@ class DocumentDesk {
   const Merged& merged() const { return merged_; }
   // Sources of which it is not known what they want: nothing of theirs may be removed.
   std::set<std::string> held_sources() const;
+  // Those of them that may have had workloads: a source that was never heard of has had none.
+  std::set<std::string> unread_sources() const;
   // One entry a source that has something to say; `state` is left empty.
   std::vector<DesiredView> views() const;
   // The store's last answer.

@@ -10,6 +10,8 @@ namespace {
 
 using runtime::Image;
 
+constexpr Duration kGrace = std::chrono::minutes(10);
+
 // An image as a document names it, comparable with the records of the store.
 class Wanted {
  public:
@@ -192,12 +194,14 @@ void ImageBook::touch(const Key& key, const InUse& use, WallTime now) {
 
 void ImageBook::listed(const std::vector<Image>& images, WallTime now) {
   images_ = images;
-  listed_ = true;
+  const bool before = std::exchange(listed_, true);
   std::set<std::string> known, there;
   for (const auto& [key, use] : uses_) known.insert(key.second);
   for (const Image& image : images) {
     there.insert(image.digest);
-    if (!known.contains(image.digest)) touch({"", image.digest}, {image.name, ""}, now);
+    if (known.contains(image.digest)) continue;
+    touch({"", image.digest}, {image.name, ""}, now);
+    if (before) came_.insert(image.digest);
   }
   for (const auto& [key, use] : in_use_) there.insert(key.second);
   std::erase_if(uses_, [&](const auto& entry) {
@@ -239,9 +243,19 @@ std::vector<ImageUse> ImageBook::uses() const {
 
 void ImageBook::look_over(const PlanInput& input) {
   views_ = view_images({images_, uses(), input});
+  for (const std::string& digest : std::exchange(came_, {})) fresh_[digest] = input.now + kGrace;
+  std::erase_if(fresh_, [&](const auto& each) { return each.second <= input.now; });
+  for (const ImageView& view : views_) {
+    if (view.kept != Kept::Unused && view.kept != Kept::Pulling) fresh_.erase(view.digest);
+  }
 }
 
-std::vector<std::string> ImageBook::removable() const { return removable_images(views_, uses()); }
+std::vector<std::string> ImageBook::removable(bool also_fresh) const {
+  if (also_fresh) return removable_images(views_, uses());
+  std::vector<ImageView> views = views_;
+  std::erase_if(views, [this](const ImageView& view) { return fresh_.contains(view.digest); });
+  return removable_images(views, uses());
+}
 
 Status ImageBook::flush() {
   if (unsaved_.empty() && gone_.empty()) return {};

@@ -49,7 +49,9 @@ class ImageBook {
   void look_over(const PlanInput& input);
   bool is_listed() const { return listed_; }
   const std::vector<ImageView>& views() const { return views_; }
-  std::vector<std::string> removable() const;
+  // What came lately and was not needed yet is left out unless `also_fresh`: it may have been
+  // brought for a workload that is still to come.
+  std::vector<std::string> removable(bool also_fresh) const;
   Status flush();  // writes only what changed
 
  private:
@@ -66,6 +68,8 @@ class ImageBook {
   bool listed_ = false;
   std::map<Key, ImageUse> uses_;
   std::map<Key, InUse> in_use_;
+  std::set<std::string> came_;             // digests, since the last look over
+  std::map<std::string, MonoTime> fresh_;  // digests that nobody has needed yet; until when
   uint64_t order_ = 0;
   std::vector<ImageView> views_;
   std::set<Key> unsaved_;

@@ -19,6 +19,8 @@ class PruneDesk {
   // begun() nothing is due until done().
   std::optional<runtime::PruneRequest> next(const std::vector<std::string>& waiting, MonoTime now);
   void begun(MonoTime now);
+  // Somebody's order waits or is being seen to.
+  bool is_ordered() const { return !orders_.empty() || !under_way_.empty(); }
   void done(const Result<runtime::PruneReport>& report);
   // Nobody's order can be seen to.
   void refuse(const Error& error);

@@ -5,6 +5,7 @@
 #include "agent/reconcile/view_builder.h"
 #include "base/log.h"
 #include "base/quantity.h"
+#include "runtime/image/reference.h"
 
 namespace wherry {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 constexpr Backoff kLookBackoff{std::chrono::milliseconds(200), std::chrono::seconds(10)};
 constexpr Duration kFlushRetry = std::chrono::seconds(10);
 constexpr Duration kShowProgress = std::chrono::seconds(1);
+constexpr size_t kMostSilent = 16;  // half of the pulls that go on at once
 constexpr Duration kStuck = std::chrono::seconds(60);
 
 void earlier(std::optional<MonoTime>& wake, std::optional<MonoTime> at) {
@@ -322,11 +324,12 @@ void Reconciler::look() {
 // Before anything is handed out: what is wanted from now on must not go any more.
 void Reconciler::keep_images() {
   book_.observed(ledger_.observed(), parts_.clock.wall());
-  const std::set<std::string> held = desk_.held_sources();
-  book_.look_over(ledger_.input(held, parts_.clock.now()));
+  const std::set<std::string> unread = desk_.unread_sources();
+  book_.look_over(ledger_.input(unread, parts_.clock.now()));
   const bool known = first_pass_done_ && may_act() && !stopping_;
   if (parts_.keeping != nullptr) {
-    parts_.keeping->set(known ? book_.removable() : std::vector<std::string>());
+    parts_.keeping->set(known ? book_.removable(pruning_.is_ordered())
+                              : std::vector<std::string>());
   }
 }
 
@@ -389,13 +392,30 @@ void Reconciler::act_on(const Plan& plan) {
   for (const std::string& reference : ledger_.unwanted_pulls(plan.pulls)) {
     dispatcher_.cancel_pull(reference);
   }
+  begin_pulls(plan, now);
+}
+
+void Reconciler::begin_pulls(const Plan& plan, MonoTime now) {
+  // By registry: pulls that nothing has come of yet. One that does not answer must leave room for
+  // those of others.
+  std::map<std::string, size_t> silent;
+  const auto registry_of = [](const std::string& text) {
+    const auto reference = runtime::parse_reference(text);
+    return reference ? reference->host : std::string();
+  };
+  for (const auto& [reference, pull] : ledger_.pulls()) {
+    if (pull.busy && pull.progress.total_bytes == 0) ++silent[registry_of(reference)];
+  }
   for (const std::string& reference : plan.pulls) {
     const auto known = ledger_.pulls().find(reference);
     const bool due = known == ledger_.pulls().end() ||
                      (!known->second.busy && !known->second.trouble.waits(now));
-    if (due && dispatcher_.pull(reference, ledger_.pull_credentials(reference))) {
-      ledger_.pulling(reference);
-    }
+    if (!due) continue;
+    size_t& others = silent[registry_of(reference)];
+    if (others >= kMostSilent) continue;
+    if (!dispatcher_.pull(reference, ledger_.pull_credentials(reference))) continue;
+    ledger_.pulling(reference);
+    ++others;
   }
 }
 

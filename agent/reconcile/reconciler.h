@@ -74,6 +74,7 @@ class Reconciler {
   void looked(const LookResult& result);
   Plan act();
   void act_on(const Plan& plan);
+  void begin_pulls(const Plan& plan, MonoTime now);
   void record();
   void look();
   void show(const Plan& plan);

@@ -23,8 +23,8 @@ constexpr int64_t kProgress = 64 << 10;
 class Intake final : public BlobSink {
  public:
   Intake(const FetchContext& context, std::string ref, const Descriptor& blob,
-         std::atomic<int64_t>& done, const CancelToken& cancel)
-      : context_(context), ref_(std::move(ref)), blob_(blob), done_(done), cancel_(cancel) {}
+         std::atomic<int64_t>& done, BlobTurns::Seeker& seeker)
+      : context_(context), ref_(std::move(ref)), blob_(blob), done_(done), seeker_(seeker) {}
 
   // Opens the ingest unless it is open. False when the blob is in the store already.
   Result<bool> open() {
@@ -40,7 +40,8 @@ class Intake final : public BlobSink {
     }
     start_over_ = false;
     done_ = writer_->offset();
-    if (most_ < 0) most_ = done_;
+    most_ = std::max<int64_t>(most_, done_);  // what others brought is no progress of ours
+    seeker_.begin(done_);
     return true;
   }
 
@@ -51,12 +52,14 @@ class Intake final : public BlobSink {
 
   // From the registry, while it is this pull's turn.
   Status stream() {
-    const auto slot = context_.slots.take(&context_.share, cancel_);
+    seeker_.idle(true);
+    const auto slot = context_.slots.take(&context_.share, seeker_.cancel());
+    seeker_.idle(false);
     if (!slot) return fail(slot.error());
     slot_ = &*slot;
     flushed_ = clock_.now();
     buffer_.reserve(kBuffer);
-    Status streamed = context_.registry.blob(blob_, *this, cancel_);
+    Status streamed = context_.registry.blob(blob_, *this, seeker_.cancel());
     if (writer_) static_cast<void>(flush());  // the next attempt, or agent, continues from there
     std::string().swap(buffer_);
     slot_ = nullptr;
@@ -68,24 +71,41 @@ class Intake final : public BlobSink {
   // Is more of the blob here than ever before? The same bytes again are no progress.
   bool progressed() {
     const int64_t before = std::exchange(most_, std::max<int64_t>(most_, done_));
-    return done_ - std::max<int64_t>(before, 0) >= kProgress;
+    return done_ - before >= kProgress;
   }
   // True once after it was another pull's turn: no failure.
   bool take_yielded() { return std::exchange(yielded_, false); }
+  // True once after it left the blob to those who need not start over.
+  bool take_declined() { return std::exchange(declined_, false); }
+  // Others may write now.
+  void close() { writer_.reset(); }
+  // What another pull has brought so far.
+  void joined(int64_t there) {
+    if (there > done_) context_.received += there - done_;
+    done_ = there;
+  }
 
-  Status begin(int64_t at) override {
+  Status begin(int64_t at, bool continues) override {
     if (!writer_) return lost();
+    continues_ = continues;
     if (at == offset()) return {};
-    return at == 0 ? restart() : fail(Code::Unavailable, "bytes for another place in the blob");
+    if (at != 0) return fail(Code::Unavailable, "bytes for another place in the blob");
+    if (!continues && !seeker_.may_start_over()) {
+      declined_ = true;
+      return fail(Code::Cancelled, "another registry can continue what is here");
+    }
+    return restart();
   }
 
   Status data(std::string_view bytes) override {
     if (!writer_) return lost();
+    if (Status turn = slot_->keep(seeker_.cancel()); !turn) return turn;
     if (offset() + static_cast<int64_t>(bytes.size()) > blob_.size) {
       return damaged("is longer than the " + std::to_string(blob_.size) + " bytes announced");
     }
     const auto size = static_cast<int64_t>(bytes.size());
     done_ += size;
+    seeker_.progress(done_);
     context_.received += size;
     while (!bytes.empty()) {
       const std::string_view piece = bytes.substr(0, kBuffer - buffer_.size());
@@ -95,11 +115,12 @@ class Intake final : public BlobSink {
       if (!due) continue;
       if (Status written = flush(); !written) return written;
     }
-    if (!complete() && slot_->must_yield()) {
+    // Who cannot continue would throw all of it away, and never come to an end.
+    if (!complete() && continues_ && slot_->must_yield()) {
       yielded_ = true;
       return fail(Code::Cancelled, "it is another pull's turn");
     }
-    return context_.share.pay(size, cancel_);
+    return context_.share.pay(size, seeker_.cancel());
   }
 
   Status commit(const StringMap& labels) {
@@ -140,6 +161,7 @@ class Intake final : public BlobSink {
   Status restart() {
     buffer_.clear();
     done_ = 0;
+    seeker_.progress(0);
     Status reset = writer_->truncate();
     if (!reset) writer_.reset();
     return reset;
@@ -157,11 +179,12 @@ class Intake final : public BlobSink {
   const std::string ref_;
   const Descriptor& blob_;
   std::atomic<int64_t>& done_;
-  const CancelToken& cancel_;
+  BlobTurns::Seeker& seeker_;
   const Slots::Hold* slot_ = nullptr;  // while it streams
-  bool yielded_ = false;
-  int64_t most_ = -1;  // of the blob that was here at any time; -1: not opened yet
-  std::string lease_;  // that the writer was opened under
+  bool yielded_ = false, declined_ = false;
+  bool continues_ = true;  // the host that answers can, as far as is known
+  int64_t most_ = 0;       // of the blob that was here at any time
+  std::string lease_;      // that the writer was opened under
   std::unique_ptr<BlobWriter> writer_;
   bool start_over_ = false;
   std::string buffer_;
@@ -196,23 +219,34 @@ bool is_temporary(const Error& error) {
 
 Status fetch_blob(const FetchContext& context, std::string_view kind, const Descriptor& blob,
                   const StringMap& labels, std::atomic<int64_t>& done, const CancelToken& cancel) {
-  Intake intake(context, ingest_name(kind, blob.digest), blob, done, cancel);
+  BlobTurns::Seeker seeker(context.turns, blob.digest, blob.size, context.source);
+  Intake intake(context, ingest_name(kind, blob.digest), blob, done, seeker);
   uint32_t failures = 0;
   int damaged = 0;
   while (true) {
-    const Status fetched = attempt(context, blob, labels, intake);
+    const auto joined = [&](int64_t there) { intake.joined(there); };
+    Status fetched = seeker.take(joined, cancel);
+    if (fetched) fetched = attempt(context, blob, labels, intake);
+    intake.close();
+    seeker.give_back();
     if (fetched) {
       done = blob.size;
       return {};
     }
     const Error& error = fetched.error();
     if (cancel.cancelled()) return fail(Code::Cancelled, "cancelled");
-    if (intake.take_yielded()) continue;
+    if (intake.take_yielded() || seeker.taken_over()) continue;
+    if (intake.take_declined()) {
+      if (cancel.wait_for(context.retry.delay(1, random_unit()))) {
+        return fail(Code::Cancelled, "cancelled");
+      }
+      continue;
+    }
     if (intake.progressed()) failures = 0;
     ++failures;
     const bool again =
         error.code() == Code::DataLoss
-            ? ++damaged < kMaxDamaged
+            ? context.registry.blame(blob.digest) || ++damaged < kMaxDamaged
             : is_temporary(error) && failures < kMaxFailures && error.retry_after().count() == 0;
     if (!again) return fail(error);
     log_warn("layer download failed, trying again",

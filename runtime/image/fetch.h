@@ -8,6 +8,7 @@
 #include "base/cancel.h"
 #include "base/result.h"
 #include "runtime/image/backend.h"
+#include "runtime/image/blob_turns.h"
 #include "runtime/image/registry.h"
 #include "runtime/image/slots.h"
 #include "runtime/image/throttle.h"
@@ -21,11 +22,14 @@ struct FetchContext {
   std::function<std::string()> lease;  // the one to work under now; may change under way
   const Backoff& retry;
   Slots& slots;
+  BlobTurns& turns;
+  const std::string& source;  // where it comes from, see BlobTurns
   Throttle::Share& share;
-  std::atomic<int64_t>& received;  // bytes of all fetches, those thrown away included
+  std::atomic<int64_t>& received;  // bytes of all fetches, those thrown away and others' included
 };
 
-// Returns with the blob in the store under the lease, whether it had to be fetched or not.
+// Returns with the blob in the store under the lease, whether it had to be fetched or not. Where
+// another pull fetches it, waits for its turn, which comes early where that one crawls.
 // `done` counts the bytes that are there and falls back when the blob has to start over. Temporary
 // failures are retried with backoff: five in a row without progress end it, and so does a registry
 // that asks to be left alone for long (Error::retry_after).

@@ -38,14 +38,17 @@ struct File {
   }
 };
 
-constexpr std::array<std::string_view, 6> kHostKeys{
-    "capabilities", "ca", "skip_verify", "client", "override_path", "header"};
-constexpr std::array<std::string_view, 8> kTopKeys{
-    "server", "host", "capabilities", "ca", "skip_verify", "client", "override_path", "header"};
+constexpr std::array<std::string_view, 7> kHostKeys{
+    "capabilities", "ca", "skip_verify", "client", "override_path", "header", "dial_timeout"};
+constexpr std::array<std::string_view, 9> kTopKeys{
+    "server", "host",          "capabilities", "ca",          "skip_verify",
+    "client", "override_path", "header",       "dial_timeout"};
 
 // RFC 9110 section 5.1 and 5.5.
 constexpr std::string_view kTokenChars =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~";
+constexpr Duration kShortestDial = std::chrono::milliseconds(10);
+constexpr Duration kLongestDial = std::chrono::minutes(5);
 constexpr std::string_view kLineEnds("\r\n\0", 3);
 
 // toml++ 3.3 runs into undefined behaviour on some characters that are not ASCII, so it is given
@@ -192,6 +195,17 @@ Status read_headers(const File& file, const toml::node& node, RegistryHost& host
   return {};
 }
 
+// As Go writes a duration (containerd 2: docs/hosts.md, "dial_timeout").
+Status read_dial_timeout(const File& file, const toml::node& node, RegistryHost& host) {
+  const auto* text = node.as_string();
+  const auto duration = parse_duration(text == nullptr ? std::string() : text->get());
+  if (!duration || *duration < kShortestDial || *duration > kLongestDial) {
+    return file.bad(node.source(), "dial_timeout must be a duration such as \"3s\", of 10ms to 5m");
+  }
+  host.dial_timeout = *duration;
+  return {};
+}
+
 // The settings of one host; for the top level these are the server's own.
 Status read_host(const File& file, const toml::table& table, bool top, RegistryHost& host,
                  bool& override_path) {
@@ -207,6 +221,8 @@ Status read_host(const File& file, const toml::table& table, bool top, RegistryH
       read = read_client(file, value, host);
     } else if (name == "header") {
       read = read_headers(file, value, host);
+    } else if (name == "dial_timeout") {
+      read = read_dial_timeout(file, value, host);
     } else if (name == "skip_verify" || name == "override_path") {
       const auto* flag = value.as_boolean();
       if (flag == nullptr) {

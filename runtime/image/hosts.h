@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 
 namespace wherry::runtime {
@@ -26,6 +27,7 @@ struct RegistryHost {
   bool pull = true;
   bool mirror = false;  // not the host of the reference: it is told which one is meant (?ns=)
   bool origin = false;  // what the reference's host stands for, so that its credentials are for it
+  Duration dial_timeout{};  // for a connection to be made; zero: as for all
   TlsOptions tls;
   std::vector<std::pair<std::string, std::string>> headers;
 };

@@ -212,14 +212,15 @@ class HttpSession::Connection {
     wire.response_handler = [&](const httplib::Response& response) {
       copy_head(response, head);
       answered_ = true;
+      budget_.head_ended();
       last = clock_.now();
       return true;
     };
     wire.content_receiver = [&](const char* data, size_t size, uint64_t, uint64_t) {
-      last = clock_.now();
       budget_.body_moved();
       sunk = cancel.cancelled() ? Status(fail(Code::Cancelled, "cancelled"))
                                 : sink(head, std::string_view(data, size));
+      last = clock_.now();  // what we took for it is no silence of theirs
       return sunk.has_value();
     };
     httplib::Response response;
@@ -350,8 +351,14 @@ class HttpSession::Connection {
     if (budget_.exceeded()) {
       return fail(Code::Unavailable, who + "its answer has too long a head: is it a registry?");
     }
+    const std::string reason = answered_ ? "" : kUnavailable;
+    if (budget_.starved()) {
+      return fail(Code::Unavailable, who + "stalled: less than 1 KiB in " + format_duration(stall_),
+                  reason);
+    }
     if (silent + std::chrono::milliseconds(100) >= stall_) {
-      return fail(Code::Unavailable, who + "stalled: no byte for " + format_duration(stall_));
+      return fail(Code::Unavailable, who + "stalled: no byte for " + format_duration(stall_),
+                  reason);
     }
     // With TLS 1.3 the refusal of a certificate may be lost in the end of the connection.
     if (certificate_wanted_ && connects_ > 0 && !answered_) {
@@ -384,8 +391,9 @@ HttpSession::HttpSession(HttpTimeouts timeouts, ProxySettings proxies)
     : timeouts_(timeouts), proxies_(std::move(proxies)) {}
 HttpSession::~HttpSession() = default;
 
-Result<std::unique_ptr<HttpSession::Connection>> HttpSession::take(const Url& url,
+Result<std::unique_ptr<HttpSession::Connection>> HttpSession::take(const HttpRequest& request,
                                                                    const TlsOptions& tls) {
+  const Url& url = request.url;
   std::string key = (url.tls ? "https " : "http ") + url.authority();
   if (url.tls) {
     key += (tls.skip_verify ? " skip " : " ") + tls.client_cert + " " + tls.client_key;
@@ -404,7 +412,9 @@ Result<std::unique_ptr<HttpSession::Connection>> HttpSession::take(const Url& ur
   auto proxy = proxy_for(proxies_, url);
   if (!proxy) return fail(proxy.error());
   auto connection = std::make_unique<Connection>(std::move(key), url, std::move(*proxy));
-  if (Status opened = connection->open(url, tls, timeouts_); !opened) return fail(opened.error());
+  HttpTimeouts timeouts = timeouts_;
+  if (request.connect > Duration::zero()) timeouts.connect = request.connect;
+  if (Status opened = connection->open(url, tls, timeouts); !opened) return fail(opened.error());
   return connection;
 }
 
@@ -421,7 +431,7 @@ void HttpSession::give_back(std::unique_ptr<Connection> connection) {
 Result<HttpHead> HttpSession::send(const HttpRequest& request, const TlsOptions& tls,
                                    const BodySink& sink, const CancelToken& cancel) {
   if (cancel.cancelled()) return fail(Code::Cancelled, "cancelled");
-  auto connection = take(request.url, tls);
+  auto connection = take(request, tls);
   if (!connection) return fail(connection.error());
   auto head = (*connection)->exchange(request, sink, cancel);
   if (head) give_back(std::move(*connection));

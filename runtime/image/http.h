@@ -30,6 +30,7 @@ struct HttpRequest {
   HttpHeaders headers;
   std::string body{};
   std::string body_type{};  // where there is a body
+  Duration connect{};       // instead of HttpTimeouts::connect, where it is not zero
 };
 
 struct HttpHead {
@@ -42,7 +43,8 @@ struct HttpHead {
 
 struct HttpTimeouts {
   Duration connect = std::chrono::seconds(15);  // each address of a host, and the TLS handshake
-  Duration stall = std::chrono::seconds(30);    // no byte for this long
+  // No byte for this long, or less than a kilobyte: a link that gives a byte now and then is none.
+  Duration stall = std::chrono::seconds(30);
   // Bytes that may be under way to us on one connection; 0: as the kernel likes. What has been sent
   // and not been read is lost with the process, and fetched again.
   int window = 0;
@@ -68,7 +70,7 @@ class HttpSession {
 
  private:
   class Connection;
-  Result<std::unique_ptr<Connection>> take(const Url& url, const TlsOptions& tls);
+  Result<std::unique_ptr<Connection>> take(const HttpRequest& request, const TlsOptions& tls);
   void give_back(std::unique_ptr<Connection> connection);
 
   const HttpTimeouts timeouts_;

@@ -27,6 +27,18 @@ void LineBudget::take(const char* bytes, size_t size) {
   first_line_ended_ = first_line_ended_ || std::memchr(bytes, '\n', size) != nullptr;
 }
 
+bool LineBudget::waited(Duration time, uint64_t bytes_so_far, Duration patience) {
+  constexpr uint64_t kProgress = 1u << 10;
+  if (bytes_so_far < counted_ || bytes_so_far - counted_ >= kProgress) {
+    counted_ = bytes_so_far;
+    waited_ = Duration::zero();
+    return true;
+  }
+  waited_ += time;
+  starved_ = waited_ >= patience;
+  return !starved_;
+}
+
 bool HttpStream::wait(short events) const {
   const SystemClock clock;
   const MonoTime until = clock.now() + patience_;
@@ -39,18 +51,30 @@ bool HttpStream::wait(short events) const {
   }
 }
 
+bool HttpStream::wait_to_read() const {
+  const SystemClock clock;
+  const MonoTime begin = clock.now();
+  if (!wait(POLLIN)) return false;
+  const uint64_t received = ssl_ == nullptr ? received_ : BIO_number_read(SSL_get_rbio(ssl_));
+  return budget_.waited(clock.now() - begin, received, patience_);
+}
+
 bool HttpStream::is_readable() const {
-  return begin_ < end_ || (ssl_ != nullptr && SSL_pending(ssl_) > 0) || wait(POLLIN);
+  return begin_ < end_ || (ssl_ != nullptr && SSL_pending(ssl_) > 0) || wait_to_read();
 }
 
 ssize_t HttpStream::receive() {
   while (true) {
-    if ((ssl_ == nullptr || SSL_pending(ssl_) == 0) && !wait(POLLIN)) return -1;
     if (ssl_ == nullptr) {
-      const ssize_t got = recv(socket_, buffer_.data(), buffer_.size(), 0);
-      if (got < 0 && errno == EINTR) continue;
-      return got;
+      // Mostly there is something, so asking first would be a call too many.
+      const ssize_t got = recv(socket_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+      if (got > 0) received_ += static_cast<uint64_t>(got);
+      if (got >= 0) return got;
+      if (errno == EINTR) continue;
+      if ((errno != EAGAIN && errno != EWOULDBLOCK) || !wait_to_read()) return -1;
+      continue;
     }
+    if (SSL_pending(ssl_) == 0 && !wait_to_read()) return -1;
     const int got = SSL_read(ssl_, buffer_.data(), static_cast<int>(buffer_.size()));
     if (got > 0) return got;
     const int why = SSL_get_error(ssl_, got);

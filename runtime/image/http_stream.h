@@ -14,7 +14,7 @@
 namespace wherry::runtime {
 
 // What may arrive between two pieces of a body: a head with all that comes before it, the size of a
-// chunk, a trailer. One for each exchange.
+// chunk, a trailer; and how slowly. One for each exchange.
 class LineBudget {
  public:
   void begin() { *this = LineBudget(); }
@@ -25,7 +25,16 @@ class LineBudget {
   bool exceeded() const { return exceeded_; }
   void exceed() { exceeded_ = true; }
 
+  // What came from the wire after waiting for it so long. False where that is too little, over the
+  // time that was waited since a kilobyte came last. Time in which nobody waits does not count.
+  bool waited(Duration time, uint64_t bytes_so_far, Duration patience);
+  void head_ended() { waited_ = Duration::zero(); }
+  bool starved() const { return starved_; }
+
  private:
+  Duration waited_{};
+  uint64_t counted_ = 0;  // bytes when the waiting was counted anew
+  bool starved_ = false;
   size_t used_ = 0;
   bool first_line_ended_ = false;
   bool exceeded_ = false;
@@ -47,13 +56,15 @@ class HttpStream final : public httplib::Stream {
 
  private:
   bool wait(short events) const;
+  bool wait_to_read() const;
   ssize_t receive();
 
   const int socket_;
   SSL* const ssl_;
   const Duration patience_;
   LineBudget& budget_;
-  std::array<char, 16u << 10> buffer_{};
+  uint64_t received_ = 0;               // bytes; without TLS
+  std::array<char, 64u << 10> buffer_;  // what is read of it was written before
   size_t begin_ = 0;
   size_t end_ = 0;
 };

@@ -32,6 +32,7 @@ struct PreloadReport {
   std::vector<Image> imported;
   std::vector<Failure> failed;  // those that no earlier report had in the same state, or may pass
   size_t unchanged = 0;         // files that were imported before
+  bool unsettled = false;       // a directory is still being copied: look again in a moment
 };
 
 // Thread-safe. `backend` must outlive it.
@@ -59,8 +60,9 @@ class ImageService final : public Images {
   // alone. What was imported before and has the same name, size and time of change is skipped while
   // its images exist: their records carry the label wherry/preload. A file that fails does not keep
   // the others from being imported, but where the container stack is not there the rest is left for
-  // another time. Missing directory: nothing to do. Error: Cancelled, Unavailable before the first
-  // file, or the directory cannot be read.
+  // another time. A directory that changed within the last seconds may be on its way here: that it
+  // is no layout yet is no failure. Missing directory: nothing to do. Error: Cancelled, Unavailable
+  // before the first file, or the directory cannot be read.
   Result<PreloadReport> preload(const std::string& dir, CancelToken cancel);
 
  private:

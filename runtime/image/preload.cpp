@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <dirent.h>
+#include <filesystem>
 #include <memory>
 #include <sys/stat.h>
 
@@ -44,6 +47,28 @@ std::string fingerprint(const std::string& path, const std::string& name) {
   return sha256_hex(state).substr(0, 16);
 }
 
+// A directory, or a link to one, of which something changed within the last seconds, or will have
+// by a clock that is being set. What is below an OCI layout is at most two deep.
+bool is_growing(const std::string& path) {
+  constexpr time_t kSettled = 5;
+  constexpr int kDepth = 2;
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (!fs::is_directory(path, error)) return false;
+  const time_t now = std::time(nullptr);
+  const auto changed = [now](const std::string& each) {
+    struct stat info {};
+    return stat(each.c_str(), &info) == 0 && std::abs(now - info.st_ctim.tv_sec) < kSettled;
+  };
+  if (changed(path)) return true;
+  auto entry = fs::recursive_directory_iterator(path, error);
+  for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
+    if (entry.depth() >= kDepth) entry.disable_recursion_pending();
+    if (changed(entry->path())) return true;
+  }
+  return false;
+}
+
 bool is_imported(const std::vector<ImageRecord>& records, const std::string& print) {
   return std::any_of(records.begin(), records.end(), [&](const ImageRecord& record) {
     const auto label = record.labels.find(kPreloadLabel);
@@ -65,7 +90,10 @@ Result<PreloadReport> ImageService::preload(const std::string& dir, CancelToken 
   for (const std::string& name : *names) {
     const std::string path = dir + "/" + name;
     const std::string print = fingerprint(path, name);
-    if (print.empty()) continue;
+    if (print.empty()) {
+      report.unsettled = report.unsettled || is_growing(path);
+      continue;
+    }
     if (is_imported(*records, print)) {
       ++report.unchanged;
       continue;
@@ -74,7 +102,9 @@ Result<PreloadReport> ImageService::preload(const std::string& dir, CancelToken 
     if (!imported) {
       const Error& error = imported.error();
       if (error.code() == Code::Cancelled) return fail(error);
-      {
+      const bool growing = !is_temporary(error) && is_growing(path);
+      report.unsettled = report.unsettled || growing;
+      if (!growing) {
         const std::lock_guard lock(mutex_);
         const bool news = is_temporary(error) || told_.insert(print).second;
         if (news) report.failed.push_back({path, error});

@@ -23,6 +23,10 @@ constexpr int kWindow = 512 << 10;
 constexpr int kLeast = 32 << 10;
 // Over all pulls, but for the first of each. The unit's TasksMax is 256.
 constexpr size_t kMaxFetchers = 96;
+// For a moment that counts on a fast link and is nothing on a slow one.
+constexpr int64_t kLarge = 64 << 20;
+constexpr int64_t kHead = 8 << 20;
+constexpr Duration kHeadStart = std::chrono::milliseconds(300);
 constexpr Duration kReportEvery = std::chrono::milliseconds(250);
 
 // Keeps what it has received in memory: for configs, whose size is bounded.
@@ -30,7 +34,7 @@ class MemorySink final : public BlobSink {
  public:
   explicit MemorySink(const Descriptor& blob) : blob_(blob) {}
   int64_t offset() const override { return static_cast<int64_t>(bytes_.size()); }
-  Status begin(int64_t at) override {
+  Status begin(int64_t at, bool) override {
     if (at == offset()) return {};
     if (at != 0) return fail(Code::Unavailable, "bytes for another place in the blob");
     bytes_.clear();
@@ -49,6 +53,12 @@ class MemorySink final : public BlobSink {
   const Descriptor& blob_;
   std::string bytes_;
 };
+
+// A mirror that said it is this one has said something wrong.
+bool is_wrong_image(const Error& error) {
+  return error.code() == Code::DataLoss || error.code() == Code::InvalidArgument ||
+         error.code() == Code::NotFound;
+}
 
 StringMap source_label(const Reference& reference) {
   return {{"containerd.io/distribution.source." + reference.host, reference.repository}};
@@ -101,7 +111,9 @@ Puller::Puller(ImageBackend& backend, PullOptions options)
       options_(std::move(options)),
       leases_(backend, clock_),
       slots_(std::max<size_t>(1, options_.max_parallel), options_.slice),
-      throttle_(options_.bandwidth_limit) {}
+      throttle_(options_.bandwidth_limit),
+      notes_(clock_),
+      blobs_(options_.trial, 4 * options_.trial) {}
 
 // A limit on bytes per second holds from the first second on: no burst into large buffers.
 HttpTimeouts Puller::http_timeouts() const {
@@ -119,7 +131,7 @@ Result<Registry*> Puller::connect(Job& job) {
   if (!hosts) return fail(hosts.error());
   RegistryAccess access{job.request.credentials, options_.credentials, options_.proxies};
   job.registry = std::make_unique<Registry>(job.reference, std::move(*hosts), std::move(access),
-                                            http_timeouts());
+                                            http_timeouts(), notes_);
   return job.registry.get();
 }
 
@@ -135,6 +147,7 @@ Result<std::string> Puller::fetch_document(Job& job, const Descriptor& blob) {
 Status Puller::store_documents(Job& job, const Descriptor& target) {
   if (Status reached = failpoint("image.manifest"); !reached) return reached;
   ImageLayout& layout = job.layout;
+  layout = {};
   layout.target = layout.manifest = target;
   auto bytes = fetch_document(job, target);
   if (!bytes) return fail(bytes.error());
@@ -176,9 +189,11 @@ Status Puller::fetch_config(Job& job) {
   if (local) {
     bytes = *local;
   } else {
-    MemorySink sink(blob);
-    if (Status got = job.registry->blob(blob, sink, job.cancel); !got) return got;
-    bytes = sink.take();
+    do {
+      MemorySink sink(blob);
+      if (Status got = job.registry->blob(blob, sink, job.cancel); !got) return got;
+      bytes = sink.take();
+    } while (sha256_digest(bytes) != blob.digest && job.registry->blame(blob.digest));
     if (sha256_digest(bytes) != blob.digest) {
       return fail(Code::DataLoss, "config " + blob.digest + " arrived damaged");
     }
@@ -191,13 +206,10 @@ Status Puller::fetch_config(Job& job) {
 
 Status Puller::fetch_layer(Job& job, size_t index) {
   const Descriptor& layer = job.layout.content.layers[index];
-  // One fetch for a blob that two pulls want: the second finds it in the store.
-  const auto pass = blobs_.enter(layer.digest, job.cancel);
-  if (!pass) return fail(pass.error());
   const FetchContext context{
-      backend_,       *job.registry, [this, &job] { return leases_.current(job.name); },
-      options_.retry, slots_,        job.share,
-      job.received};
+      backend_,           *job.registry, [this, &job] { return leases_.current(job.name); },
+      options_.retry,     slots_,        blobs_,
+      job.reference.host, job.share,     job.received};
   return fetch_blob(context, "layer", layer, job.source, job.done[index], job.cancel);
 }
 
@@ -205,7 +217,7 @@ Status Puller::fetch_layer(Job& job, size_t index) {
 bool Puller::start_fetcher(Job& job, std::vector<std::thread>& threads) {
   if (++fetchers_ <= kMaxFetchers || threads.empty()) {
     try {
-      threads.emplace_back([this, &job] { fetch_layers(job); });
+      threads.emplace_back([this, &job, fetcher = threads.size()] { fetch_layers(job, fetcher); });
       return true;
     } catch (const std::system_error&) {  // no more of them: those there are do the work
     }
@@ -214,8 +226,24 @@ bool Puller::start_fetcher(Job& job, std::vector<std::thread>& threads) {
   return false;
 }
 
-void Puller::fetch_layers(Job& job) {
+// Of a large image the lowest layers have the link to themselves for a moment, so that unpacking,
+// which goes from the bottom up and takes longest on a fast link, begins early.
+void Puller::let_lowest_go_ahead(Job& job, size_t fetcher) {
+  const std::vector<Descriptor>& layers = job.layout.content.layers;
+  if (fetcher == 0 || job.layout.size() < kLarge) return;
+  const auto enough_to_unpack = [&] {
+    int64_t there = 0;
+    for (size_t i = 0; i < layers.size() && job.ready[i]; ++i) there += layers[i].size;
+    return there >= kHead;
+  };
+  std::unique_lock lock(job.mutex);
+  job.changed.wait_for(lock, kHeadStart,
+                       [&] { return job.cancel.cancelled() || enough_to_unpack(); });
+}
+
+void Puller::fetch_layers(Job& job, size_t fetcher) {
   name_this_thread("wherry-fetch");
+  let_lowest_go_ahead(job, fetcher);
   while (!job.cancel.cancelled()) {
     const size_t index = job.next.fetch_add(1);
     if (index >= job.layout.content.layers.size()) return;
@@ -312,13 +340,20 @@ Status Puller::fetch_and_unpack(Job& job) {
 Status Puller::run(Job& job) {
   const auto registry = connect(job);
   if (!registry) return fail(registry.error());
-  const auto target = (*registry)->resolve(job.cancel);
-  if (!target) return fail(target.error());
-  const auto lease = leases_.take(job.name);
-  if (!lease) return fail(lease.error());
-  job.leased = true;
-  if (Status reached = failpoint("image.lease"); !reached) return reached;
-  if (Status stored = store_documents(job, *target); !stored) return stored;
+  Status stored;
+  do {
+    const auto target = (*registry)->resolve(job.cancel);
+    if (!target) return fail(target.error());
+    if (!job.leased) {
+      const auto lease = leases_.take(job.name);
+      if (!lease) return fail(lease.error());
+      job.leased = true;
+    }
+    if (Status reached = failpoint("image.lease"); !reached) return reached;
+    stored = store_documents(job, *target);
+  } while (!stored && is_wrong_image(stored.error()) &&
+           (*registry)->blame_resolved(stored.error()));
+  if (!stored) return stored;
   if (Status fetched = fetch_config(job); !fetched) return fetched;
   if (Status done = fetch_and_unpack(job); !done) return done;
   // A record stands for a whole image. Snapshots that were there before are kept alive by the

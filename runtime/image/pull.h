@@ -12,6 +12,8 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "runtime/image/blob_turns.h"
+#include "runtime/image/host_notes.h"
 #include "runtime/image/pull_leases.h"
 #include "runtime/image/reference.h"
 #include "runtime/image/registry.h"
@@ -31,6 +33,9 @@ struct PullOptions {
   size_t max_parallel = 3;  // downloads at once, over all pulls
   // After so long a download makes room for another pull that waits; it goes on later from there.
   Duration slice = std::chrono::seconds(30);
+  // After so long a crawling download of a layer that another pull wants from another registry,
+  // too, may be taken over by that one.
+  Duration trial = std::chrono::seconds(5);
   int64_t bandwidth_limit = 0;  // bytes per second over all pulls; 0: none
   Platform platform = host_platform();
   HttpTimeouts timeouts{};
@@ -72,7 +77,8 @@ class Puller {
   Result<size_t> hold_unpacked(Job& job);
   Status fetch_and_unpack(Job& job);
   bool start_fetcher(Job& job, std::vector<std::thread>& threads);
-  void fetch_layers(Job& job);
+  void let_lowest_go_ahead(Job& job, size_t fetcher);
+  void fetch_layers(Job& job, size_t fetcher);
   Status fetch_layer(Job& job, size_t index);
   Status await_layer(Job& job, size_t index);
   Status run(Job& job);
@@ -83,8 +89,9 @@ class Puller {
   PullLeases leases_;
   Slots slots_;
   Throttle throttle_;
+  HostNotes notes_;
   std::atomic<size_t> fetchers_{0};  // threads, of all pulls
-  Gate blobs_;
+  BlobTurns blobs_;
   Gate chains_;
 };
 

@@ -59,10 +59,7 @@ bool is_redirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-// Another host may do better.
-bool worth_another_host(const Error& error) {
-  return error.code() != Code::Cancelled && error.code() != Code::InvalidArgument;
-}
+constexpr std::string_view kUnreachable = "RegistryUnavailable";
 
 // A HEAD that failed in this way says nothing of what a GET would bring.
 bool may_answer_get(const Error& error) {
@@ -97,8 +94,10 @@ Result<int64_t> place_of(const std::string& base, const HttpHead& head, const De
 }  // namespace
 
 Registry::Registry(Reference reference, std::vector<RegistryHost> hosts, RegistryAccess access,
-                   HttpTimeouts timeouts)
-    : reference_(std::move(reference)), session_(timeouts, std::move(access.proxies)) {
+                   HttpTimeouts timeouts, HostNotes& notes)
+    : reference_(std::move(reference)),
+      notes_(notes),
+      session_(timeouts, std::move(access.proxies)) {
   for (RegistryHost& settings : hosts) {
     auto host = std::make_unique<Host>();
     host->settings = std::move(settings);
@@ -145,22 +144,64 @@ Error Registry::worst_of(const std::vector<std::pair<const Host*, Error>>& failu
       .with_retry_after(wait);
 }
 
+// Empty: what the tag is.
+std::vector<Registry::Host*> Registry::hosts_for(const std::string& digest) {
+  std::vector<Host*> hosts;
+  const std::lock_guard lock(mutex_);
+  for (const auto& host : hosts_) {
+    const bool may = digest.empty() ? host->settings.resolve : host->settings.pull;
+    if (may && !host->blamed.contains(digest)) hosts.push_back(host.get());
+  }
+  std::stable_partition(hosts.begin(), hosts.end(), [this](const Host* host) {
+    return !notes_.is_unreachable(host->settings.base);
+  });
+  return hosts;
+}
+
 template <typename Attempt>
-auto Registry::each_host(bool for_resolve, const Attempt& attempt)
+auto Registry::each_host(const std::string& digest, const Attempt& attempt)
     -> decltype(attempt(std::declval<Host&>())) {
   std::vector<std::pair<const Host*, Error>> failures;
-  for (const auto& each : hosts_) {
-    Host& host = *each;
-    if (for_resolve ? !host.settings.resolve : !host.settings.pull) continue;
-    auto result = attempt(host);
-    if (result || !worth_another_host(result.error())) return result;
+  for (Host* const host : hosts_for(digest)) {
+    auto result = attempt(*host);
+    const bool unreachable = !result && result.error().reason() == kUnreachable;
+    if (unreachable) notes_.unreachable(host->settings.base);
+    if (!result && result.error().code() == Code::Cancelled) return result;
+    if (!unreachable) notes_.reached(host->settings.base);
+    if (result) return result;
     log_debug("registry host failed",
-              {{"host", host.settings.base}, {"error", result.error().full()}});
-    failures.emplace_back(&host, result.error());
+              {{"host", host->settings.base}, {"error", result.error().full()}});
+    if (result.error().code() == Code::DataLoss && !host->settings.origin) {
+      log_warn("a mirror sent wrong bytes, another host is asked",
+               {{"mirror", host->settings.base}, {"error", result.error().full()}});
+    }
+    failures.emplace_back(host, result.error());
   }
   if (!failures.empty()) return fail(worst_of(failures));
   return fail(Code::FailedPrecondition, "hosts.toml names no host for " + reference_.host +
-                                            " that may " + (for_resolve ? "resolve" : "pull"));
+                                            " that may " + (digest.empty() ? "resolve" : "pull"));
+}
+
+bool Registry::blame(const std::string& digest) {
+  const std::lock_guard lock(mutex_);
+  const auto found = sources_.find(digest);
+  Host* const host = found == sources_.end() ? nullptr : found->second;
+  sources_.erase(digest);
+  if (host == nullptr || host->settings.origin || !host->blamed.insert(digest).second) return false;
+  log_warn("a mirror sent wrong bytes, another host is asked",
+           {{"mirror", host->settings.base}, {"blob", digest}});
+  return true;
+}
+
+bool Registry::blame_resolved(const Error& error) {
+  const std::lock_guard lock(mutex_);
+  Host* const host = resolved_by_;
+  if (host == nullptr || host->settings.origin) return false;
+  const std::string digest = reference_.digest;
+  if (!host->blamed.insert(digest).second) return false;
+  log_warn("what a mirror says of an image is wrong, another host is asked",
+           {{"mirror", host->settings.base}, {"error", error.full()}});
+  return true;
 }
 
 Result<Registry::Answer> Registry::follow(Host& host, const Ask& ask,
@@ -174,6 +215,7 @@ Result<Registry::Answer> Registry::follow(Host& host, const Ask& ask,
     request.headers.emplace("User-Agent", kUserAgent);
     request.headers.emplace("Accept-Encoding", "identity");
     request.body = ask.form;
+    if (url->authority() == home) request.connect = host.settings.dial_timeout;
     request.body_type = "application/x-www-form-urlencoded";
     // Credentials and configured headers are for this host only, and so is a trust without proof.
     TlsOptions tls = host.settings.tls;
@@ -291,7 +333,13 @@ Result<Descriptor> Registry::resolve_at(Host& host, const CancelToken& cancel) {
 
 Result<Descriptor> Registry::resolve(const CancelToken& cancel) {
   if (Status reached = failpoint("image.resolve"); !reached) return fail(reached.error());
-  return each_host(true, [&](Host& host) { return resolve_at(host, cancel); });
+  return each_host(reference_.digest, [&](Host& host) {
+    auto found = resolve_at(host, cancel);
+    if (!found) return found;
+    const std::lock_guard lock(mutex_);
+    resolved_by_ = &host;
+    return found;
+  });
 }
 
 Result<std::string> Registry::document(const Descriptor& wanted, const CancelToken& cancel) {
@@ -300,7 +348,7 @@ Result<std::string> Registry::document(const Descriptor& wanted, const CancelTok
                                            std::to_string(wanted.size) +
                                            " bytes), so it is not read");
   }
-  return each_host(false, [&](Host& host) -> Result<std::string> {
+  return each_host(wanted.digest, [&](Host& host) -> Result<std::string> {
     std::string body;
     Ask ask{"GET", url_of(host, "manifests/" + wanted.digest), {{"Accept", accepted_documents()}}};
     ask.body = [&](const HttpHead&, std::string_view bytes) -> Status {
@@ -321,7 +369,9 @@ Result<std::string> Registry::document(const Descriptor& wanted, const CancelTok
 }
 
 Status Registry::blob(const Descriptor& wanted, BlobSink& sink, const CancelToken& cancel) {
-  return each_host(false, [&](Host& host) -> Status {
+  Status own;  // what ended it on our side
+  Status got = each_host(wanted.digest, [&](Host& host) -> Status {
+    const std::string& base = host.settings.base;
     Ask ask{"GET", url_of(host, "blobs/" + wanted.digest), {}};
     // What has arrived stays: another host continues from there.
     const int64_t from = sink.offset();
@@ -330,24 +380,42 @@ Status Registry::blob(const Descriptor& wanted, BlobSink& sink, const CancelToke
     bool unfit = false;
     ask.body = [&](const HttpHead& head, std::string_view bytes) -> Status {
       if (!begun) {
-        const auto place = place_of(host.settings.base, head, wanted, from);
+        const auto place = place_of(base, head, wanted, from);
         unfit = !place && head.status == 206;
         if (!place) return fail(place.error());
-        if (Status ready = sink.begin(*place); !ready) return ready;
+        if (from > 0 && head.status != 206) notes_.ignores_ranges(base);
+        const bool continues =
+            head.header("Accept-Ranges") != "none" && !notes_.is_ignoring_ranges(base);
+        if (Status ready = sink.begin(*place, continues); !ready) return ready;
+        note_source(host, wanted.digest, *place);
         begun = true;
       }
-      return sink.data(bytes);
+      Status taken = sink.data(bytes);
+      if (taken || taken.error().code() == Code::DataLoss) return taken;
+      own = taken;  // no host's fault: no other is asked
+      return fail(Code::Cancelled, "not taken");
     };
     auto answer = request(host, ask, cancel);
     // Whoever cannot continue is asked for all of it the next time, without a range.
-    if (unfit) static_cast<void>(sink.begin(0));
+    if (unfit) static_cast<void>(sink.begin(0, false));
     if (!answer) return fail(answer.error());
     if (answer->head.status != 416) return {};
-    if (Status ready = sink.begin(0); !ready) return ready;
-    return fail(Code::DataLoss, host.settings.base + " has no more than " + std::to_string(from) +
-                                    " of the " + std::to_string(wanted.size) + " bytes of blob " +
+    if (Status ready = sink.begin(0, true); !ready) return ready;
+    return fail(Code::DataLoss, base + " has no more than " + std::to_string(from) + " of the " +
+                                    std::to_string(wanted.size) + " bytes of blob " +
                                     wanted.digest);
   });
+  return own ? got : own;
+}
+
+// Who sent a blob from its first byte on, alone.
+void Registry::note_source(Host& host, const std::string& digest, int64_t place) {
+  const std::lock_guard lock(mutex_);
+  if (place == 0) {
+    sources_[digest] = &host;
+  } else if (sources_[digest] != &host) {
+    sources_[digest] = nullptr;
+  }
 }
 
 }  // namespace wherry::runtime

@@ -1,6 +1,7 @@
 #pragma once
 // The pulling half of an OCI registry (OCI distribution-spec 1.1, "Pull").
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "runtime/image/auth.h"
 #include "runtime/image/backend.h"
 #include "runtime/image/credentials.h"
+#include "runtime/image/host_notes.h"
 #include "runtime/image/hosts.h"
 #include "runtime/image/http.h"
 #include "runtime/image/proxy.h"
@@ -28,8 +30,9 @@ class BlobSink {
   // The place in the blob of the byte it wants next. Falls back to 0 where it has to start over.
   virtual int64_t offset() const = 0;
   // Once for every host that begins to answer: the place of what comes now, which is offset(), or 0
-  // where the registry cannot continue. Anything else is refused.
-  virtual Status begin(int64_t at) = 0;
+  // where the registry cannot continue. Anything else is refused. `continues`: asked again for the
+  // rest it would send just that, as far as is known.
+  virtual Status begin(int64_t at, bool continues) = 0;
   virtual Status data(std::string_view bytes) = 0;
 };
 
@@ -40,8 +43,10 @@ struct RegistryAccess {
   ProxySettings proxies{};
 };
 
-// One repository, for the time of one pull. Thread-safe. Hosts are tried in order; the next one is
-// asked when a host is not reachable, or does not have it. A host that asks for patience (429, 503)
+// One repository, for the time of one pull. Thread-safe. Hosts are tried in order, those that were
+// not reachable within the last minute after the others; the next one is asked when a host is not
+// reachable, does not have it, or sends what it cannot be. A tag is asked for where hosts.toml lets
+// a host resolve, a digest where it lets it pull. A host that asks for patience (429, 503)
 // for at most 20 s gets it, three times. Credentials go to the host they are for, and to no other:
 // a mirror has its own. They are tried one after the other until one is right, and what was right
 // is used again when a token has expired. Errors: Unavailable (retry later; with reason
@@ -51,8 +56,9 @@ struct RegistryAccess {
 // several hosts failed it is the error of the reference's own host, and says those of the others.
 class Registry {
  public:
+  // `notes` must outlive it.
   Registry(Reference reference, std::vector<RegistryHost> hosts, RegistryAccess access,
-           HttpTimeouts timeouts);
+           HttpTimeouts timeouts, HostNotes& notes);
   ~Registry();
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
@@ -64,13 +70,19 @@ class Registry {
   // A blob from where the sink is on. Unverified: the sink sees to that.
   Status blob(const Descriptor& descriptor, BlobSink& sink, const CancelToken& cancel);
 
+  // The bytes of a blob, or the image that a tag was resolved to, were wrong. Where all of it came
+  // from a mirror, that one is not asked for it again, and another try is worth it: true.
+  bool blame(const std::string& digest);
+  bool blame_resolved(const Error& error);
+
  private:
   struct Host;
   struct Ask;
   struct Answer;
 
+  std::vector<Host*> hosts_for(const std::string& digest);
   template <typename Attempt>
-  auto each_host(bool for_resolve, const Attempt& attempt)
+  auto each_host(const std::string& digest, const Attempt& attempt)
       -> decltype(attempt(std::declval<Host&>()));
   static Error worst_of(const std::vector<std::pair<const Host*, Error>>& failures);
   template <typename Attempt>
@@ -88,15 +100,19 @@ class Registry {
   Result<Token> fetch_token(Host& host, const Challenge& challenge, const CancelToken& cancel);
   Error refused_by(const Host& host) const;
   Result<Descriptor> resolve_at(Host& host, const CancelToken& cancel);
+  void note_source(Host& host, const std::string& digest, int64_t place);
   std::string authorization_of(Host& host);
   std::string url_of(const Host& host, const std::string& path) const;
 
   const Reference reference_;
+  HostNotes& notes_;
   const SystemClock clock_;
   HttpSession session_;
   Gate log_ins_;  // one at a time for each host
   std::mutex mutex_;
   std::vector<std::unique_ptr<Host>> hosts_;
+  std::map<std::string, Host*> sources_;  // guarded by mutex_; of blobs, null: several
+  Host* resolved_by_ = nullptr;           // guarded by mutex_
 };
 
 // For a non-2xx answer: the code and the sentence, with the registry's own words where it has any.

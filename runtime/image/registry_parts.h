@@ -45,6 +45,8 @@ struct Registry::Host {
   std::string authorization{};  // guarded by mutex_
   MonoTime expires{};           // guarded by mutex_; of the token
   bool accepted = false;        // guarded by mutex_; the authorization was good for something
+  // Guarded by mutex_: digests of what it sent wrongly; "" is what the tag resolves to.
+  std::set<std::string> blamed{};
 
   // Of whoever logs in.
   std::optional<CredentialQueue> queue{};

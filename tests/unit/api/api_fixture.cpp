@@ -132,6 +132,11 @@ void FakeImages::fail_with(Error error) {
   error_ = std::move(error);
 }
 
+std::string FakeImages::imported_path() const {
+  const std::lock_guard lock(mutex_);
+  return imported_path_;
+}
+
 Result<std::vector<runtime::Image>> FakeImages::import_archive(const std::string& path,
                                                                CancelToken cancel) {
   ++importing_;
@@ -143,6 +148,7 @@ Result<std::vector<runtime::Image>> FakeImages::import_archive(const std::string
   }
   const auto bytes = read_file(path, size_t{64} << 20);
   const std::lock_guard lock(mutex_);
+  imported_path_ = path;
   if (!keep_as_.empty() && bytes) write_text(keep_as_, *bytes);
   --importing_;
   if (!bytes) return fail(bytes.error());

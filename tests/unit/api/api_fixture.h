@@ -56,6 +56,7 @@ class FakeImages final : public runtime::Images {
   int importing() const { return importing_; }
   int cancelled() const { return cancelled_; }
   int64_t imported_bytes() const { return imported_bytes_; }
+  std::string imported_path() const;  // of the latest
   void fail_with(Error error);
   // Pulls tell each of these as soon as it is given, and end with end_pulls() or a cancellation.
   void tell(const runtime::PullProgress& progress);
@@ -74,7 +75,7 @@ class FakeImages final : public runtime::Images {
   std::vector<runtime::PullProgress> told_;
   std::optional<Result<runtime::Image>> pull_result_;
   std::string pulled_;
-  std::string keep_as_;
+  std::string keep_as_, imported_path_;
   Result<runtime::PruneReport> prune_result_;
   std::atomic<int> pulling_{0};
 };

@@ -52,6 +52,22 @@ TEST_F(ImportTest, TheBytesArriveAsTheyAre) {
   EXPECT_EQ(listed["kept"], nullptr) << "nobody has looked yet";
 }
 
+TEST_F(ImportTest, TheFileIsCalledAsItsOwnerCallsIt) {
+  start();
+  const auto called = [&](const std::string& query) {
+    EXPECT_EQ(ask("POST /v1/images" + query, length(3), "abc").status, 201) << query;
+    return std::filesystem::path(images.imported_path()).filename().string();
+  };
+  EXPECT_EQ(called("?file=pump.tar"), "pump.tar");
+  EXPECT_EQ(called("?file=%2Fhome%2Fme%2Fpump%201.tar.gz"), "pump 1.tar.gz");
+  EXPECT_EQ(called("?file=" + std::string(300, 'x') + ".tar").size(), 200u);
+  for (const char* none : {"", "?file=", "?file=..", "?file=a%2F", "?file=%2F.."}) {
+    EXPECT_EQ(called(none), "image") << none;
+  }
+  EXPECT_EQ(ask("POST /v1/images?file=a%00b", length(3), "abc").status, 400);
+  EXPECT_EQ(leftovers(), 0u);
+}
+
 TEST_F(ImportTest, ChunkedBodies) {
   start();
   const std::string body = chunk("chunked-") + chunk(std::string(70'000, 'z')) + "0\r\n\r\n";
@@ -190,6 +206,8 @@ TEST_F(ImportTest, OnlySoManyAtOnceAndStopEndsThem) {
 TEST_F(ImportTest, StartClearsWhatACrashLeft) {
   ASSERT_TRUE(make_directories(options.upload_dir));
   write_text(options.upload_dir + "/upload-abc123", "half");
+  ASSERT_TRUE(make_directories(options.upload_dir + "/upload-def456"));
+  write_text(options.upload_dir + "/upload-def456/pump.tar", "half");
   write_text(options.upload_dir + "/mine.txt", "not ours");
   start();
   EXPECT_EQ(leftovers(), 1u);

@@ -218,6 +218,7 @@ TEST_F(CliOutputTest, Images) {
   EXPECT_EQ(imported.exit_code, 0) << imported.err;
   EXPECT_EQ(imported.out.find("imported example/archive1 (17 B, sha256:"), 0u) << imported.out;
   EXPECT_EQ(images.imported_bytes(), 17);
+  EXPECT_TRUE(images.imported_path().ends_with("/image.tar")) << images.imported_path();
   const std::string table = run({"images"}).out;
   EXPECT_EQ(table, run({"images", "list"}).out);
   EXPECT_EQ(

@@ -241,7 +241,8 @@ TEST_F(ProgramTest, ALayoutDirectoryIsSentAsAnArchive) {
   write_text(dir / "layout/stray", "not part of it");
   write_text(dir / ("layout/" + name), blob);
   images.keep_imports(dir / "got.tar");
-  const CommandResult result = wherry({"images", "import", dir / "layout"});
+  const CommandResult result = wherry({"images", "import", dir / "layout/"});
+  EXPECT_TRUE(images.imported_path().ends_with("/layout")) << images.imported_path();
   ASSERT_EQ(result.exit_code, 0) << result.err;
   const CommandResult list = run_command({"tar", "-tf", dir / "got.tar"});
   EXPECT_EQ(list.out, "oci-layout\nindex.json\n" + name + "\n") << list.err;

@@ -80,6 +80,24 @@ TEST(Hosts, TopLevelSettingsAreTheServers) {
   EXPECT_FALSE((*hosts)[0].mirror);
 }
 
+TEST(Hosts, ADialTimeoutIsTakenAsContainerd2WritesIt) {
+  const auto hosts = parse(
+      "server = \"https://r.local\"\ndial_timeout = \"1m30s\"\n"
+      "[host.\"https://a.local\"]\n  dial_timeout = \"500ms\"\n"
+      "[host.\"https://b.local\"]\n");
+  ASSERT_TRUE(hosts) << hosts.error().full();
+  EXPECT_EQ((*hosts)[0].dial_timeout, std::chrono::milliseconds(500));
+  EXPECT_EQ((*hosts)[1].dial_timeout, Duration::zero());
+  EXPECT_EQ((*hosts)[2].dial_timeout, std::chrono::seconds(90));
+  for (const char* bad : {"\"soon\"", "\"\"", "3", "\"0s\"", "\"-1s\"", "\"1h\"", "[\"1s\"]"}) {
+    const auto refused = parse("[host.\"https://a.local\"]\ndial_timeout = " + std::string(bad));
+    ASSERT_FALSE(refused) << bad;
+    EXPECT_NE(refused.error().full().find("hosts.toml:2: dial_timeout must be a duration"),
+              std::string::npos)
+        << refused.error().full();
+  }
+}
+
 TEST(Hosts, AMistakeIsNamedByFileAndLine) {
   const std::vector<std::pair<std::string, std::string>> cases{
       {"server = \n", ":1: "},

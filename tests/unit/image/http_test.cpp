@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <thread>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,6 +19,8 @@
 namespace wherry::runtime {
 namespace {
 
+using std::chrono::milliseconds;
+using std::chrono::seconds;
 using testing::HasSubstr;
 
 // Takes one connection, reads the head of a request and writes whatever it is told, until the
@@ -72,8 +75,9 @@ class RawServer {
   std::thread thread_;
 };
 
-Result<HttpHead> get(int port, std::string* body = nullptr) {
-  HttpSession session({std::chrono::seconds(30), std::chrono::seconds(30), 0});
+Result<HttpHead> get(int port, std::string* body = nullptr,
+                     HttpTimeouts timeouts = {seconds(30), seconds(30), 0}) {
+  HttpSession session(timeouts);
   HttpRequest request;
   request.url = *parse_url("http://127.0.0.1:" + std::to_string(port) + "/v2/");
   const auto sink = [&](const HttpHead&, std::string_view bytes) -> Status {
@@ -151,6 +155,81 @@ TEST(Http, AHeadOfManyLinesIsTaken) {
   ASSERT_TRUE(answer) << answer.error().full();
   EXPECT_EQ(body, "ok");
   EXPECT_EQ(answer->header("x-49").size(), 900U);
+}
+
+TEST(Http, AByteNowAndThenIsAStall) {
+  CancelToken over;
+  RawServer server([over](const RawServer::Send& send) {
+    (void)send("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
+    for (int i = 0; i < 500 && !over.wait_for(milliseconds(10)); ++i) {
+      if (!send("x")) return;
+    }
+  });
+  const auto answer = get(server.port(), nullptr, {seconds(5), milliseconds(300), 0});
+  over.cancel();
+  ASSERT_FALSE(answer);
+  EXPECT_THAT(answer.error().full(), HasSubstr("stalled: less than 1 KiB in 300ms"));
+}
+
+TEST(Http, AKilobyteInTimeIsNoStallHoweverLongItTakes) {
+  RawServer server([](const RawServer::Send& send) {
+    const CancelToken never;
+    (void)send("HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n");
+    for (int i = 0; i < 60; ++i) {
+      static_cast<void>(never.wait_for(milliseconds(10)));
+      if (!send(std::string(1000, 'x'))) return;
+    }
+  });
+  std::string body;
+  const auto answer = get(server.port(), &body, {seconds(5), milliseconds(300), 0});
+  ASSERT_TRUE(answer) << answer.error().full();
+  EXPECT_EQ(body.size(), 60'000U);
+}
+
+// Time that we take is none that the server takes.
+TEST(Http, WhoReadsSlowlyIsNotStalled) {
+  RawServer server([](const RawServer::Send& send) {
+    (void)send("HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n" + std::string(200, 'x'));
+    (void)send(std::string(200, 'x'));
+  });
+  HttpSession session({seconds(5), milliseconds(100), 0});
+  HttpRequest request;
+  request.url = *parse_url("http://127.0.0.1:" + std::to_string(server.port()) + "/v2/");
+  const CancelToken never;
+  const auto slow = [&](const HttpHead&, std::string_view) -> Status {
+    static_cast<void>(never.wait_for(milliseconds(150)));
+    return {};
+  };
+  const auto answer = session.send(request, {}, slow, {});
+  EXPECT_TRUE(answer) << answer.error().full();
+}
+
+// Its queue of connections is full: it neither takes nor refuses another.
+TEST(Http, HowLongAConnectionMayTakeCanBeSaid) {
+  const Fd full(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* plain = reinterpret_cast<sockaddr*>(&address);
+  ASSERT_EQ(bind(full.get(), plain, size), 0);
+  ASSERT_EQ(listen(full.get(), 0), 0);
+  ASSERT_EQ(getsockname(full.get(), plain, &size), 0);
+  std::vector<Fd> others;
+  for (int i = 0; i < 4; ++i) {
+    others.emplace_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    static_cast<void>(connect(others.back().get(), plain, size));
+  }
+  HttpSession session({seconds(20), seconds(20), 0});
+  HttpRequest request;
+  request.url = *parse_url("http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "/v2/");
+  request.connect = milliseconds(100);
+  const SystemClock clock;
+  const MonoTime begin = clock.now();
+  const auto answer = session.send(request, {}, {}, {});
+  ASSERT_FALSE(answer);
+  EXPECT_THAT(answer.error().full(), HasSubstr("no answer to connect"));
+  EXPECT_LT(clock.now() - begin, seconds(10));
 }
 
 }  // namespace

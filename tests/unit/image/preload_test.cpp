@@ -43,6 +43,29 @@ TEST_F(Preload, ImportsOnceAndABadFileDoesNotKeepTheOthersBack) {
   EXPECT_EQ(names(preload().imported), std::vector<std::string>{"docker.io/library/c:1"});
 }
 
+TEST_F(Preload, ADirectoryThatIsBeingCopiedIsNoFailureYet) {
+  std::filesystem::create_directories(dir_ / "p/pump/blobs/sha256");
+  EXPECT_TRUE(preload().unsettled) << "it may become a layout";
+  const auto files = oci_files(two_layers());
+  for (const auto& [name, bytes] : files) {
+    if (name == "index.json") put("p/pump/" + name, bytes);
+  }
+  auto report = preload();
+  EXPECT_TRUE(report.unsettled);
+  EXPECT_TRUE(report.failed.empty()) << report.failed[0].error.full();
+  for (const auto& [name, bytes] : files) put("p/pump/" + name, bytes);
+  report = preload();
+  EXPECT_EQ(names(report.imported), std::vector<std::string>{"docker.io/library/pump:latest"});
+  EXPECT_FALSE(report.unsettled);
+}
+
+TEST_F(Preload, ALinkStandsForWhatItLeadsTo) {
+  put("elsewhere.tar", make_tar(docker_files(two_layers(), R"(["linked:1"])")));
+  std::filesystem::create_symlink(dir_ / "elsewhere.tar", dir_ / "p/link.tar");
+  EXPECT_EQ(names(preload().imported), std::vector<std::string>{"docker.io/library/linked:1"});
+  EXPECT_EQ(preload().unchanged, 1u);
+}
+
 // A device that was updated by a second archive beside the first must not go back and forth.
 TEST_F(Preload, OfTwoArchivesOfOneNameTheLaterHoldsAndStays) {
   const TestImage one = make_image({make_layer("a", "one")});

@@ -216,6 +216,20 @@ TEST_F(Pull, APageInPlaceOfTheRestCostsNothingThatHasArrived) {
   ASSERT_TRUE(pull(name));
 }
 
+TEST_F(Pull, AnAnswerOfAnotherLengthInPlaceOfTheRestCostsNothingThatHasArrived) {
+  const std::string name = registry_.add(three_layers(), "web", "1");
+  const std::string begun = big_blob().substr(0, big_blob().size() / 2);
+  store_.ingests["layer-" + sha256_digest(big_blob())] = begun;
+  registry_.script([&](const Request& request, Response& response) {
+    if (!wants(request, big_blob())) return false;
+    response.set_header("Content-Length", "27");
+    send_from_start(response, "please log in, dear customer", "application/octet-stream");
+    return true;
+  });
+  expect_failure(name, Code::Unavailable, "log-in page in between");
+  EXPECT_TRUE(store_.ingests["layer-" + sha256_digest(big_blob())] == begun);
+}
+
 TEST_F(Pull, WhoCannotContinueIsAskedForAllOfIt) {
   for (const char* range : {"", "bytes 5-9/*", "bytes 70000-79999/80000"}) {
     const std::string name = registry_.add(three_layers(), "web", "1");

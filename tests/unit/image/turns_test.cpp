@@ -77,12 +77,15 @@ TEST(Slots, ThePullThatHoldsFewestIsNextAndOthersYieldAfterTheirSlice) {
   const int a = 0, b = 0;
   const CancelToken never;
   auto first = slots.take(&a, never);
+  ASSERT_TRUE(first->keep(never));
   {
     const auto second = slots.take(&a, never);
+    ASSERT_TRUE(second->keep(never));
     EXPECT_FALSE(first->must_yield()) << "nobody waits";
     auto mine = std::async(std::launch::async, [&] { return slots.take(&a, never).has_value(); });
     auto theirs = std::async(std::launch::async, [&] {
       const auto hold = slots.take(&b, never);
+      EXPECT_TRUE(hold->keep(never));
       EXPECT_FALSE(hold->must_yield()) << "who waits holds as many already";
       return hold.has_value();
     });
@@ -95,6 +98,7 @@ TEST(Slots, ThePullThatHoldsFewestIsNextAndOthersYieldAfterTheirSlice) {
   CancelToken cancelled;
   cancelled.cancel();
   const auto x = slots.take(&a, never), y = slots.take(&a, never);
+  ASSERT_TRUE(x->keep(never) && y->keep(never));
   EXPECT_EQ(slots.take(&b, cancelled).error().code(), Code::Cancelled);
   EXPECT_FALSE(x->must_yield()) << "who was cancelled waits no more";
   CancelToken later;
@@ -108,12 +112,33 @@ TEST(Slots, NobodyYieldsBeforeTheSliceIsOver) {
   Slots slots(1, hours(1));
   const int a = 0, b = 0;
   auto hold = std::make_optional(slots.take(&a, {}));
+  ASSERT_TRUE((*hold)->keep({}));
   CancelToken cancel;
   auto waiting = std::async(std::launch::async, [&] { return slots.take(&b, cancel).has_value(); });
   EXPECT_EQ(waiting.wait_for(milliseconds(100)), std::future_status::timeout);
   EXPECT_FALSE((*hold)->must_yield());
   hold.reset();
   EXPECT_TRUE(waiting.get());
+}
+
+// Forty images of a registry that is dead must not keep out the one of another.
+TEST(Slots, WhoGetsNothingLendsItsSlotAndWaitsForOneWhenSomethingComes) {
+  Slots slots(1, hours(1), milliseconds(20));
+  const int dead = 0, good = 0;
+  const auto lent = slots.take(&dead, {});
+  auto other = std::make_optional(slots.take(&good, {}));
+  ASSERT_TRUE(*other);
+  ASSERT_TRUE((*other)->keep({}));
+  auto back = std::async(std::launch::async, [&] { return lent->keep({}).has_value(); });
+  EXPECT_EQ(back.wait_for(milliseconds(100)), std::future_status::timeout)
+      << "what sends is never lent";
+  other.reset();
+  EXPECT_TRUE(back.get());
+  CancelToken cancel;
+  auto third = std::async(std::launch::async, [&] { return slots.take(&good, cancel); });
+  EXPECT_EQ(third.wait_for(milliseconds(100)), std::future_status::timeout);
+  cancel.cancel();
+  EXPECT_FALSE(third.get());
 }
 
 TEST(RateMeter, TellsWhatCameInLately) {

@@ -195,6 +195,14 @@ TEST_F(DeskTest, WhatIsNotKnownIsHeld) {
   EXPECT_EQ(view(kDevice).revision, 1u);
 }
 
+TEST_F(DeskTest, OnlyASourceThatMayHaveHadWorkloadsCountsAsUnread) {
+  EXPECT_TRUE(desk_->unread_sources().empty()) << "nobody ever sent anything";
+  desk_->receive(kDevice, document(1, {}));
+  records_.stored[kDevice].payload = "apiVersion: wherry/v0\n";
+  fresh();
+  EXPECT_EQ(desk_->unread_sources(), (std::set<std::string>{kDevice, kManifestsSource}));
+}
+
 TEST_F(DeskTest, ASourceThatIsNoLongerConfiguredIsForgotten) {
   records_.stored["groups/old"] = {"groups/old", 1, "sha256:x", document(1, {pod("web")}), {}};
   fresh();

@@ -215,6 +215,57 @@ TEST_F(PruneTest, APullWithoutRoomSaysSoAndLooksForRoomNowAndThen) {
   EXPECT_EQ(workload("web").phase, Phase::Running);
 }
 
+// Somebody brings an image by hand for what will be sent in a minute, while the disk is full.
+TEST_F(PruneTest, WhatCameJustNowStaysUntilItWasNeededOrForAWhile) {
+  list();
+  images_.add("new:1");
+  images_.add("newer:1");
+  list();
+  EXPECT_EQ(kept("new:1"), "unused");
+  EXPECT_THAT(keeping_.removable(), ElementsAre("img:1"));
+  advance(std::chrono::minutes(5));
+  EXPECT_THAT(keeping_.removable(), ElementsAre("img:1"));
+  apply(document(1, {pod("web", "new:1")}));
+  advance(seconds(40));
+  apply(document(2, {pod("web", "img:1")}));
+  advance(seconds(40));
+  EXPECT_EQ(kept("new:1"), "previous");
+  apply(document(3, {}));
+  advance(seconds(40));
+  EXPECT_THAT(keeping_.removable(), testing::Contains("new:1")) << "it has had its time";
+  EXPECT_THAT(keeping_.removable(), testing::Not(testing::Contains("newer:1")));
+  advance(std::chrono::minutes(4));
+  EXPECT_THAT(keeping_.removable(), testing::Contains("newer:1"));
+}
+
+TEST_F(PruneTest, AnOrderTakesAlsoWhatCameJustNow) {
+  list();
+  images_.add("new:1");
+  list();
+  EXPECT_THAT(keeping_.removable(), testing::Not(testing::Contains("new:1")));
+  const auto report = prune();
+  ASSERT_TRUE(report) << report.error().full();
+  spin();
+  EXPECT_EQ(kept("new:1"), "absent");
+}
+
+// No fleet document ever came; the workloads are in files on the device.
+TEST_F(PruneTest, ImagesOfALocalWorkloadThatIsGoneAreNotWanted) {
+  images_.add("old:1");
+  const auto manifests = [&](std::vector<LocalManifest> files) {
+    mailbox_.post([&](Mail& mail) { mail.manifests = LocalManifests{files, ""}; });
+    spin();
+  };
+  manifests({{"a.yaml", pod("local", "old:1")}});
+  ASSERT_EQ(workload("local").phase, Phase::Running);
+  list();
+  EXPECT_EQ(kept("old:1"), "running");
+  manifests({});
+  advance(seconds(60));
+  list();
+  EXPECT_EQ(kept("old:1"), "unused");
+}
+
 TEST_F(PruneTest, NothingIsWrittenForWhatGoesOn) {
   apply(document(1, {pod("web")}));
   list();

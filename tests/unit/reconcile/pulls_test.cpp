@@ -25,6 +25,27 @@ TEST_F(PullsTest, ARegistryThatAsksForPatienceGetsIt) {
   EXPECT_EQ(workload("a").phase, Phase::Running);
 }
 
+TEST_F(PullsTest, ARegistryThatDoesNotAnswerLeavesRoomForThePullsOfOthers) {
+  std::vector<std::string> pods;
+  for (int i = 0; i < 40; ++i) {
+    const std::string image = "dead.local/x" + std::to_string(i) + ":1";
+    images_.publish(image);
+    pods.push_back(pod("dead-" + std::to_string(i), image));
+  }
+  images_.publish("good.local/a:1");
+  pods.push_back(pod("good", "good.local/a:1"));
+  publish(document(1, pods));
+  spin(false);
+  EXPECT_EQ(lanes_.waiting(Lane::Pull), 17u) << "of 32 places";
+  runtime::PullProgress progress;
+  progress.total_bytes = 100;
+  mailbox_.post_progress("dead.local/x0:1", progress);
+  spin(false);
+  EXPECT_EQ(lanes_.waiting(Lane::Pull), 18u) << "one of them answers";
+  spin();
+  EXPECT_EQ(images_.pulls("dead.local/x39:1"), 1u) << "in the end everybody is asked for";
+}
+
 TEST_F(PullsTest, ButNotForEver) {
   images_.fail_pull(Error(Code::Unavailable, "maintenance").with_retry_after(seconds(86'400)));
   images_.publish("img:2");
