@@ -26,11 +26,7 @@ class ContainerdBackend final : public ImageBackend {
   // Until the collector has been by, a writer of this digest would be given the old bytes again.
   Status remove_blob(const std::string& digest) override {
     if (Status removed = client_.content().remove(digest); !removed) return removed;
-    const std::string lease = "wherry-collect-" + random_hex(8);
-    if (Status made = client_.leases().create(lease, std::chrono::minutes(1), clock_); !made) {
-      return made;
-    }
-    return client_.leases().remove(lease, true);
+    return collect();
   }
   Status set_blob_labels(const std::string& digest, const StringMap& labels) override {
     return client_.content().set_labels(digest, labels);
@@ -61,7 +57,10 @@ class ContainerdBackend final : public ImageBackend {
     Status status = unpack_as(key, layer, parent, chain_id, diff_id, lease, cancel);
     if (status) return status;
     if (status.error().code() == Code::AlreadyExists) status = {};  // another was quicker
+    const bool full = !status && status.error().code() == Code::ResourceExhausted;
     if (const Status removed = client_.snapshots().remove(key); !removed && status) return removed;
+    // Its files go with the collector's next run, and this disk does not bear waiting for that.
+    if (full) (void)collect();
     return status;
   }
 
@@ -90,6 +89,15 @@ class ContainerdBackend final : public ImageBackend {
   }
 
  private:
+  // Has containerd's collector run now, and waits for it: a lease's end can ask for that.
+  Status collect() {
+    const std::string lease = "wherry-collect-" + random_hex(8);
+    if (Status made = client_.leases().create(lease, std::chrono::minutes(1), clock_); !made) {
+      return made;
+    }
+    return client_.leases().remove(lease, true);
+  }
+
   // The diff service has no code for what is wrong with a layer, only words.
   static Error apply_error(const Error& error) {
     if (error.code() != Code::Internal) return error;

@@ -20,8 +20,8 @@ class ContainerdStoreFacts final : public StoreFacts {
  public:
   explicit ContainerdStoreFacts(Client& client) : client_(client) {}
 
-  // Plugins export their root as containerd 1.6 and later build them in; proxy plugins do not. Then
-  // the usual neighbours are taken, as far as they exist.
+  // Of the plugins, containerd 1.6 exports both roots, 1.7 only that of its snapshotter; proxy
+  // plugins export none. Then the usual neighbours are taken, as far as they exist.
   Result<StorePlaces> places() override {
     const std::string& snapshotter = client_.snapshots().snapshotter();
     rpc::introspection::PluginsRequest request;
@@ -40,9 +40,14 @@ class ContainerdStoreFacts final : public StoreFacts {
       }
     }
     if (!is_directory(places.content)) {
+      places.content = beside(places.snapshots, std::string(kContentType) + ".content");
+    }
+    if (!is_directory(places.content)) {
       places.content = is_directory(kDefaultRoot) ? kDefaultRoot : "";
     }
-    if (!is_directory(places.snapshots)) places.snapshots = beside(places.content, snapshotter);
+    if (!is_directory(places.snapshots)) {
+      places.snapshots = beside(places.content, std::string(kSnapshotterType) + "." + snapshotter);
+    }
     return places;
   }
 
@@ -56,14 +61,15 @@ class ContainerdStoreFacts final : public StoreFacts {
   }
 
  private:
-  static std::string beside(const std::string& content, const std::string& snapshotter) {
-    const size_t slash = content.rfind('/');
-    if (slash == std::string::npos) return content;
-    const std::string usual = "/" + std::string(kSnapshotterType) + "." + snapshotter;
-    for (const std::string& root : {content, content.substr(0, slash)}) {
-      if (is_directory(root + usual)) return root + usual;
+  // What is called `name` in the directory, or next to it; the directory itself where there is
+  // none.
+  static std::string beside(const std::string& directory, const std::string& name) {
+    const size_t slash = directory.rfind('/');
+    if (slash == std::string::npos) return directory;
+    for (const std::string& root : {directory, directory.substr(0, slash)}) {
+      if (is_directory(root + "/" + name)) return root + "/" + name;
     }
-    return content;
+    return directory;
   }
 
   Client& client_;
