@@ -73,6 +73,18 @@ class Runtime {
   virtual void watch(EventSink sink) = 0;
 };
 
+// Cpu and memory of containers while they run. Thread-safe; blocks. For one Pod not at the same
+// time as calls of Runtime.
+class Resizer {
+ public:
+  virtual ~Resizer() = default;
+  // Gives a running container what `container` (of `pod`) says by now, also for observe(). NotFound
+  // where it does not run. FailedPrecondition with reason MemoryInUse where it holds more memory
+  // than the new limit: it keeps the old one.
+  virtual Status resize(const PodSpec& pod, const ContainerSpec& container,
+                        const std::string& container_id) = 0;
+};
+
 struct ExecRequest {
   std::string container_id;
   std::vector<std::string> argv;

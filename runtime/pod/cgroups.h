@@ -2,6 +2,8 @@
 // The little we need of cgroups ourselves, version 1 and 2: was something killed for memory, and
 // empty directories that nobody else removes.
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +17,11 @@ class Cgroups {
   // True when the kernel killed a process of this cgroup for want of memory. `path` as in the OCI
   // specification, "/wherry/web/web-0". False where there is no such cgroup (any more).
   bool oom_killed(const std::string& path) const;
+  // Its part of the processor against its neighbours, in cpu.shares of version 1. False where the
+  // kernel does not take it.
+  bool set_cpu_shares(const std::string& path, int64_t shares) const;
+  // Bytes of memory that cannot be taken from it without swap; nothing where it is not known.
+  std::optional<int64_t> working_set(const std::string& path) const;
   // Removes the directory in every hierarchy where it has neither processes nor children.
   void remove_empty(const std::string& path) const;
   // Names of the directories below `path`, in any hierarchy.

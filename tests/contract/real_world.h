@@ -21,6 +21,7 @@ class RealWorld final : public RuntimeWorld {
 
   Runtime& runtime() override { return *runtime_; }
   Execs& execs() override { return *execs_; }
+  Resizer& resizer() override { return *runtime_; }
   std::string image() const override { return "registry.local/busybox:1"; }
   void end_with_3(const ContainerStatus& container) override;
   void disconnect() override { daemon_.stop(); }
@@ -54,7 +55,7 @@ class RealWorld final : public RuntimeWorld {
   std::unique_ptr<PodNetwork> network_;
   std::unique_ptr<Volumes> volumes_;
   std::unique_ptr<ContainerLogs> logs_;
-  std::unique_ptr<Runtime> runtime_;
+  std::unique_ptr<ContainerRuntime> runtime_;
   std::unique_ptr<ContainerExec> execs_;
 };
 
