@@ -188,7 +188,7 @@ struct Agent::Parts {
   runtime::Volumes volumes;
   runtime::ContainerLogs logs;
   runtime::ImageService images;
-  std::unique_ptr<runtime::Runtime> pods;
+  std::unique_ptr<runtime::ContainerRuntime> pods;
   runtime::ContainerExec execs;
   std::unique_ptr<runtime::Health> health;
   std::unique_ptr<StoreRecords> records;
@@ -246,6 +246,8 @@ void Agent::Parts::make_reconciler() {
   made.facts = DeviceFacts{hostname(), device.arch, config.device.labels};
   made.facts.cpu_milli = int64_t{device.cpus} * 1000;
   made.facts.memory_bytes = device.memory_bytes;
+  made.facts.disk_bytes = disk_bytes(config.storage.state_dir);
+  made.facts.disk_reserve = config.storage.reserve;
   for (const auto& [name, handler] : config.containerd.runtime_classes) {
     made.facts.runtime_classes.insert(name);
   }
@@ -260,7 +262,7 @@ void Agent::Parts::make_reconciler() {
                         if (!version) return fail(version.error());
                         return version->version;
                       },
-                      records.get(), &keeping, records.get(), doubt, health.get()},
+                      records.get(), &keeping, records.get(), doubt, health.get(), pods.get()},
       std::move(made));
   health->listen({[this](runtime::ProbeNews news) {
                     mailbox.post([&](Mail& mail) { mail.probed.push_back(std::move(news)); });

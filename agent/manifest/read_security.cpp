@@ -211,8 +211,22 @@ runtime::Resources read_resources(const Cursor& at) {
     };
     check("cpu", true, resources.cpu_limit_milli, resources.cpu_request_milli);
     check("memory", false, resources.memory_limit, resources.memory_request);
+    resources.storage_request = quantity(requests, "ephemeral-storage", false);
   });
   return resources;
+}
+
+void read_resize_policy(const Cursor& container, runtime::Resources& resources) {
+  std::set<std::string, std::less<>> seen;
+  container.each("resizePolicy", Kind::Map, [&](const Cursor& entry) {
+    const std::string_view name = entry.string("resourceName");
+    if (!name.empty() && !seen.emplace(name).second) {
+      entry.error_at("resourceName", "\"" + shown(name) + "\" is given twice");
+    }
+    const bool restarts = entry.string("restartPolicy") == "RestartContainer";
+    if (name == "cpu") resources.cpu_restarts = restarts;
+    if (name == "memory") resources.memory_restarts = restarts;
+  });
 }
 
 }  // namespace wherry::manifest

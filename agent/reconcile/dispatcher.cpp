@@ -25,8 +25,13 @@ class PullGain {
 }  // namespace
 
 Dispatcher::Dispatcher(runtime::Runtime& runtime, runtime::Images& images, Lanes& lanes,
-                       Mailbox& mailbox, Limits limits)
-    : runtime_(runtime), images_(images), lanes_(lanes), mailbox_(mailbox), limits_(limits) {}
+                       Mailbox& mailbox, Limits limits, runtime::Resizer* resizer)
+    : runtime_(runtime),
+      images_(images),
+      lanes_(lanes),
+      mailbox_(mailbox),
+      limits_(limits),
+      resizer_(resizer) {}
 
 Dispatcher::~Dispatcher() { cancel_all(); }
 
@@ -41,11 +46,12 @@ bool Dispatcher::act(const Action& action, MonoTime now) {
   running.begun = now;
   running.start = action.kind == ActionKind::Start;
   if (action.spec) running.hash = action.spec->pod.hash;
-  const bool posted = lanes_.post(Lane::Work, [action, cancel = running.cancel, &runtime = runtime_,
-                                               &images = images_, &box = mailbox_] {
-    ActionResult result = carry_out(action, runtime, images, cancel);
-    box.post([&](Mail& mail) { mail.acted.push_back(std::move(result)); });
-  });
+  const bool posted =
+      lanes_.post(Lane::Work, [action, cancel = running.cancel, &runtime = runtime_,
+                               &images = images_, &box = mailbox_, resizer = resizer_] {
+        ActionResult result = carry_out(action, runtime, images, cancel, resizer);
+        box.post([&](Mail& mail) { mail.acted.push_back(std::move(result)); });
+      });
   if (posted) actions_.emplace(action.workload, std::move(running));
   return posted;
 }

@@ -21,8 +21,9 @@ class Dispatcher {
     Duration deadline = std::chrono::minutes(3);  // then it is cancelled, where it can be
   };
 
+  // `resizer` may be null.
   Dispatcher(runtime::Runtime& runtime, runtime::Images& images, Lanes& lanes, Mailbox& mailbox,
-             Limits limits);
+             Limits limits, runtime::Resizer* resizer = nullptr);
   ~Dispatcher();  // cancels everything
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
@@ -63,6 +64,7 @@ class Dispatcher {
   Lanes& lanes_;
   Mailbox& mailbox_;
   const Limits limits_;
+  runtime::Resizer* const resizer_;
   std::map<std::string, Running> actions_;    // by workload
   std::map<std::string, CancelToken> pulls_;  // by reference
   CancelToken pruning_;

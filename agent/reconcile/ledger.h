@@ -17,8 +17,8 @@ namespace wherry {
 class Ledger {
  public:
   // `boot`: of the machine's present boot.
-  Ledger(Records& records, const Clock& clock, std::string boot = "")
-      : records_(records), clock_(clock), boot_(std::move(boot)) {}
+  Ledger(Records& records, const Clock& clock, std::string boot = "", Capacity capacity = {})
+      : records_(records), clock_(clock), boot_(std::move(boot)), capacity_(capacity) {}
 
   Status load();  // histories; call once, first
 
@@ -28,7 +28,7 @@ class Ledger {
   const std::map<std::string, WorkloadMemory>& memory() const { return memory_; }
   const std::map<std::string, PullMemory>& pulls() const { return pulls_; }
   PlanInput input(const std::set<std::string>& held, MonoTime now) const {
-    return {desired_, observed_, memory_, pulls_, digests_, held, now};
+    return {desired_, observed_, memory_, pulls_, digests_, held, now, capacity_};
   }
 
   // --- looking. A look that began before an action on a Pod began or ended says nothing about it.
@@ -94,6 +94,7 @@ class Ledger {
   Alive find_alive(const std::string& pod, const std::string& id);
   void acted_start(const ActionResult& result, WorkloadMemory& memory);
   void acted_update(const ActionResult& result, WorkloadMemory& memory);
+  void acted_resize(const ActionResult& result, WorkloadMemory& memory);
   void acted_remove(const ActionResult& result, WorkloadMemory& memory);
   void not_started(const WorkloadSpec& spec, WorkloadMemory& memory, const std::string& container,
                    const Error& error);
@@ -105,6 +106,7 @@ class Ledger {
   Records& records_;
   const Clock& clock_;
   const std::string boot_;
+  const Capacity capacity_;
   std::map<std::string, SpecPtr> desired_;
   std::map<std::string, runtime::PodStatus> observed_;
   std::map<std::string, WorkloadMemory> memory_;

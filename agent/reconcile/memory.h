@@ -96,6 +96,9 @@ struct WorkloadMemory {
   std::optional<MonoTime> kill_at;  // the Pod is being stopped: the end of the grace period
   std::map<std::string, ContainerStop> stops;  // by container id
   std::optional<MonoTime> active_since;        // when it began, where it has an active deadline
+  bool placed = false;        // there was room for it, and nobody has taken it since
+  std::string preempted_for;  // it was stopped to make room for this one
+  Trouble resize;             // of changing cpu and memory of what runs
   std::string prepared_hash;  // not empty: a host side was made for it, remove_pod() is owed
   Trouble setup;              // of the Pod as a whole: network, volumes, removal
   // PodSpec::files_hash that its volumes show, as far as this life of the agent saw to it.

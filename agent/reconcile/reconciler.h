@@ -45,6 +45,7 @@ struct ReconcilerParts {
   ControllerRecords* controllers = nullptr;  // null: what Jobs came to is forgotten with the agent
   ClockDoubt clock_doubt{};                  // asked from the reconciler's thread; may be empty
   runtime::Health* health = nullptr;         // null: nothing is probed, and hooks are left out
+  runtime::Resizer* resizer = nullptr;       // null: what runs keeps its cpu and memory
 };
 
 class Reconciler {

@@ -1,0 +1,45 @@
+// What comes of changes to Pods that run on: the content of volumes, cpu and memory.
+
+#include "agent/reconcile/ledger.h"
+
+namespace wherry {
+
+using runtime::ContainerStatus;
+
+void Ledger::acted_update(const ActionResult& result, WorkloadMemory& memory) {
+  const std::string& name = result.action.workload;
+  if (result.status) {
+    // The first time of this life nobody knows whether anything was to be done.
+    if (!memory.files_hash.empty()) {
+      event(name, "", "Normal", "VolumesUpdated", "its volumes show the new content");
+    }
+    memory.files_hash = result.action.spec->pod.files_hash;
+    memory.files.clear();
+  } else if (!is_transient(result.status.error())) {
+    memory.files.failed(result.status.error(), "VolumeUpdateFailed", clock_.now());
+    event(name, "", "Warning", "VolumeUpdateFailed", memory.files.message);
+  }
+}
+
+void Ledger::acted_resize(const ActionResult& result, WorkloadMemory& memory) {
+  const std::string& name = result.action.workload;
+  for (const std::string& container : result.resized) {
+    const runtime::ContainerSpec* spec = find_spec(*result.action.spec, container);
+    for (ContainerStatus& status : observed_[name].containers) {
+      if (status.name == container && spec != nullptr) status.size = spec->resources;
+    }
+    event(name, container, "Normal", "Resized",
+          "container " + container + " has its new cpu and memory, without a restart");
+  }
+  if (result.status) {
+    memory.resize.clear();
+    return;
+  }
+  look_at(name);
+  if (!is_transient(result.status.error()) && result.status.error().code() != Code::NotFound) {
+    memory.resize.failed(result.status.error(), "ResizeFailed", clock_.now());
+    event(name, "", "Warning", memory.resize.reason, memory.resize.message);
+  }
+}
+
+}  // namespace wherry
