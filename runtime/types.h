@@ -84,6 +84,7 @@ struct Resources {
   int64_t memory_limit = 0;
   int64_t memory_request = 0;
   int64_t storage_request = 0;  // of the disk: writable layer, emptyDirs, logs
+  int64_t storage_limit = 0;    // the agent looks now and then
   int64_t pids_limit = 0;       // 0: the agent's default
   // A change of it replaces the Pod; else it is made while the container runs.
   bool cpu_restarts = false, memory_restarts = false;

@@ -29,6 +29,7 @@
 #include "runtime/log/directory_watch.h"
 #include "runtime/network/network.h"
 #include "runtime/pod/container_exec.h"
+#include "runtime/pod/gauges.h"
 #include "runtime/pod/pod_runtime.h"
 #include "runtime/probe/prober.h"
 #include "runtime/volume/volumes.h"
@@ -117,6 +118,7 @@ struct Agent::Parts {
         images(*backend, image_options()),
         pods(runtime::make_pod_runtime(
             {client, *backend, *network, volumes, logs, runtime::detect_host()}, pod_options())),
+        gauges(runtime::make_gauges(client, facts.get(), {config.storage.state_dir, instance})),
         execs(client, config.storage.run_dir),
         health(runtime::make_prober(execs, clock)),
         lanes(std::make_shared<ThreadLanes>(kWorkThreads, kPullThreads)) {}
@@ -189,6 +191,7 @@ struct Agent::Parts {
   runtime::ContainerLogs logs;
   runtime::ImageService images;
   std::unique_ptr<runtime::ContainerRuntime> pods;
+  std::unique_ptr<runtime::Gauges> gauges;
   runtime::ContainerExec execs;
   std::unique_ptr<runtime::Health> health;
   std::unique_ptr<StoreRecords> records;
@@ -262,7 +265,8 @@ void Agent::Parts::make_reconciler() {
                         if (!version) return fail(version.error());
                         return version->version;
                       },
-                      records.get(), &keeping, records.get(), doubt, health.get(), pods.get()},
+                      records.get(), &keeping, records.get(), doubt, health.get(), pods.get(),
+                      gauges.get()},
       std::move(made));
   health->listen({[this](runtime::ProbeNews news) {
                     mailbox.post([&](Mail& mail) { mail.probed.push_back(std::move(news)); });

@@ -89,7 +89,12 @@ constexpr std::string_view kDomainResource =
 constexpr Field kLimits[] = {
     {"cpu", Honoured, Type::Quantity, nullptr, {}, "cores, as 500m or 2"},
     {"memory", Honoured, Type::Quantity, nullptr, {}, "bytes, as 64Mi; a limit is at least 1Mi"},
-    {"ephemeral-storage", Refused, Type::Quantity, nullptr, {}, kLater},
+    {"ephemeral-storage",
+     Honoured,
+     Type::Quantity,
+     nullptr,
+     {},
+     "looked at every 30 s: a Pod above it is stopped and started again after a pause"},
     {"hugepages-2Mi", Refused, Type::Quantity, nullptr, "0", kLater},
     {"hugepages-1Gi", Refused, Type::Quantity, nullptr, "0", kLater},
 };

@@ -164,7 +164,7 @@ class Bookkeeper {
                              !resized_containers(wanted.pod, *pod).empty());
     } else if (runs && pod != nullptr && needs_replacement(wanted, *pod, input_.digests)) {
       party.wants = true;
-    } else if (runs) {
+    } else if (runs && !(memory != nullptr && memory->eviction.waits(input_.now))) {
       const PodTally sum = tally(wanted, pod, memory, input_.now);
       if (sum.waiting + sum.due.size() == 0) return;  // it has ended
       party.holds = sum.begun;  // it waits to be started again, and keeps its place

@@ -106,6 +106,20 @@ bool Dispatcher::list_images() {
   });
 }
 
+bool Dispatcher::gauge(runtime::Gauges& gauges, int64_t disk_reserve, bool limits) {
+  // Not where Pods are looked at: measuring may have to walk many files.
+  return lanes_.post(Lane::Tidy, [&gauges, disk_reserve, limits, &box = mailbox_] {
+    GaugeResult result;
+    result.limits = limits;
+    result.pressure = find_pressure(gauges.device(), disk_reserve);
+    if (limits || result.pressure.of != Shortage::None) {
+      auto usage = gauges.pods(limits || result.pressure.of == Shortage::Disk);
+      if (usage) result.usage = std::move(*usage);
+    }
+    box.post([&](Mail& mail) { mail.gauged = std::move(result); });
+  });
+}
+
 bool Dispatcher::prune(runtime::PruneRequest request) {
   return lanes_.post(Lane::Tidy, [request = std::move(request), cancel = pruning_,
                                   &images = images_, &box = mailbox_] {

@@ -307,6 +307,7 @@ void Ledger::acted_remove(const ActionResult& result, WorkloadMemory& memory) {
   std::erase_if(unsaved_, [&](const auto& entry) { return entry.first == name; });
   memory.prepared_hash.clear();
   memory.kill_at.reset();
+  memory.evicting = false;
   memory.stops.clear();
   memory.active_since.reset();
   memory.previous.reset();

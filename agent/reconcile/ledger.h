@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/reconcile/eviction.h"
 #include "agent/reconcile/mailbox.h"
 #include "agent/reconcile/plan.h"
 #include "agent/reconcile/records.h"
@@ -50,6 +51,11 @@ class Ledger {
   std::vector<runtime::HookRequest> take_hooks() { return std::exchange(hooks_, {}); }
   void probed(const runtime::ProbeNews& news);
   void hooked(const runtime::HookDone& done);
+
+  // --- the device runs short
+  void evict(const Eviction& eviction);
+  // What was stopped for it waits at least until then.
+  void keep_evicted(MonoTime until);
 
   // --- images
   // Those of all Pods that want it.

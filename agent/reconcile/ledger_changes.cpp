@@ -1,4 +1,7 @@
-// What comes of changes to Pods that run on: the content of volumes, cpu and memory.
+// What comes of changes to Pods that run on (the content of volumes, cpu and memory), and of Pods
+// that have to go because the device runs short.
+
+#include <algorithm>
 
 #include "agent/reconcile/ledger.h"
 
@@ -39,6 +42,27 @@ void Ledger::acted_resize(const ActionResult& result, WorkloadMemory& memory) {
   if (!is_transient(result.status.error()) && result.status.error().code() != Code::NotFound) {
     memory.resize.failed(result.status.error(), "ResizeFailed", clock_.now());
     event(name, "", "Warning", memory.resize.reason, memory.resize.message);
+  }
+}
+
+void Ledger::evict(const Eviction& eviction) {
+  WorkloadMemory& memory = memory_[eviction.workload];
+  const MonoTime now = clock_.now();
+  const bool recovered =
+      std::any_of(memory.containers.begin(), memory.containers.end(), [&](const auto& container) {
+        return container.second.running_since &&
+               now - *container.second.running_since >= kRecovered;
+      });
+  if (recovered) memory.eviction.clear();
+  memory.evicting = true;
+  memory.eviction.failed(Error(Code::ResourceExhausted, eviction.message, "Evicted"), "", now);
+  event(eviction.workload, "", "Warning", "Evicted", eviction.message);
+}
+
+void Ledger::keep_evicted(MonoTime until) {
+  for (auto& [name, memory] : memory_) {
+    if (!memory.eviction || !memory.eviction.waits(clock_.now())) continue;
+    memory.eviction.not_before = std::max(memory.eviction.not_before, until);
   }
 }
 

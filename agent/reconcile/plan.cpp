@@ -23,9 +23,8 @@ const typename Map::mapped_type* find(const Map& map, const std::string& key) {
   return found == map.end() ? nullptr : &found->second;
 }
 
-bool is_pull_failure(std::string_view reason) {
-  return reason == "ErrImagePull" || reason == "RegistryUnavailable";
-}
+// The device cannot wait longer for what has to go because it runs short.
+constexpr Duration kEvictionGrace = std::chrono::seconds(10);
 
 void earlier(std::optional<MonoTime>& wake, MonoTime at) {
   if (!wake || at < *wake) wake = at;
@@ -48,11 +47,8 @@ class WorkloadPlanner {
       unwanted();
     } else if (wanted_->claim == Claim::Down) {
       take_down();
-    } else if (memory_->kill_at) {
-      const bool way = !memory_->preempted_for.empty();
-      say(Phase::Stopping, way ? "Preempted" : "Replacing",
-          way ? "it makes room for " + memory_->preempted_for
-              : "it is being stopped, to be started anew");
+    } else if (memory_->kill_at || memory_->evicting) {
+      say_why_it_stops();
       stop();
     } else if (const std::string winner = preempted_for(); !winner.empty()) {
       make_way(winner);
@@ -121,6 +117,13 @@ class WorkloadPlanner {
     stop();
   }
 
+  void say_why_it_stops() {
+    const std::string& winner = memory_->preempted_for;
+    if (memory_->evicting) return say(Phase::Stopping, "Evicted", memory_->eviction.message);
+    if (!winner.empty()) return say(Phase::Stopping, "Preempted", "it makes room for " + winner);
+    say(Phase::Stopping, "Replacing", "it is being stopped, to be started anew");
+  }
+
   // As its controller says.
   void take_down() {
     const bool there = pod_ != nullptr || !memory_->prepared_hash.empty() || memory_->kill_at;
@@ -168,7 +171,8 @@ class WorkloadPlanner {
     }
     const SpecPtr spec = spec_of_pod();
     const Stopping stopping{spec.get(), *pod_, *memory_};
-    const Duration grace = grace_of(wanted_ ? wanted_.get() : spec.get(), *pod_);
+    Duration grace = grace_of(wanted_ ? wanted_.get() : spec.get(), *pod_);
+    if (memory_->evicting) grace = std::min<Duration>(grace, kEvictionGrace);
     if (memory_->kill_at) {
       const MonoTime end = *memory_->kill_at + hook_slack(stopping);
       if (end <= input_.now) {
@@ -242,6 +246,15 @@ class WorkloadPlanner {
     return false;
   }
 
+  // It was stopped because the device ran short, and waits.
+  bool is_evicted() {
+    const Trouble& eviction = memory_->eviction;
+    if (!eviction.waits(input_.now)) return false;
+    earlier(verdict_.wake_at, eviction.not_before);
+    say(Phase::Failed, "Evicted", eviction.message + "; it is started again after a pause");
+    return true;
+  }
+
   // Nothing but room is missing for what it wants.
   bool waits_for_room_only() {
     if (!wanted_ || memory_->kill_at) return false;
@@ -277,7 +290,6 @@ class WorkloadPlanner {
   }
 
   void replace() {
-    say(Phase::Stopping, "Replacing", "its definition changed; the previous version is stopped");
     if (may_stop_now()) {
       say(Phase::Stopping, "Replacing", "its definition changed; the previous version is stopped");
       verdict_.action.reset();
@@ -346,9 +358,10 @@ class WorkloadPlanner {
       return;
     }
     earlier(verdict_.wake_at, pull->trouble.not_before);
-    const bool first = pull->trouble.failures == 1 || !is_pull_failure(pull->trouble.reason);
-    say(Phase::BackOff, first ? pull->trouble.reason : "ImagePullBackOff",
-        pull->trouble.message + kept);
+    const std::string& why = pull->trouble.reason;
+    const bool again =
+        pull->trouble.failures > 1 && (why == "ErrImagePull" || why == "RegistryUnavailable");
+    say(Phase::BackOff, again ? "ImagePullBackOff" : why, pull->trouble.message + kept);
   }
 
   bool dependencies_ready() {
@@ -440,7 +453,7 @@ class WorkloadPlanner {
       say(Phase::Starting, "PodInitializing", sum.init_message);
     }
     if (waits_for_setup()) return;
-    if (fresh && (!has_room(true) || !dependencies_ready())) return;
+    if (fresh && (is_evicted() || !has_room(true) || !dependencies_ready())) return;
     if (spec == wanted_ && !images_ready()) return;
     if (fresh && !has_room(false)) return;
     if (pod_ != nullptr && !pod_->network_ready && sum.running > 0) {

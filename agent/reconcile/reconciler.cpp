@@ -1,6 +1,7 @@
 #include "agent/reconcile/reconciler.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "agent/reconcile/view_builder.h"
 #include "base/log.h"
@@ -104,6 +105,7 @@ void Reconciler::step() {
   keep_images();
   const Plan done = act();
   look_after_health();
+  gauge();
   prune();
   record();
   show(done);
@@ -123,6 +125,34 @@ void Reconciler::look_after_health() {
   if (targets == probed_) return;
   probed_ = targets;
   parts_.health->watch(std::move(targets));
+}
+
+void Reconciler::gauge() {
+  const MonoTime now = parts_.clock.now();
+  if (parts_.gauges == nullptr || gauging_ || stopping_ || now < gauge_at_ || !may_act()) return;
+  const bool limits = now >= limits_at_ && has_disk_limits(ledger_.desired());
+  gauging_ = dispatcher_.gauge(*parts_.gauges, options_.facts.disk_reserve, limits);
+  if (limits) limits_at_ = now + kLimitInterval;
+  gauge_at_ = now + kGaugeInterval;
+}
+
+// Images that nobody needs go before a Pod has to.
+void Reconciler::gauged(const GaugeResult& result) {
+  gauging_ = false;
+  const std::set<std::string> held;
+  const PlanInput input = ledger_.input(held, parts_.clock.now());
+  if (result.limits) {
+    for (const Eviction& each : over_disk_limits(input, result.usage)) ledger_.evict(each);
+  }
+  const Shortage before = std::exchange(short_of_, result.pressure.of);
+  if (short_of_ == Shortage::None) return;
+  if (short_of_ == Shortage::Disk && before != Shortage::Disk) {
+    pruning_.look_soon();
+  } else if (const auto victim = choose_evicted(input, result.pressure, result.usage)) {
+    ledger_.evict(*victim);
+  }
+  // Nobody comes back before it was found to be over.
+  ledger_.keep_evicted(parts_.clock.now() + 2 * kGaugeInterval);
 }
 
 // After the actions were handed out: nothing of it is needed to act.
@@ -148,6 +178,7 @@ std::optional<MonoTime> Reconciler::wake_at() const {
   earlier(wake, desk_.retry_at());
   earlier(wake, controllers_.wake_at());
   earlier(wake, flush_at_);
+  if (parts_.gauges != nullptr && !gauging_) earlier(wake, gauge_at_);
   earlier(wake, pruning_.wake_at(!ledger_.short_of_space().empty()));
   const bool look_waits = !looking_ && (ledger_.look_needed() || list_needed_);
   if (look_waits && look_not_before_ > now) earlier(wake, look_not_before_);
@@ -232,6 +263,7 @@ void Reconciler::read_results(Mail& mail) {
                {{"error", mail.collected->error().full()}});
     }
   }
+  if (mail.gauged) gauged(*mail.gauged);
   if (mail.dropped) {
     dropping_ = false;
     if (!*mail.dropped) {

@@ -126,6 +126,7 @@ class Snapshots {
   Status remove(const std::string& key);
   Result<SnapshotInfo> stat(const std::string& key);  // NotFound
   Result<std::vector<SnapshotInfo>> list(const std::vector<std::string>& filters);
+  Result<int64_t> usage(const std::string& key);  // bytes that it holds itself
   const std::string& snapshotter() const { return snapshotter_; }
 
  private:

@@ -55,6 +55,7 @@ inline constexpr Method<snapshots::CommitSnapshotRequest, Empty> kSnapshotCommit
 inline constexpr Method<snapshots::RemoveSnapshotRequest, Empty> kSnapshotRemove{"/containerd.services.snapshots.v1.Snapshots/Remove"};
 inline constexpr Method<snapshots::StatSnapshotRequest, snapshots::StatSnapshotResponse> kSnapshotStat{"/containerd.services.snapshots.v1.Snapshots/Stat"};
 inline constexpr Method<snapshots::ListSnapshotsRequest, snapshots::ListSnapshotsResponse> kSnapshotList{"/containerd.services.snapshots.v1.Snapshots/List"};
+inline constexpr Method<snapshots::UsageRequest, snapshots::UsageResponse> kSnapshotUsage{"/containerd.services.snapshots.v1.Snapshots/Usage"};
 
 inline constexpr Method<diff::ApplyRequest, diff::ApplyResponse> kDiffApply{"/containerd.services.diff.v1.Diff/Apply"};
 

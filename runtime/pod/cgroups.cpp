@@ -90,6 +90,13 @@ std::optional<int64_t> Cgroups::working_set(const std::string& path) const {
   return {};
 }
 
+int64_t Cgroups::processes(const std::string& path) const {
+  for (const std::string& mount : mounts_) {
+    if (const auto number = number_in(mount + path + "/pids.current")) return *number;
+  }
+  return 0;
+}
+
 void Cgroups::remove_empty(const std::string& path) const {
   for (const std::string& mount : mounts_) rmdir((mount + path).c_str());
 }

@@ -22,6 +22,8 @@ class Cgroups {
   bool set_cpu_shares(const std::string& path, int64_t shares) const;
   // Bytes of memory that cannot be taken from it without swap; nothing where it is not known.
   std::optional<int64_t> working_set(const std::string& path) const;
+  // Processes and threads; 0 where there is no such cgroup.
+  int64_t processes(const std::string& path) const;
   // Removes the directory in every hierarchy where it has neither processes nor children.
   void remove_empty(const std::string& path) const;
   // Names of the directories below `path`, in any hierarchy.

@@ -10,6 +10,7 @@
 
 #include "base/failpoint.h"
 #include "base/text.h"
+#include "runtime/pod/gauges.h"
 #include "tests/contract/real_world.h"
 #include "tests/support/wait.h"
 
@@ -417,6 +418,44 @@ TEST_F(PodRuntime, TakesNoMemoryThatIsInUse) {
   EXPECT_EQ(cgroup_file(own, v2 ? "memory.max" : "memory.limit_in_bytes"), "268435456");
   EXPECT_EQ(only_container().size->memory_limit, 256 << 20);
   EXPECT_EQ(only_container().pid, started.pid);
+  remove_everything("web");
+}
+
+TEST_F(PodRuntime, MeasuresWhatAPodUses) {
+  PodSpec pod = shell_pod("web",
+                          "dd if=/dev/zero of=/data/file bs=1M count=3; "
+                          "dd if=/dev/zero of=/root-file bs=1M count=2; "
+                          "(head -c 20000000 /dev/zero; sleep 1000) | tail -n 1");
+  Volume data;
+  data.name = "data";
+  pod.volumes = {data};
+  pod.containers[0].mounts = {{"data", "/data"}};
+  run(pod);
+  run(script_pod("other"));
+  const auto gauges =
+      make_gauges(world_.client(), nullptr, {world_.state_dir(), world_.instance()});
+  const auto measure = [&] {
+    const auto all = gauges->pods(true);
+    EXPECT_TRUE(all) << all.error().full();
+    return all ? *all : std::map<std::string, PodUsage>();
+  };
+  ASSERT_TRUE(test::wait_until([&] { return measure()["web"].memory > 20'000'000; }));
+  auto all = measure();
+  EXPECT_GE(all["web"].disk, 5 << 20);
+  EXPECT_LT(all["web"].disk, 7 << 20);
+  EXPECT_GE(all["web"].containers["app"], 2 << 20);
+  EXPECT_GE(all["web"].volumes["data"], 3 << 20);
+  EXPECT_LT(all["web"].volumes["data"], 4 << 20);
+  EXPECT_GE(all["web"].processes, 3);
+  EXPECT_LT(all["other"].disk, 1 << 20);
+  EXPECT_LT(all["other"].memory, 20'000'000);
+  EXPECT_GT(all["other"].processes, 0);
+  const DeviceGauge device = gauges->device();
+  EXPECT_GT(device.memory_total, device.memory_available);
+  EXPECT_GT(device.memory_available, 0);
+  EXPECT_GT(device.processes, 0);
+  EXPECT_GT(device.processes_most, device.processes);
+  ASSERT_TRUE(runtime().remove_pod("other"));
   remove_everything("web");
 }
 

@@ -34,6 +34,7 @@ class RealWorld final : public RuntimeWorld {
   Client& client() { return *client_; }
   ContainerLogs& logs() { return *logs_; }
   std::string instance() const { return instance_; }
+  std::string state_dir() const { return dir_ / "state"; }
   void import(const std::string& name, const test::ImageOptions& options);
   // The agent is gone without a word, and another one starts.
   void restart_agent();

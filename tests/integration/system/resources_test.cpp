@@ -1,5 +1,6 @@
 // Room, priority and sizes on a real containerd.
 
+#include <cstdlib>
 #include <fstream>
 #include <signal.h>
 #include <sstream>
@@ -149,6 +150,90 @@ TEST_F(ResourcesTest, ALimitBelowWhatIsInUseIsReportedAndTriedAgain) {
   EXPECT_TRUE(wait_until([&] { return std::atoll(memory_limit(pid).c_str()) == 16 << 20; },
                          std::chrono::seconds(60)));
   EXPECT_EQ(pid_of("eater"), pid);
+}
+
+TEST_F(ResourcesTest, WhatFillsItsEmptyDirIsStoppedAndComesBackEmpty) {
+  json pod = sleeper("filler");
+  pod["spec"]["volumes"] = {{{"name", "data"}, {"emptyDir", {{"sizeLimit", "2Mi"}}}}};
+  pod["spec"]["containers"][0]["volumeMounts"] = {{{"name", "data"}, {"mountPath", "/data"}}};
+  publish(1, {pod, sleeper("other")});
+  running("filler");
+  running("other");
+  const int before = pid_of("filler"), other = pid_of("other");
+  std::ofstream("/proc/" + std::to_string(before) + "/root/data/file")
+      << std::string(4 << 20, 'x') << std::flush;
+  json seen;
+  wait_upstream(
+      [&](const json& reported) {
+        seen = workload_in(reported, "filler");
+        return seen["phase"] == "Failed" && seen["reason"] == "Evicted";
+      },
+      std::chrono::seconds(90));
+  EXPECT_NE(seen["message"].get<std::string>().find("its emptyDir data holds 4.0 MiB"),
+            std::string::npos)
+      << seen;
+  wait_upstream([&](const json& reported) { return in_phase(reported, "filler", "Running"); },
+                std::chrono::seconds(90));
+  EXPECT_NE(pid_of("filler"), before);
+  EXPECT_EQ(read_text("/proc/" + std::to_string(pid_of("filler")) + "/root/data/file"), "");
+  EXPECT_EQ(pid_of("other"), other) << "its neighbour is left alone";
+}
+
+// In place of the kernel's, for as long as it lives.
+class OtherMeminfo {
+ public:
+  OtherMeminfo(const std::string& file, int64_t available_kib) {
+    std::istringstream real(read_text("/proc/meminfo"));
+    std::string text;
+    for (std::string line; std::getline(real, line);) {
+      if (line.starts_with("MemAvailable:")) {
+        line = "MemAvailable: " + std::to_string(available_kib) + " kB";
+      }
+      text += line + "\n";
+    }
+    write_text(file, text);
+    mounted_ = run_command({"mount", "--bind", file, "/proc/meminfo"}).exit_code == 0;
+  }
+  ~OtherMeminfo() {
+    if (mounted_) run_command({"umount", "/proc/meminfo"});
+  }
+  OtherMeminfo(const OtherMeminfo&) = delete;
+  OtherMeminfo& operator=(const OtherMeminfo&) = delete;
+  bool mounted() const { return mounted_; }
+
+ private:
+  bool mounted_ = false;
+};
+
+TEST_F(ResourcesTest, WhenTheDeviceIsShortOfMemoryTheLowestGoesAndComesBack) {
+  if (std::getenv("WHERRY_TEST_NO_ISOLATION") != nullptr) GTEST_SKIP() << "the host's /proc";
+  publish(1, {with(sleeper("low"), json::object(), -1), sleeper("middle"),
+              with(sleeper("system"), json::object(), 2'000'000'000)});
+  for (const char* name : {"low", "middle", "system"}) running(name);
+  const auto before = tasks();
+  {
+    const OtherMeminfo little(files_ / "meminfo", 10'000);
+    ASSERT_TRUE(little.mounted());
+    json low;
+    wait_upstream(
+        [&](const json& reported) {
+          low = workload_in(reported, "low");
+          return low["phase"] == "Failed" && low["reason"] == "Evicted";
+        },
+        std::chrono::seconds(60));
+    EXPECT_NE(low["message"].get<std::string>().find("9.8 MiB are available"), std::string::npos)
+        << low;
+    // The next one is of the next round; the system's own never is.
+    wait_upstream([&](const json& reported) { return in_phase(reported, "middle", "Failed"); },
+                  std::chrono::seconds(60));
+    EXPECT_EQ(tasks().size(), 1U);
+  }
+  wait_upstream(
+      [&](const json& reported) {
+        return in_phase(reported, "low", "Running") && in_phase(reported, "middle", "Running");
+      },
+      std::chrono::seconds(120));
+  EXPECT_EQ(tasks().size(), before.size());
 }
 
 }  // namespace

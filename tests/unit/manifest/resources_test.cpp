@@ -50,6 +50,17 @@ TEST(Requests, OfTheDiskAreRead) {
   EXPECT_EQ(qos_class(spec.pod), runtime::QosClass::Burstable);
 }
 
+TEST(Requests, OfTheDiskDefaultToTheLimit) {
+  const WorkloadSpec spec = only_workload(
+      pod("      volumes: [{ name: v, emptyDir: { sizeLimit: 5Mi } }]\n"
+          "      containers:\n"
+          "      - { name: c, image: i, resources: { limits: { ephemeral-storage: 1Mi } } }\n"));
+  EXPECT_EQ(spec.pod.containers[0].resources.storage_limit, 1 << 20);
+  EXPECT_EQ(spec.pod.containers[0].resources.storage_request, 1 << 20);
+  EXPECT_EQ(spec.pod.volumes[0].size_limit, 5 << 20);
+  EXPECT_EQ(qos_class(spec.pod), runtime::QosClass::BestEffort) << "cpu and memory make the class";
+}
+
 TEST(ResizePolicy, SaysWhatAsksForANewContainer) {
   const WorkloadSpec spec = only_workload(
       container("        resizePolicy:\n"

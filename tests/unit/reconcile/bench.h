@@ -76,7 +76,8 @@ class BenchTest : public testing::Test {
                         &records_,
                         [this] { return clock_doubt_; },
                         health_,
-                        &runtime_},
+                        &runtime_,
+                        gauges_},
         options);
     mailbox_.post([](Mail& mail) { mail.manifests = LocalManifests{}; });
     mailbox_.post_event({runtime::Event::Kind::Connected, "", "", ""});
@@ -147,6 +148,7 @@ class BenchTest : public testing::Test {
   }
 
   runtime::Health* health_ = nullptr;  // of the next life
+  runtime::Gauges* gauges_ = nullptr;  // likewise
   std::string clock_doubt_;            // why the wall clock cannot be relied on
   std::string boot_ = "boot-1";
   DeviceFacts facts_{"host", "amd64", {}};
