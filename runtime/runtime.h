@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -71,6 +72,46 @@ class Runtime {
 
   // Starts delivering events (one sink; call once). A Connected or Disconnected comes first.
   virtual void watch(EventSink sink) = 0;
+};
+
+// Cpu and memory of containers while they run. Thread-safe; blocks. For one Pod not at the same
+// time as calls of Runtime.
+class Resizer {
+ public:
+  virtual ~Resizer() = default;
+  // Gives a running container what `container` (of `pod`) says by now, also for observe(). NotFound
+  // where it does not run. FailedPrecondition with reason MemoryInUse where it holds more memory
+  // than the new limit: it keeps the old one.
+  virtual Status resize(const PodSpec& pod, const ContainerSpec& container,
+                        const std::string& container_id) = 0;
+};
+
+// How the device is doing. What is not known is 0.
+struct DeviceGauge {
+  struct Disk {
+    std::string holds;  // "containerd's snapshots"
+    int64_t total = 0, free = 0;
+  };
+  int64_t memory_total = 0, memory_available = 0;
+  // Percent of the last minute in which everything waited for memory (PSI, full avg60).
+  double memory_stalled = 0;
+  int64_t processes = 0, processes_most = 0;  // threads count
+  std::vector<Disk> disks;
+};
+struct PodUsage {
+  int64_t memory = 0;                         // that cannot be taken from it without swap
+  int64_t processes = 0;                      // threads count
+  int64_t disk = 0;                           // writable layers, emptyDirs on disk and logs
+  std::map<std::string, int64_t> containers;  // of the disk: writable layer and log, by name
+  std::map<std::string, int64_t> volumes;     // of the disk: by name
+};
+// Thread-safe; blocks.
+class Gauges {
+ public:
+  virtual ~Gauges() = default;
+  virtual DeviceGauge device() = 0;
+  // By Pod. `disk`: that, too, which walks its files.
+  virtual Result<std::map<std::string, PodUsage>> pods(bool disk) = 0;
 };
 
 struct ExecRequest {

@@ -83,9 +83,15 @@ struct Resources {
   int64_t cpu_request_milli = 0;
   int64_t memory_limit = 0;
   int64_t memory_request = 0;
-  int64_t pids_limit = 0;  // 0: the agent's default
+  int64_t storage_request = 0;  // of the disk: writable layer, emptyDirs, logs
+  int64_t storage_limit = 0;    // the agent looks now and then
+  int64_t pids_limit = 0;       // 0: the agent's default
+  // A change of it replaces the Pod; else it is made while the container runs.
+  bool cpu_restarts = false, memory_restarts = false;
   bool operator==(const Resources&) const = default;
 };
+// Alike in what can change while a container runs: limits and requests of cpu and memory.
+bool same_size(const Resources& a, const Resources& b);
 
 // Of seccomp or AppArmor. Unset leaves the process as the container stack starts it.
 struct SecurityProfile {
@@ -209,6 +215,16 @@ struct PodSpec {
   std::map<std::string, std::string> labels;
 };
 
+// Quality of service, as Kubernetes tells it from requests and limits of cpu and memory.
+enum class QosClass { BestEffort, Burstable, Guaranteed };
+QosClass qos_class(const PodSpec& pod);
+// What a Pod asks for as a whole: what its containers and sidecars need together, or what one of
+// its init containers needs with the sidecars before it, whichever is more. Only requests are set.
+Resources request_of(const PodSpec& pod);
+// Whom the kernel kills first for want of memory, -997 to 1000, higher first (proc(5),
+// oom_score_adj). `device_memory`: bytes; 0: not known.
+int oom_score_adj(const PodSpec& pod, const ContainerSpec& container, int64_t device_memory);
+
 // What a Pod needs from the image store: the images of its containers, then of its volumes.
 struct ImageNeed {
   std::string reference;
@@ -251,6 +267,8 @@ struct ContainerStatus {
   WallTime started_at{};
   WallTime finished_at{};
   std::string message{};  // Exited: what it left as its last words
+  // Cpu and memory that it was given; nothing where its record does not say.
+  std::optional<Resources> size{};
 };
 
 struct PodStatus {

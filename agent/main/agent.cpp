@@ -31,6 +31,7 @@
 #include "runtime/network/network.h"
 #include "runtime/network/service_network.h"
 #include "runtime/pod/container_exec.h"
+#include "runtime/pod/gauges.h"
 #include "runtime/pod/pod_runtime.h"
 #include "runtime/probe/prober.h"
 #include "runtime/volume/volumes.h"
@@ -124,6 +125,7 @@ struct Agent::Parts {
         images(*backend, image_options()),
         pods(runtime::make_pod_runtime(
             {client, *backend, *network, volumes, logs, runtime::detect_host()}, pod_options())),
+        gauges(runtime::make_gauges(client, facts.get(), {config.storage.state_dir, instance})),
         execs(client, config.storage.run_dir),
         health(runtime::make_prober(execs, clock)),
         lanes(std::make_shared<ThreadLanes>(kWorkThreads, kPullThreads)) {}
@@ -198,7 +200,8 @@ struct Agent::Parts {
   ServiceFile service_file;
   runtime::ContainerLogs logs;
   runtime::ImageService images;
-  std::unique_ptr<runtime::Runtime> pods;
+  std::unique_ptr<runtime::ContainerRuntime> pods;
+  std::unique_ptr<runtime::Gauges> gauges;
   runtime::ContainerExec execs;
   std::unique_ptr<runtime::Health> health;
   std::unique_ptr<StoreRecords> records;
@@ -256,6 +259,8 @@ void Agent::Parts::make_reconciler() {
   made.facts = DeviceFacts{hostname(), device.arch, config.device.labels};
   made.facts.cpu_milli = int64_t{device.cpus} * 1000;
   made.facts.memory_bytes = device.memory_bytes;
+  made.facts.disk_bytes = disk_bytes(config.storage.state_dir);
+  made.facts.disk_reserve = config.storage.reserve;
   for (const auto& [name, handler] : config.containerd.runtime_classes) {
     made.facts.runtime_classes.insert(name);
   }
@@ -281,7 +286,9 @@ void Agent::Parts::make_reconciler() {
                       records.get(),
                       doubt,
                       health.get(),
-                      {services.get(), &service_file, config.network.services()}},
+                      {services.get(), &service_file, config.network.services()},
+                      pods.get(),
+                      gauges.get()},
       std::move(made));
   health->listen({[this](runtime::ProbeNews news) {
                     mailbox.post([&](Mail& mail) { mail.probed.push_back(std::move(news)); });

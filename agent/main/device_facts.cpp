@@ -1,5 +1,6 @@
 #include "agent/main/device_facts.h"
 
+#include <sys/statvfs.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <thread>
@@ -53,6 +54,12 @@ DeviceView read_device(const Config& config, const std::string& agent_version) {
     device.memory_bytes = static_cast<int64_t>(info.totalram) * info.mem_unit;
   }
   return device;
+}
+
+int64_t disk_bytes(const std::string& directory) {
+  struct statvfs info {};
+  if (statvfs(directory.c_str(), &info) != 0) return 0;
+  return static_cast<int64_t>(info.f_blocks) * static_cast<int64_t>(info.f_frsize);
 }
 
 }  // namespace wherry

@@ -9,4 +9,7 @@ namespace wherry {
 // Kubernetes' architecture names: amd64, arm64, arm.
 DeviceView read_device(const Config& config, const std::string& agent_version);
 
+// Size of the filesystem that a directory is on; 0 where it cannot be told.
+int64_t disk_bytes(const std::string& directory);
+
 }  // namespace wherry

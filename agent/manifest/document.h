@@ -57,6 +57,9 @@ struct DeviceFacts {
   std::map<std::string, std::string> labels;
   int64_t cpu_milli = 1000;  // what the device has, for resourceFieldRef of what has no limit
   int64_t memory_bytes = 0;
+  // The disk of the state directory, and what workloads leave free of it; 0: not known.
+  int64_t disk_bytes = 0;
+  int64_t disk_reserve = 0;
   std::set<std::string> runtime_classes{};
   bool any = false;  // no particular device (wherry validate): nodeSelector leaves nothing out
 };

@@ -204,6 +204,8 @@ void read_pod_security(const Cursor& context, bool host_network, runtime::PodSpe
 void read_host_aliases(const Cursor& spec, runtime::PodSpec& pod);
 void read_dns(const Cursor& spec, runtime::PodSpec& pod);
 runtime::Resources read_resources(const Cursor& resources);
+// A container's resizePolicy.
+void read_resize_policy(const Cursor& container, runtime::Resources& resources);
 // Of a resourceFieldRef, in thousandths; never 0.
 int64_t read_divisor(const Cursor& ref);
 // metadata.labels and metadata.annotations, checked; annotations of ours by their table.

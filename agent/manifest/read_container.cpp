@@ -215,6 +215,7 @@ ContainerItem read_container(const Cursor& container, const PodContext& pod,
   read_env(container, item);
   container.with("resources",
                  [&](const Cursor& resources) { spec.resources = read_resources(resources); });
+  read_resize_policy(container, spec.resources);
   spec.security = pod.security;
   container.with("securityContext", [&](const Cursor& context) {
     spec.security = read_security(context, pod.security);

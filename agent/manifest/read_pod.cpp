@@ -73,6 +73,24 @@ void read_containers(const Cursor& spec, PodItem& pod, const PodContext& context
             [&](const Cursor& entry) { read(entry, runtime::ContainerRole::Main); });
 }
 
+void read_priority(const Cursor& spec, WorkloadSpec& workload) {
+  const auto given = spec.integer_within("priority", INT32_MIN, INT32_MAX);
+  const std::string_view name = spec.string("priorityClassName");
+  std::optional<int64_t> of_class;
+  if (name == "system-cluster-critical") of_class = 2'000'000'000;
+  if (name == "system-node-critical") of_class = 2'000'001'000;
+  if (of_class && given && *given != *of_class) {
+    spec.error_at("priority", "is not that of " + std::string(name) + " (" +
+                                  std::to_string(*of_class) + "): leave one of the two out");
+  } else if (!name.empty() && !of_class) {
+    spec.warning_at("priorityClassName",
+                    "priorityClassName is ignored: a device has no PriorityClass objects; set "
+                    "priority");
+  }
+  workload.priority = static_cast<int32_t>(given.value_or(of_class.value_or(0)));
+  workload.preempts = spec.string("preemptionPolicy") != "Never";
+}
+
 void read_pod_spec(const Cursor& spec, PodItem& pod) {
   WorkloadSpec& workload = pod.workload;
   PodContext context;
@@ -85,6 +103,7 @@ void read_pod_spec(const Cursor& spec, PodItem& pod) {
   if (grace) workload.termination_grace = std::chrono::seconds(*grace);
   const auto deadline = spec.integer_within("activeDeadlineSeconds", 1, kMaxDeadline);
   if (deadline) workload.active_deadline = std::chrono::seconds(*deadline);
+  read_priority(spec, workload);
   read_hostname(spec, pod);
   read_host_aliases(spec, workload.pod);
   read_dns(spec, workload.pod);

@@ -193,6 +193,7 @@ runtime::Resources read_resources(const Cursor& at) {
   at.with("limits", [&](const Cursor& limits) {
     resources.cpu_limit_milli = quantity(limits, "cpu", true);
     resources.memory_limit = quantity(limits, "memory", false);
+    resources.storage_limit = quantity(limits, "ephemeral-storage", false);
     if (resources.memory_limit > 0 && resources.memory_limit < kLeastMemoryLimit) {
       limits.error_at("memory",
                       "no container can start in less than 1Mi; a plain number is bytes and m is "
@@ -201,6 +202,7 @@ runtime::Resources read_resources(const Cursor& at) {
   });
   resources.cpu_request_milli = resources.cpu_limit_milli;
   resources.memory_request = resources.memory_limit;
+  resources.storage_request = resources.storage_limit;
   at.with("requests", [&](const Cursor& requests) {
     const auto check = [&](std::string_view field, bool milli, int64_t limit, int64_t& request) {
       if (!requests.has(field)) return;
@@ -211,8 +213,22 @@ runtime::Resources read_resources(const Cursor& at) {
     };
     check("cpu", true, resources.cpu_limit_milli, resources.cpu_request_milli);
     check("memory", false, resources.memory_limit, resources.memory_request);
+    check("ephemeral-storage", false, resources.storage_limit, resources.storage_request);
   });
   return resources;
+}
+
+void read_resize_policy(const Cursor& container, runtime::Resources& resources) {
+  std::set<std::string, std::less<>> seen;
+  container.each("resizePolicy", Kind::Map, [&](const Cursor& entry) {
+    const std::string_view name = entry.string("resourceName");
+    if (!name.empty() && !seen.emplace(name).second) {
+      entry.error_at("resourceName", "\"" + shown(name) + "\" is given twice");
+    }
+    const bool restarts = entry.string("restartPolicy") == "RestartContainer";
+    if (name == "cpu") resources.cpu_restarts = restarts;
+    if (name == "memory") resources.memory_restarts = restarts;
+  });
 }
 
 }  // namespace wherry::manifest

@@ -43,10 +43,6 @@ void read_empty_dir(const Cursor& source, Volume& volume) {
   const Node* limit = source.get("sizeLimit");
   if (limit == nullptr || !limit->is_scalar()) return;
   volume.size_limit = parse_quantity(limit->text).value_or(0);
-  if (volume.size_limit > 0 && !volume.memory) {
-    source.error_at("sizeLimit",
-                    "is not supported by this version without medium: Memory: leave it out");
-  }
 }
 
 // The parts of a definition, each with its length, so that no two run into each other.

@@ -98,7 +98,12 @@ constexpr std::string_view kDomainResource =
 constexpr Field kLimits[] = {
     {"cpu", Honoured, Type::Quantity, nullptr, {}, "cores, as 500m or 2"},
     {"memory", Honoured, Type::Quantity, nullptr, {}, "bytes, as 64Mi; a limit is at least 1Mi"},
-    {"ephemeral-storage", Refused, Type::Quantity, nullptr, {}, kLater},
+    {"ephemeral-storage",
+     Honoured,
+     Type::Quantity,
+     nullptr,
+     {},
+     "looked at every 30 s: a Pod above it is stopped and started again after a pause"},
     {"hugepages-2Mi", Refused, Type::Quantity, nullptr, "0", kLater},
     {"hugepages-1Gi", Refused, Type::Quantity, nullptr, "0", kLater},
 };
@@ -107,11 +112,23 @@ constexpr Schema kLimitsSchema{"ResourceRequirements.limits", kLimits, kDomainRe
 constexpr Field kRequests[] = {
     {"cpu", Honoured, Type::Quantity, nullptr, {}, "at most the limit; default: the limit"},
     {"memory", Honoured, Type::Quantity, nullptr, {}, "at most the limit; default: the limit"},
-    {"ephemeral-storage", Warned, Type::Quantity, nullptr, {}, "a device has no cluster scheduler"},
+    {"ephemeral-storage",
+     Honoured,
+     Type::Quantity,
+     nullptr,
+     {},
+     "of the disk of the state directory"},
     {"hugepages-2Mi", Refused, Type::Quantity, nullptr, "0", kLater},
     {"hugepages-1Gi", Refused, Type::Quantity, nullptr, "0", kLater},
 };
 constexpr Schema kRequestsSchema{"ResourceRequirements.requests", kRequests, kDomainResource};
+
+constexpr Field kResizePolicy[] = {
+    {"resourceName", Honoured, Type::String, nullptr, "cpu|memory", {}, true},
+    {"restartPolicy", Honoured, Type::String, nullptr, "NotRequired|RestartContainer",
+     "RestartContainer replaces the Pod", true},
+};
+constexpr Schema kResizePolicySchema{"ContainerResizePolicy", kResizePolicy};
 
 constexpr Field kResources[] = {
     {"limits", Honoured, Type::Object, &kLimitsSchema},
@@ -244,7 +261,12 @@ constexpr Field kContainer[] = {
     {"readinessProbe", Honoured, Type::Object, &kProbeSchema},
     {"startupProbe", Honoured, Type::Object, &kProbeSchema},
     {"lifecycle", Honoured, Type::Object, &kLifecycleSchema},
-    {"resizePolicy", Warned, Type::Any, nullptr, {}, "resources are never resized in place"},
+    {"resizePolicy",
+     Honoured,
+     Type::Objects,
+     &kResizePolicySchema,
+     {},
+     "of cpu and memory; without it a change is made while the container runs"},
     {"restartPolicy", Honoured, Type::String, nullptr, "Always",
      "of an init container only: it goes on beside the others, starts again whenever it ends, and "
      "is stopped after them"},

@@ -29,7 +29,8 @@ constexpr Field kEmptyDir[] = {
      Type::Quantity,
      nullptr,
      {},
-     "with medium: Memory only; on disk no limit can be kept by this version, so it is refused"},
+     "in memory the kernel keeps to it; on disk it is looked at every 30 s, and a Pod above it is "
+     "stopped and started again after a pause"},
 };
 constexpr Schema kEmptyDirSchema{"EmptyDirVolumeSource", kEmptyDir};
 

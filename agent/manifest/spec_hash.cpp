@@ -141,11 +141,16 @@ void put_security(Canonical& out, const runtime::SecurityContext& security) {
   out.close();
 }
 
+// What can be changed in place only where it must not be.
 void put_resources(Canonical& out, const runtime::Resources& resources) {
-  out.put("cpu-limit", resources.cpu_limit_milli);
-  out.put("cpu-request", resources.cpu_request_milli);
-  out.put("memory-limit", resources.memory_limit);
-  out.put("memory-request", resources.memory_request);
+  if (resources.cpu_restarts) {
+    out.put("cpu-limit", resources.cpu_limit_milli);
+    out.put("cpu-request", resources.cpu_request_milli);
+  }
+  if (resources.memory_restarts) {
+    out.put("memory-limit", resources.memory_limit);
+    out.put("memory-request", resources.memory_request);
+  }
   out.put("pids-limit", resources.pids_limit);
 }
 
@@ -248,6 +253,8 @@ std::string spec_hash(const WorkloadSpec& workload) {
     out.put_always("is", value);
   }
   out.put("runtime-class", pod.runtime_class);
+  // Whom the kernel kills first is decided when a container starts.
+  out.put("qos", static_cast<int64_t>(runtime::qos_class(pod)));
   for (const runtime::ContainerSpec& container : pod.containers) {
     put_container(out, pod, container);
   }

@@ -49,6 +49,8 @@ struct WorkloadSpec {
   Duration termination_grace = std::chrono::seconds(30);
   std::optional<Duration> active_deadline{};  // from its start on; then it is stopped and Failed
   std::vector<std::string> depends_on;        // workload names; all exist, no cycle
+  int32_t priority = 0;                       // who gets room first, and keeps it
+  bool preempts = true;                       // may stop those of lower priority for it
   Owner owner{};
   Claim claim = Claim::Run;
   std::string claim_reason{}, claim_message{};  // Keep, Down: why
@@ -64,7 +66,8 @@ struct WorkloadSpec {
 // SHA-256 (first 16 hex digits) of everything that decides a restart, image digests left out: they
 // are known only after resolution and are compared per container. Stable across agent versions
 // unless the meaning changes; equal for documents that differ only in order of maps, comments,
-// revision or source. depends_on, update strategy and termination grace do not count.
+// revision or source. depends_on, priority, update strategy and termination grace do not count, nor
+// do sizes that can change in place as long as the class of service stays.
 std::string spec_hash(const WorkloadSpec& workload);
 
 }  // namespace wherry

@@ -53,6 +53,23 @@ void start(ActionResult& result, runtime::Runtime& runtime, const CancelToken& c
   }
 }
 
+void resize(ActionResult& result, runtime::Resizer* resizer) {
+  if (result.status = failpoint("reconcile.before-resize"); !result.status) return;
+  const runtime::PodSpec& pod = result.action.spec->pod;
+  for (size_t i = 0; resizer != nullptr && i < result.action.container_ids.size(); ++i) {
+    const auto spec = std::find_if(
+        pod.containers.begin(), pod.containers.end(),
+        [&](const ContainerSpec& each) { return each.name == result.action.starts[i].name; });
+    if (spec == pod.containers.end()) continue;
+    const Status resized = resizer->resize(pod, *spec, result.action.container_ids[i]);
+    if (resized) {
+      result.resized.push_back(spec->name);
+    } else if (result.status) {
+      result.status = fail(resized.error(), "container " + spec->name);
+    }
+  }
+}
+
 void signal(ActionResult& result, runtime::Runtime& runtime, int number) {
   if (result.status = failpoint("reconcile.before-terminate"); !result.status) return;
   for (const std::string& id : result.action.container_ids) {
@@ -76,7 +93,7 @@ void remove(ActionResult& result, runtime::Runtime& runtime) {
 }  // namespace
 
 ActionResult carry_out(const Action& action, runtime::Runtime& runtime, runtime::Images& images,
-                       const CancelToken& cancel) {
+                       const CancelToken& cancel, runtime::Resizer* resizer) {
   ActionResult result;
   result.action = action;
   if (cancel.cancelled()) {
@@ -89,6 +106,9 @@ ActionResult carry_out(const Action& action, runtime::Runtime& runtime, runtime:
       break;
     case ActionKind::UpdateFiles:
       update_files(result, runtime, cancel);
+      break;
+    case ActionKind::Resize:
+      resize(result, resizer);
       break;
     case ActionKind::Start:
       start(result, runtime, cancel);

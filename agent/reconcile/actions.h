@@ -20,11 +20,12 @@ struct ActionResult {
   std::vector<runtime::ContainerStatus> started;  // Start
   std::map<std::string, Error> not_started;       // Start, by container
   std::set<std::string> missing;                  // CheckImages: references
+  std::vector<std::string> resized{};             // Resize: containers
 };
 
 // Every step can be repeated after a crash at any point. Returns soon after `cancel` fires, with
-// what was done until then.
+// what was done until then. `resizer` may be null: then nothing is resized.
 ActionResult carry_out(const Action& action, runtime::Runtime& runtime, runtime::Images& images,
-                       const CancelToken& cancel);
+                       const CancelToken& cancel, runtime::Resizer* resizer = nullptr);
 
 }  // namespace wherry

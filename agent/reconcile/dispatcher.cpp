@@ -25,8 +25,13 @@ class PullGain {
 }  // namespace
 
 Dispatcher::Dispatcher(runtime::Runtime& runtime, runtime::Images& images, Lanes& lanes,
-                       Mailbox& mailbox, Limits limits)
-    : runtime_(runtime), images_(images), lanes_(lanes), mailbox_(mailbox), limits_(limits) {}
+                       Mailbox& mailbox, Limits limits, runtime::Resizer* resizer)
+    : runtime_(runtime),
+      images_(images),
+      lanes_(lanes),
+      mailbox_(mailbox),
+      limits_(limits),
+      resizer_(resizer) {}
 
 Dispatcher::~Dispatcher() { cancel_all(); }
 
@@ -41,11 +46,12 @@ bool Dispatcher::act(const Action& action, MonoTime now) {
   running.begun = now;
   running.start = action.kind == ActionKind::Start;
   if (action.spec) running.hash = action.spec->pod.hash;
-  const bool posted = lanes_.post(Lane::Work, [action, cancel = running.cancel, &runtime = runtime_,
-                                               &images = images_, &box = mailbox_] {
-    ActionResult result = carry_out(action, runtime, images, cancel);
-    box.post([&](Mail& mail) { mail.acted.push_back(std::move(result)); });
-  });
+  const bool posted =
+      lanes_.post(Lane::Work, [action, cancel = running.cancel, &runtime = runtime_,
+                               &images = images_, &box = mailbox_, resizer = resizer_] {
+        ActionResult result = carry_out(action, runtime, images, cancel, resizer);
+        box.post([&](Mail& mail) { mail.acted.push_back(std::move(result)); });
+      });
   if (posted) actions_.emplace(action.workload, std::move(running));
   return posted;
 }
@@ -97,6 +103,20 @@ bool Dispatcher::list_images() {
   return lanes_.post(Lane::Look, [&images = images_, &box = mailbox_] {
     auto list = images.list();
     box.post([&](Mail& mail) { mail.images = std::move(list); });
+  });
+}
+
+bool Dispatcher::gauge(runtime::Gauges& gauges, int64_t disk_reserve, bool limits) {
+  // Not where Pods are looked at: measuring may have to walk many files.
+  return lanes_.post(Lane::Tidy, [&gauges, disk_reserve, limits, &box = mailbox_] {
+    GaugeResult result;
+    result.limits = limits;
+    result.pressure = find_pressure(gauges.device(), disk_reserve);
+    if (limits || result.pressure.of != Shortage::None) {
+      auto usage = gauges.pods(limits || result.pressure.of == Shortage::Disk);
+      if (usage) result.usage = std::move(*usage);
+    }
+    box.post([&](Mail& mail) { mail.gauged = std::move(result); });
   });
 }
 

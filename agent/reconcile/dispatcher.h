@@ -21,8 +21,9 @@ class Dispatcher {
     Duration deadline = std::chrono::minutes(3);  // then it is cancelled, where it can be
   };
 
+  // `resizer` may be null.
   Dispatcher(runtime::Runtime& runtime, runtime::Images& images, Lanes& lanes, Mailbox& mailbox,
-             Limits limits);
+             Limits limits, runtime::Resizer* resizer = nullptr);
   ~Dispatcher();  // cancels everything
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
@@ -40,6 +41,7 @@ class Dispatcher {
 
   bool look(uint64_t begun);
   bool list_images();
+  bool gauge(runtime::Gauges& gauges, int64_t disk_reserve, bool limits);
   bool prune(runtime::PruneRequest request);
   bool collect(std::vector<std::string> pods);
   bool drop_abandoned(std::vector<std::string> wanted);
@@ -63,6 +65,7 @@ class Dispatcher {
   Lanes& lanes_;
   Mailbox& mailbox_;
   const Limits limits_;
+  runtime::Resizer* const resizer_;
   std::map<std::string, Running> actions_;    // by workload
   std::map<std::string, CancelToken> pulls_;  // by reference
   CancelToken pruning_;

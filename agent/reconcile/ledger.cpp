@@ -162,10 +162,18 @@ void Ledger::acting(const Action& action) {
   memory.touched = ++count_;
   if (action.kind == ActionKind::Start) {
     memory.prepared_hash = action.spec->pod.hash;
+    memory.placed = true;
+    memory.preempted_for.clear();
     if (!memory.active_since) memory.active_since = clock_.now();
   }
   if (action.kind == ActionKind::Terminate && action.reason.empty() && !memory.kill_at) {
     memory.stopped_from = clock_.now();
+  }
+  if (!action.preempted_for.empty() && memory.preempted_for.empty()) {
+    memory.placed = false;
+    memory.preempted_for = action.preempted_for;
+    event(action.workload, "", "Warning", "Preempted",
+          "stopped to make room for " + action.preempted_for + ", which has a higher priority");
   }
   for (const runtime::HookRequest& hook : action.hooks) {
     ContainerStop& stop = memory.stops[hook.container_id];
@@ -204,6 +212,9 @@ void Ledger::acted(const ActionResult& result) {
     case ActionKind::UpdateFiles:
       acted_update(result, memory);
       break;
+    case ActionKind::Resize:
+      acted_resize(result, memory);
+      break;
     case ActionKind::Start:
       acted_start(result, memory);
       break;
@@ -219,21 +230,6 @@ void Ledger::acted(const ActionResult& result) {
     case ActionKind::Remove:
       acted_remove(result, memory);
       break;
-  }
-}
-
-void Ledger::acted_update(const ActionResult& result, WorkloadMemory& memory) {
-  const std::string& name = result.action.workload;
-  if (result.status) {
-    // The first time of this life nobody knows whether anything was to be done.
-    if (!memory.files_hash.empty()) {
-      event(name, "", "Normal", "VolumesUpdated", "its volumes show the new content");
-    }
-    memory.files_hash = result.action.spec->pod.files_hash;
-    memory.files.clear();
-  } else if (!is_transient(result.status.error())) {
-    memory.files.failed(result.status.error(), "VolumeUpdateFailed", clock_.now());
-    event(name, "", "Warning", "VolumeUpdateFailed", memory.files.message);
   }
 }
 
@@ -314,6 +310,7 @@ void Ledger::acted_remove(const ActionResult& result, WorkloadMemory& memory) {
   std::erase_if(unsaved_, [&](const auto& entry) { return entry.first == name; });
   memory.prepared_hash.clear();
   memory.kill_at.reset();
+  memory.evicting = false;
   memory.stops.clear();
   memory.active_since.reset();
   memory.previous.reset();
@@ -321,6 +318,7 @@ void Ledger::acted_remove(const ActionResult& result, WorkloadMemory& memory) {
   memory.setup.clear();
   memory.files_hash.clear();
   memory.files.clear();
+  memory.resize.clear();
   if (!desired_.contains(name)) memory_.erase(name);
 }
 

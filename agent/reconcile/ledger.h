@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/reconcile/eviction.h"
 #include "agent/reconcile/mailbox.h"
 #include "agent/reconcile/plan.h"
 #include "agent/reconcile/records.h"
@@ -17,8 +18,8 @@ namespace wherry {
 class Ledger {
  public:
   // `boot`: of the machine's present boot.
-  Ledger(Records& records, const Clock& clock, std::string boot = "")
-      : records_(records), clock_(clock), boot_(std::move(boot)) {}
+  Ledger(Records& records, const Clock& clock, std::string boot = "", Capacity capacity = {})
+      : records_(records), clock_(clock), boot_(std::move(boot)), capacity_(capacity) {}
 
   Status load();  // histories; call once, first
 
@@ -28,7 +29,7 @@ class Ledger {
   const std::map<std::string, WorkloadMemory>& memory() const { return memory_; }
   const std::map<std::string, PullMemory>& pulls() const { return pulls_; }
   PlanInput input(const std::set<std::string>& held, MonoTime now) const {
-    return {desired_, observed_, memory_, pulls_, digests_, held, now};
+    return {desired_, observed_, memory_, pulls_, digests_, held, now, capacity_};
   }
 
   // --- looking. A look that began before an action on a Pod began or ended says nothing about it.
@@ -50,6 +51,11 @@ class Ledger {
   std::vector<runtime::HookRequest> take_hooks() { return std::exchange(hooks_, {}); }
   void probed(const runtime::ProbeNews& news);
   void hooked(const runtime::HookDone& done);
+
+  // --- the device runs short
+  void evict(const Eviction& eviction);
+  // What was stopped for it waits at least until then.
+  void keep_evicted(MonoTime until);
 
   // --- images
   // Those of all Pods that want it.
@@ -94,6 +100,7 @@ class Ledger {
   Alive find_alive(const std::string& pod, const std::string& id);
   void acted_start(const ActionResult& result, WorkloadMemory& memory);
   void acted_update(const ActionResult& result, WorkloadMemory& memory);
+  void acted_resize(const ActionResult& result, WorkloadMemory& memory);
   void acted_remove(const ActionResult& result, WorkloadMemory& memory);
   void not_started(const WorkloadSpec& spec, WorkloadMemory& memory, const std::string& container,
                    const Error& error);
@@ -105,6 +112,7 @@ class Ledger {
   Records& records_;
   const Clock& clock_;
   const std::string boot_;
+  const Capacity capacity_;
   std::map<std::string, SpecPtr> desired_;
   std::map<std::string, runtime::PodStatus> observed_;
   std::map<std::string, WorkloadMemory> memory_;

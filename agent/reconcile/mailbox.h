@@ -13,6 +13,7 @@
 
 #include "agent/fleet/fleet_link.h"
 #include "agent/reconcile/actions.h"
+#include "agent/reconcile/eviction.h"
 #include "agent/store/store.h"
 #include "base/clock.h"
 #include "runtime/runtime.h"
@@ -39,6 +40,13 @@ struct PullResult {
   bool progressed = false;  // something worth keeping has arrived, even if it failed
 };
 
+// How the device is doing; `usage` where it runs short, and where limits were asked about.
+struct GaugeResult {
+  Pressure pressure;
+  bool limits = false;
+  std::map<std::string, runtime::PodUsage> usage;
+};
+
 // Somebody waits for it: called once, from the reconciler's thread; must not block.
 using PruneAnswer = std::function<void(const Result<runtime::PruneReport>&)>;
 
@@ -62,6 +70,7 @@ struct Mail {
   std::optional<Result<std::vector<runtime::Image>>> images;
   std::optional<Status> collected;
   std::optional<Status> services;  // that were to be brought up to date
+  std::optional<GaugeResult> gauged;
   std::optional<Status> dropped;   // what abandoned pulls had left
   std::vector<EventRecord> notes;  // for the event log
   std::optional<std::string> runtime_version;

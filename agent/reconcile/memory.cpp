@@ -161,6 +161,7 @@ void WorkloadMemory::want(const WorkloadSpec& spec) {
   missing.clear();
   pulled.clear();
   files.clear();
+  resize.clear();
   if (!kill_at) setup.clear();
 }
 

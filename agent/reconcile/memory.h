@@ -97,6 +97,11 @@ struct WorkloadMemory {
   std::map<std::string, ContainerStop> stops;  // by container id
   std::optional<MonoTime> stopped_from;        // when the Pod was last begun to be stopped
   std::optional<MonoTime> active_since;        // when it began, where it has an active deadline
+  bool placed = false;        // there was room for it, and nobody has taken it since
+  std::string preempted_for;  // it was stopped to make room for this one
+  bool evicting = false;      // it is being stopped because the device runs short
+  Trouble eviction;           // that was; when it may start again
+  Trouble resize;             // of changing cpu and memory of what runs
   std::string prepared_hash;  // not empty: a host side was made for it, remove_pod() is owed
   Trouble setup;              // of the Pod as a whole: network, volumes, removal
   // PodSpec::files_hash that its volumes show, as far as this life of the agent saw to it.

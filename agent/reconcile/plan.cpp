@@ -1,9 +1,10 @@
 #include "agent/reconcile/plan.h"
 
 #include <algorithm>
-#include <charconv>
 
+#include "agent/reconcile/admission.h"
 #include "agent/reconcile/plan_order.h"
+#include "agent/reconcile/plan_resize.h"
 #include "agent/reconcile/pod_stop.h"
 #include "agent/reconcile/pod_tally.h"
 #include "base/text.h"
@@ -22,22 +23,14 @@ const typename Map::mapped_type* find(const Map& map, const std::string& key) {
   return found == map.end() ? nullptr : &found->second;
 }
 
-bool is_pull_failure(std::string_view reason) {
-  return reason == "ErrImagePull" || reason == "RegistryUnavailable";
-}
-
-Duration grace_of(const WorkloadSpec* workload, const PodStatus& pod) {
-  if (workload != nullptr) return workload->termination_grace;
-  int64_t ms = 30'000;
-  const std::string text = pod_label(pod, kGraceLabel);
-  std::from_chars(text.data(), text.data() + text.size(), ms);
-  return std::chrono::milliseconds(ms);
-}
+// The device cannot wait longer for what has to go because it runs short.
+constexpr Duration kEvictionGrace = std::chrono::seconds(10);
 
 // Plans one workload.
 class WorkloadPlanner {
  public:
-  WorkloadPlanner(const PlanInput& input, const std::string& name) : input_(input), name_(name) {
+  WorkloadPlanner(const PlanInput& input, const Rooms& rooms, const std::string& name)
+      : input_(input), rooms_(rooms), name_(name) {
     static const WorkloadMemory kNothing;
     if (const SpecPtr* wanted = find(input.desired, name)) wanted_ = *wanted;
     pod_ = find(input.observed, name);
@@ -50,9 +43,11 @@ class WorkloadPlanner {
       unwanted();
     } else if (wanted_->claim == Claim::Down) {
       take_down();
-    } else if (memory_->kill_at) {
-      say(Phase::Stopping, "Replacing", "it is being stopped, to be started anew");
+    } else if (memory_->kill_at || memory_->evicting) {
+      say_why_it_stops();
       stop();
+    } else if (const std::string winner = preempted_for(); !winner.empty()) {
+      make_way(winner);
     } else if (wanted_->claim == Claim::Keep) {
       keep();
     } else if (pod_ != nullptr && needs_replacement(*wanted_, *pod_, input_.digests)) {
@@ -118,6 +113,13 @@ class WorkloadPlanner {
     stop();
   }
 
+  void say_why_it_stops() {
+    const std::string& winner = memory_->preempted_for;
+    if (memory_->evicting) return say(Phase::Stopping, "Evicted", memory_->eviction.message);
+    if (!winner.empty()) return say(Phase::Stopping, "Preempted", "it makes room for " + winner);
+    say(Phase::Stopping, "Replacing", "it is being stopped, to be started anew");
+  }
+
   // As its controller says.
   void take_down() {
     const bool there = pod_ != nullptr || !memory_->prepared_hash.empty() || memory_->kill_at;
@@ -142,7 +144,7 @@ class WorkloadPlanner {
 
   bool waits_for_dependents() {
     const std::string other = blocking_dependent(input_, name_, [this](const std::string& each) {
-      return WorkloadPlanner(input_, each).goes_down();
+      return WorkloadPlanner(input_, rooms_, each).goes_down();
     });
     if (other.empty()) return false;
     say(Phase::Stopping, "DependentStillRunning",
@@ -165,7 +167,8 @@ class WorkloadPlanner {
     }
     const SpecPtr spec = spec_of_pod();
     const Stopping stopping{spec.get(), *pod_, *memory_};
-    const Duration grace = grace_of(wanted_ ? wanted_.get() : spec.get(), *pod_);
+    Duration grace = grace_of(wanted_ ? wanted_.get() : spec.get(), *pod_);
+    if (memory_->evicting) grace = std::min<Duration>(grace, kEvictionGrace);
     if (memory_->kill_at) {
       const MonoTime end = *memory_->kill_at + hook_slack(stopping);
       if (end <= input_.now) {
@@ -224,18 +227,65 @@ class WorkloadPlanner {
            (running_ids(*pod_).empty() && !previous());
   }
 
-  bool may_stop_now() { return stops_without_images() || images_ready(); }
+  bool may_stop_now() {
+    return has_room(true) && (stops_without_images() || images_ready()) && has_room(false);
+  }
+
+  // There is room for what it wants; or, with `promised`, there will be. Else says why not.
+  bool has_room(bool promised) {
+    const Room* room = rooms_.find(name_);
+    if (room == nullptr || room->now || (promised && room->promised)) return true;
+    const bool stopped = !memory_->preempted_for.empty();
+    say(Phase::Pending, stopped ? "Preempted" : room->reason,
+        (stopped ? "it was stopped to make room for " + memory_->preempted_for + "; " : "") +
+            room->message);
+    return false;
+  }
+
+  // It was stopped because the device ran short, and waits.
+  bool is_evicted() {
+    const Trouble& eviction = memory_->eviction;
+    if (!eviction.waits(input_.now)) return false;
+    earlier(verdict_.wake_at, eviction.not_before);
+    say(Phase::Failed, "Evicted", eviction.message + "; it is started again after a pause");
+    return true;
+  }
+
+  // Nothing but room is missing for what it wants.
+  bool waits_for_room_only() {
+    if (!wanted_ || memory_->kill_at) return false;
+    if (pod_ != nullptr && needs_replacement(*wanted_, *pod_, input_.digests)) {
+      return stops_without_images() || images_ready();
+    }
+    if (tally(*wanted_, pod_, memory_, input_.now).begun) return true;  // it is to grow
+    return dependencies_ready() && images_ready();
+  }
+
+  // The workload that it has to go for now; "" where there is none.
+  std::string preempted_for() const {
+    const std::string* winner = find(rooms_.stops_for, name_);
+    const bool due =
+        winner != nullptr && WorkloadPlanner(input_, rooms_, *winner).waits_for_room_only();
+    return due ? *winner : "";
+  }
+
+  void make_way(const std::string& winner) {
+    say(Phase::Stopping, "Preempted",
+        "it makes room for " + winner + ", which has a higher priority");
+    if (waits_for_dependents()) return;
+    stop();
+    if (verdict_.action) verdict_.action->preempted_for = winner;
+  }
 
   // A dependency may be replaced too, and whether it can is not known yet: then the order is not
   // known either.
   bool order_undecided() const {
     return std::any_of(
         wanted_->depends_on.begin(), wanted_->depends_on.end(),
-        [this](const auto& name) { return WorkloadPlanner(input_, name).is_undecided(); });
+        [this](const auto& name) { return WorkloadPlanner(input_, rooms_, name).is_undecided(); });
   }
 
   void replace() {
-    say(Phase::Stopping, "Replacing", "its definition changed; the previous version is stopped");
     if (may_stop_now()) {
       say(Phase::Stopping, "Replacing", "its definition changed; the previous version is stopped");
       verdict_.action.reset();
@@ -243,6 +293,8 @@ class WorkloadPlanner {
       return;
     }
     // The previous version is looked after until its successor can start.
+    if (verdict_.phase == Phase::Pending)
+      verdict_.message += "; the previous version keeps running";
     verdict_.ready = !running_ids(*pod_).empty();
     if (!previous()) return;
     Verdict update = std::move(verdict_);
@@ -302,9 +354,10 @@ class WorkloadPlanner {
       return;
     }
     earlier(verdict_.wake_at, pull->trouble.not_before);
-    const bool first = pull->trouble.failures == 1 || !is_pull_failure(pull->trouble.reason);
-    say(Phase::BackOff, first ? pull->trouble.reason : "ImagePullBackOff",
-        pull->trouble.message + kept);
+    const std::string& why = pull->trouble.reason;
+    const bool again =
+        pull->trouble.failures > 1 && (why == "ErrImagePull" || why == "RegistryUnavailable");
+    say(Phase::BackOff, again ? "ImagePullBackOff" : why, pull->trouble.message + kept);
   }
 
   bool dependencies_ready() {
@@ -323,7 +376,7 @@ class WorkloadPlanner {
     if (pod == nullptr) return false;
     if (needs_replacement(workload, *pod, input_.digests)) {
       return is_healthy(workload.name(), *pod) &&
-             !WorkloadPlanner(input_, workload.name()).goes_down();
+             !WorkloadPlanner(input_, rooms_, workload.name()).goes_down();
     }
     const WorkloadMemory* memory = find(input_.memory, workload.name());
     return !(memory != nullptr && memory->kill_at) &&
@@ -345,6 +398,9 @@ class WorkloadPlanner {
     if (!sum.due.empty()) return start(spec, sum);
     describe(sum);
     update_files(spec, sum);
+    if (spec == wanted_ && pod_ != nullptr && sum.running > 0) {
+      plan_resize({input_, spec, *pod_, *memory_, rooms_.find(name_)}, verdict_);
+    }
   }
 
   // The content of ConfigMaps and Secrets changed, or another life of the agent was the last to see
@@ -393,8 +449,9 @@ class WorkloadPlanner {
       say(Phase::Starting, "PodInitializing", sum.init_message);
     }
     if (waits_for_setup()) return;
-    if (fresh && !dependencies_ready()) return;
+    if (fresh && (is_evicted() || !has_room(true) || !dependencies_ready())) return;
     if (spec == wanted_ && !images_ready()) return;
+    if (fresh && !has_room(false)) return;
     if (pod_ != nullptr && !pod_->network_ready && sum.running > 0) {
       // A new namespace would part the container from its siblings.
       act(ActionKind::Remove).container_ids = running_ids(*pod_);
@@ -407,6 +464,7 @@ class WorkloadPlanner {
   }
 
   const PlanInput& input_;
+  const Rooms& rooms_;
   const std::string& name_;
   SpecPtr wanted_;
   const PodStatus* pod_ = nullptr;
@@ -423,9 +481,10 @@ Plan plan(const PlanInput& input) {
   for (const auto& [name, memory] : input.memory) {
     if (!memory.prepared_hash.empty() || memory.kill_at) names.insert(name);
   }
+  const Rooms rooms = find_rooms(input);
   Plan all;
   for (const std::string& name : names) {
-    Verdict one = WorkloadPlanner(input, name).run();
+    Verdict one = WorkloadPlanner(input, rooms, name).run();
     if (one.wake_at) earlier(all.wake_at, *one.wake_at);
     all.pulls.insert(one.pulls.begin(), one.pulls.end());
     all.workloads.emplace(name, std::move(one));

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/reconcile/capacity.h"
 #include "agent/reconcile/memory.h"
 #include "agent/reconcile/state_view.h"
 #include "runtime/runtime.h"
@@ -17,6 +18,7 @@ namespace wherry {
 enum class ActionKind {
   CheckImages,  // are they all in the store?
   UpdateFiles,  // of the volumes of a Pod that runs
+  Resize,       // cpu and memory of the containers named, which run
   Start,        // prepare the Pod, start the containers named
   Terminate,    // SIGTERM to the containers named; preStop hooks of others are begun
   Kill,         // SIGKILL to the containers named
@@ -33,14 +35,15 @@ struct ContainerStart {
 struct Action {
   ActionKind kind{};
   std::string workload;
-  SpecPtr spec;                             // CheckImages, UpdateFiles, Start
-  std::vector<ContainerStart> starts;       // Start
-  std::vector<std::string> container_ids;   // Terminate, Kill, Remove
+  SpecPtr spec;                             // CheckImages, UpdateFiles, Resize, Start
+  std::vector<ContainerStart> starts;       // Start; Resize: of the same order as the ids
+  std::vector<std::string> container_ids;   // Resize, Terminate, Kill, Remove
   std::vector<runtime::HookRequest> hooks;  // Terminate: their containers get SIGTERM later
   bool whole_pod = false;                   // Remove: the host side, logs and emptyDirs too
   Duration grace{};                         // Terminate: until it may be killed
   // Terminate: why these containers are stopped while their Pod stays; empty: the Pod goes.
   std::string reason{}, message{};
+  std::string preempted_for{};  // Terminate, Remove: the workload that gets its room
 };
 
 // What is known of fetching one reference.
@@ -61,6 +64,7 @@ struct PlanInput {
   // Pods of these sources are never removed: what the source wants is not known.
   const std::set<std::string>& held_sources;
   MonoTime now;
+  Capacity capacity{};
 };
 
 // About one workload: the next action, if any, and why it is as it is, for people.

@@ -1,6 +1,7 @@
 #include "agent/reconcile/pod_stop.h"
 
 #include <algorithm>
+#include <charconv>
 
 namespace wherry {
 namespace {
@@ -31,6 +32,14 @@ const ContainerStatus* status_of(const Stopping& pod, const std::string& id) {
 }
 
 }  // namespace
+
+Duration grace_of(const WorkloadSpec* workload, const runtime::PodStatus& pod) {
+  if (workload != nullptr) return workload->termination_grace;
+  int64_t ms = 30'000;
+  const std::string text = pod_label(pod, kGraceLabel);
+  std::from_chars(text.data(), text.data() + text.size(), ms);
+  return std::chrono::milliseconds(ms);
+}
 
 std::vector<std::string> next_to_stop(const Stopping& pod, const std::vector<std::string>& ids) {
   std::vector<std::string> first, due;

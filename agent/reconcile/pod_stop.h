@@ -20,6 +20,8 @@ struct Stopping {
   const WorkloadMemory& memory;
 };
 
+// By its spec, where that is known, or by its label.
+Duration grace_of(const WorkloadSpec* workload, const runtime::PodStatus& pod);
 // Of the running containers `ids`: those that are to be told to stop now.
 std::vector<std::string> next_to_stop(const Stopping& pod, const std::vector<std::string>& ids);
 // Puts them into a Terminate, by their hooks or by SIGTERM. Action::grace is set.

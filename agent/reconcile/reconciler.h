@@ -47,6 +47,8 @@ struct ReconcilerParts {
   ClockDoubt clock_doubt{};                  // asked from the reconciler's thread; may be empty
   runtime::Health* health = nullptr;         // null: nothing is probed, and hooks are left out
   ServiceDesk::Parts services{};             // as they are: Services lead nowhere
+  runtime::Resizer* resizer = nullptr;       // null: what runs keeps its cpu and memory
+  runtime::Gauges* gauges = nullptr;         // null: nobody is stopped when the device runs short
 };
 
 class Reconciler {
@@ -85,6 +87,8 @@ class Reconciler {
   void pruned(const Result<runtime::PruneReport>& report);
   void set_containerd(bool ready, std::string reason, const std::string& message);
   void set_store();
+  void gauge();
+  void gauged(const GaugeResult& result);
   void drop_abandoned(const Plan& plan);
   bool may_act() const { return containerd_.status() && collected_; }
 
@@ -111,6 +115,9 @@ class Reconciler {
   // Images whose unfinished pulls are kept; nothing: all, it is not known yet who is wanted.
   std::optional<std::set<std::string>> kept_pulls_;
   bool dropping_ = false;
+  bool gauging_ = false;
+  MonoTime gauge_at_{}, limits_at_{};
+  Shortage short_of_ = Shortage::None;  // when last looked at
   uint32_t look_failures_ = 0;
   MonoTime look_not_before_{};
   MonoTime resync_at_{};

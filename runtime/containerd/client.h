@@ -46,6 +46,8 @@ class Containers {
   Result<std::vector<ContainerRecord>> list(const std::vector<std::string>& filters);
   Result<ContainerRecord> get(const std::string& id);  // NotFound
   Status create(const ContainerRecord& container, const CancelToken* cancel = nullptr);
+  // Replaces labels and specification; the rest stays.
+  Status update(const std::string& id, const StringMap& labels, const std::string& spec_json);
   Status remove(const std::string& id);
 
  private:
@@ -81,6 +83,8 @@ class Tasks {
   // FailedPrecondition while the process runs.
   Status remove(const std::string& container_id);
   Result<TaskInfo> get(const std::string& container_id);  // NotFound
+  // `resources_json`: the OCI specification's linux.resources; what it leaves out stays.
+  Status update(const std::string& container_id, const std::string& resources_json);
 
   // Further processes of a task, each named by an exec id. `process_json`: the OCI specification's
   // process. It is made, not yet started.
@@ -122,6 +126,7 @@ class Snapshots {
   Status remove(const std::string& key);
   Result<SnapshotInfo> stat(const std::string& key);  // NotFound
   Result<std::vector<SnapshotInfo>> list(const std::vector<std::string>& filters);
+  Result<int64_t> usage(const std::string& key);  // bytes that it holds itself
   const std::string& snapshotter() const { return snapshotter_; }
 
  private:

@@ -70,6 +70,19 @@ Status Containers::create(const ContainerRecord& container, const CancelToken* c
   return done(transport_->call(rpc::kContainerCreate, request, {kShort, "", cancel}));
 }
 
+Status Containers::update(const std::string& id, const StringMap& labels,
+                          const std::string& spec_json) {
+  rpc::containers::UpdateContainerRequest request;
+  auto& entry = *request.mutable_container();
+  entry.set_id(id);
+  set_map(labels, *entry.mutable_labels());
+  entry.mutable_spec()->set_type_url(kSpecType);
+  entry.mutable_spec()->set_value(spec_json);
+  request.mutable_update_mask()->add_paths("labels");
+  request.mutable_update_mask()->add_paths("spec");
+  return done(transport_->call(rpc::kContainerUpdate, request, {kShort}));
+}
+
 Status Containers::remove(const std::string& id) {
   rpc::containers::DeleteContainerRequest request;
   request.set_id(id);

@@ -34,6 +34,7 @@ inline constexpr Method<Empty, version::VersionResponse> kVersion{"/containerd.s
 inline constexpr Method<containers::GetContainerRequest, containers::GetContainerResponse> kContainerGet{"/containerd.services.containers.v1.Containers/Get"};
 inline constexpr Method<containers::ListContainersRequest, containers::ListContainerMessage> kContainerList{"/containerd.services.containers.v1.Containers/ListStream"};
 inline constexpr Method<containers::CreateContainerRequest, containers::CreateContainerResponse> kContainerCreate{"/containerd.services.containers.v1.Containers/Create"};
+inline constexpr Method<containers::UpdateContainerRequest, containers::UpdateContainerResponse> kContainerUpdate{"/containerd.services.containers.v1.Containers/Update"};
 inline constexpr Method<containers::DeleteContainerRequest, Empty> kContainerDelete{"/containerd.services.containers.v1.Containers/Delete"};
 
 inline constexpr Method<tasks::CreateTaskRequest, tasks::CreateTaskResponse> kTaskCreate{"/containerd.services.tasks.v1.Tasks/Create"};
@@ -43,6 +44,7 @@ inline constexpr Method<tasks::GetRequest, tasks::GetResponse> kTaskGet{"/contai
 inline constexpr Method<tasks::ListTasksRequest, tasks::ListTasksResponse> kTaskList{"/containerd.services.tasks.v1.Tasks/List"};
 inline constexpr Method<tasks::KillRequest, Empty> kTaskKill{"/containerd.services.tasks.v1.Tasks/Kill"};
 inline constexpr Method<tasks::WaitRequest, tasks::WaitResponse> kTaskWait{"/containerd.services.tasks.v1.Tasks/Wait"};
+inline constexpr Method<tasks::UpdateTaskRequest, Empty> kTaskUpdate{"/containerd.services.tasks.v1.Tasks/Update"};
 inline constexpr Method<tasks::ExecProcessRequest, Empty> kTaskExec{"/containerd.services.tasks.v1.Tasks/Exec"};
 inline constexpr Method<tasks::DeleteProcessRequest, tasks::DeleteResponse> kTaskDeleteProcess{"/containerd.services.tasks.v1.Tasks/DeleteProcess"};
 
@@ -53,6 +55,7 @@ inline constexpr Method<snapshots::CommitSnapshotRequest, Empty> kSnapshotCommit
 inline constexpr Method<snapshots::RemoveSnapshotRequest, Empty> kSnapshotRemove{"/containerd.services.snapshots.v1.Snapshots/Remove"};
 inline constexpr Method<snapshots::StatSnapshotRequest, snapshots::StatSnapshotResponse> kSnapshotStat{"/containerd.services.snapshots.v1.Snapshots/Stat"};
 inline constexpr Method<snapshots::ListSnapshotsRequest, snapshots::ListSnapshotsResponse> kSnapshotList{"/containerd.services.snapshots.v1.Snapshots/List"};
+inline constexpr Method<snapshots::UsageRequest, snapshots::UsageResponse> kSnapshotUsage{"/containerd.services.snapshots.v1.Snapshots/Usage"};
 
 inline constexpr Method<diff::ApplyRequest, diff::ApplyResponse> kDiffApply{"/containerd.services.diff.v1.Diff/Apply"};
 

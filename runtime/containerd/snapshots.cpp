@@ -90,4 +90,13 @@ Result<std::vector<SnapshotInfo>> Snapshots::list(const std::vector<std::string>
   }
 }
 
+Result<int64_t> Snapshots::usage(const std::string& key) {
+  rpc::snapshots::UsageRequest request;
+  request.set_snapshotter(snapshotter_);
+  request.set_key(key);
+  const auto response = transport_->call(rpc::kSnapshotUsage, request, {kLong});
+  if (!response) return fail(response.error());
+  return response->size();
+}
+
 }  // namespace wherry::runtime

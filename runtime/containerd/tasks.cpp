@@ -84,6 +84,16 @@ Result<TaskInfo> Tasks::get(const std::string& container_id) {
   return to_info(response->process());
 }
 
+Status Tasks::update(const std::string& container_id, const std::string& resources_json) {
+  // How containerd names the type of JSON that is no protobuf message (typeurl).
+  constexpr const char* kType = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources";
+  rpc::tasks::UpdateTaskRequest request;
+  request.set_container_id(container_id);
+  request.mutable_resources()->set_type_url(kType);
+  request.mutable_resources()->set_value(resources_json);
+  return done(transport_->call(rpc::kTaskUpdate, request, {kLong}));
+}
+
 Result<std::vector<TaskInfo>> Tasks::list() {
   const auto response = transport_->call(rpc::kTaskList, rpc::tasks::ListTasksRequest(), {kShort});
   if (!response) return fail(response.error());

@@ -137,6 +137,7 @@ Result<ContainerStatus> FakeRuntime::start_locked(const PodSpec& pod,
   status.image = image.name;
   status.image_digest = image.digest;
   status.role = container.role;
+  status.size = container.resources;
   status.attempt = attempt;
   status.state = ContainerState::Running;
   status.pid = next_pid_++;
@@ -179,6 +180,19 @@ Status FakeRuntime::signal_container(const std::string& container_id, int signal
     }
   }
   emit(events);
+  return {};
+}
+
+Status FakeRuntime::resize(const PodSpec& pod, const ContainerSpec& container,
+                           const std::string& container_id) {
+  if (const Status status = begin(Op::Resize, pod.name, nullptr); !status) return status;
+  const std::lock_guard lock(mutex_);
+  Container* found = find_locked(container_id);
+  if (found == nullptr || found->status.state != ContainerState::Running) {
+    return fail(Code::NotFound, "container " + container_id + " does not run");
+  }
+  history_.push_back("resize " + label(found->status));
+  found->status.size = container.resources;
   return {};
 }
 

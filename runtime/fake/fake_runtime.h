@@ -15,7 +15,7 @@
 
 namespace wherry::runtime {
 
-class FakeRuntime final : public Runtime, public Execs {
+class FakeRuntime final : public Runtime, public Execs, public Resizer {
  public:
   enum class Op {
     Observe,
@@ -24,7 +24,8 @@ class FakeRuntime final : public Runtime, public Execs {
     SignalContainer,
     RemoveContainer,
     RemovePod,
-    CollectLeftovers
+    CollectLeftovers,
+    Resize
   };
 
   // start_container() wants the image to be in `images`. Both must outlive the fake.
@@ -39,6 +40,8 @@ class FakeRuntime final : public Runtime, public Execs {
   Status remove_pod(const std::string& pod) override;
   Status collect_leftovers(const std::vector<std::string>& pods) override;
   void watch(EventSink sink) override;
+  Status resize(const PodSpec& pod, const ContainerSpec& container,
+                const std::string& container_id) override;
   // Knows "true", "false", "echo WORDS", "sleep SECONDS" (never done in time); has no other
   // program.
   Result<ExecResult> exec(const ExecRequest& request, CancelToken cancel) override;
@@ -68,8 +71,8 @@ class FakeRuntime final : public Runtime, public Execs {
 
   // --- what the test asks
   // One line for each call that got through: "prepare web", "start web/app#0",
-  // "signal web/app#0 15", "remove web/app#0", "remove-pod web", "collect web,db". observe() is
-  // counted only.
+  // "signal web/app#0 15", "resize web/app#0", "remove web/app#0", "remove-pod web", "collect
+  // web,db". observe() is counted only.
   std::vector<std::string> history() const;
   void clear_history();
   size_t count(Op op) const;               // calls begun, failed ones too

@@ -6,6 +6,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/quantity.h"
 #include "base/text.h"
 #include "runtime/network/host_address.h"
 
@@ -228,6 +229,7 @@ Result<ContainerStatus> ContainerOps::run(const Plan& plan, const CancelToken& c
   const auto pid = tasks.create(plan.id, *mounts, {uri, uri}, &cancel);
   if (!pid) return fail_as(pid.error(), "create task", kRunError);
   if (Status status = failpoint("pod.start.task-created"); !status) return fail(status.error());
+  share_cpu(plan.pod);
   const auto noted = context_.notes.put(plan.id);
   if (!noted) return fail(noted.error());
   const auto started = tasks.start(plan.id, &cancel);
@@ -239,6 +241,13 @@ Result<ContainerStatus> ContainerOps::run(const Plan& plan, const CancelToken& c
   return status;
 }
 
+// Pods compete with each other by what they ask for, as their containers do inside of them.
+void ContainerOps::share_cpu(const PodSpec& pod) {
+  const int64_t shares = cpu_shares(request_of(pod).cpu_request_milli);
+  static_cast<void>(
+      context_.cgroups.set_cpu_shares(context_.identity.cgroup_of_pod(pod.name), shares));
+}
+
 ContainerStatus ContainerOps::status_of(const Plan& plan) const {
   ContainerStatus status;
   status.id = plan.id;
@@ -247,9 +256,45 @@ ContainerStatus ContainerOps::status_of(const Plan& plan) const {
   status.image = plan.image.image.name;
   status.image_digest = plan.image.image.digest;
   status.role = plan.container.role;
+  status.size = plan.container.resources;
   status.attempt = plan.attempt;
   status.state = ContainerState::Running;
   return status;
+}
+
+// Under cgroup v2 the kernel would take the limit and kill until it holds; v1 refuses it.
+Status ContainerOps::check_memory(const PodSpec& pod, const ContainerSpec& container,
+                                  const std::string& id) {
+  const int64_t limit = container.resources.memory_limit;
+  const auto used = context_.cgroups.working_set(context_.identity.cgroup(pod.name, id));
+  if (limit == 0 || !used || *used < limit) return {};
+  return fail(Code::FailedPrecondition,
+              "it holds " + format_bytes(*used) + " of memory, more than its new limit of " +
+                  format_bytes(limit) + ": it keeps the former one until it needs less",
+              "MemoryInUse");
+}
+
+Status ContainerOps::resize(const PodSpec& pod, const ContainerSpec& container,
+                            const std::string& id) {
+  Client& client = context_.parts.client;
+  if (Status status = failpoint("pod.resize.begin"); !status) return status;
+  auto record = client.containers().get(id);
+  if (!record) return fail(record.error());
+  const auto task = client.tasks().get(id);
+  if (!task) return fail(task.error());
+  if (task->state != TaskState::Running) return fail(Code::NotFound, id + " does not run");
+  if (Status fits = check_memory(pod, container, id); !fits) return fits;
+  const auto spec = resized_spec(record->spec_json, container.resources, context_.parts.host);
+  if (!spec) return fail(spec.error());
+  const Status updated =
+      client.tasks().update(id, make_resize(container.resources, context_.parts.host));
+  if (!updated) return fail(updated.error(), "change cpu and memory");
+  if (Status status = failpoint("pod.resize.task-updated"); !status) return status;
+  // Last: until then it is seen as not done, and done again.
+  add_size(container.resources, record->labels);
+  if (Status kept = client.containers().update(id, record->labels, *spec); !kept) return kept;
+  share_cpu(pod);
+  return {};
 }
 
 Status ContainerOps::stop_task(const std::string& id) {

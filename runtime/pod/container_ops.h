@@ -35,6 +35,7 @@ class ContainerOps {
 
   Result<ContainerStatus> start(const PodSpec& pod, const ContainerSpec& container,
                                 uint32_t attempt, const CancelToken& cancel);
+  Status resize(const PodSpec& pod, const ContainerSpec& container, const std::string& id);
   // Task, snapshot, note, record: in this order, so that the record shows what is left.
   Status remove(const std::string& id);
 
@@ -57,6 +58,8 @@ class ContainerOps {
   Status create_record(const Plan& plan, const std::string& spec, const CancelToken& cancel);
   Result<std::vector<Mount>> prepare_snapshot(const Plan& plan, const CancelToken& cancel);
   Result<ContainerStatus> run(const Plan& plan, const CancelToken& cancel);
+  Status check_memory(const PodSpec& pod, const ContainerSpec& container, const std::string& id);
+  void share_cpu(const PodSpec& pod);
   ContainerStatus status_of(const Plan& plan) const;
   Status stop_task(const std::string& id);
   Status delete_task(const std::string& id);

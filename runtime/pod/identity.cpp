@@ -21,6 +21,8 @@ constexpr const char* kBoot = "wherry/boot";
 constexpr const char* kRole = "wherry/role";  // of other containers than main ones
 constexpr const char* kMessageFromLogs = "wherry/message-from-logs";
 constexpr const char* kHostNetwork = "wherry/host-network";
+// Limit and request of cpu in thousandths, then those of memory in bytes.
+constexpr const char* kSize = "wherry/size";
 // PodSpec::labels. containerd drops empty values, so each is kept with a '=' in front.
 constexpr std::string_view kOwnPrefix = "wherry/label/";
 // A volume that shows an image: its digest, a space, its name.
@@ -51,6 +53,18 @@ std::string equals(const char* label, const std::string& value) {
 std::string value_of(const StringMap& labels, const char* key) {
   const auto found = labels.find(key);
   return found == labels.end() ? std::string() : found->second;
+}
+
+std::optional<Resources> size_of(const std::string& label) {
+  const std::vector<std::string> parts = split(label, ' ');
+  if (parts.size() != 4) return {};
+  const auto number = [&](size_t at) { return std::strtoll(parts[at].c_str(), nullptr, 10); };
+  Resources size;
+  size.cpu_limit_milli = number(0);
+  size.cpu_request_milli = number(1);
+  size.memory_limit = number(2);
+  size.memory_request = number(3);
+  return size;
 }
 
 }  // namespace
@@ -88,6 +102,7 @@ StringMap Identity::labels(const PodSpec& pod, const ContainerSpec& container, u
                    {kDigest, image.digest},
                    {kAttempt, std::to_string(attempt)},
                    {kBoot, boot_id}};
+  add_size(container.resources, labels);
   if (pod.host_network) labels[kHostNetwork] = "true";
   if (container.message_from_logs) labels[kMessageFromLogs] = "true";
   if (container.role == ContainerRole::Init) labels[kRole] = "init";
@@ -108,6 +123,7 @@ ContainerIdentity read_labels(const ContainerRecord& record) {
   const std::string role = value_of(record.labels, kRole);
   if (role == "init") identity.status.role = ContainerRole::Init;
   if (role == "sidecar") identity.status.role = ContainerRole::Sidecar;
+  identity.status.size = size_of(value_of(record.labels, kSize));
   identity.hash = value_of(record.labels, kHash);
   identity.boot_id = value_of(record.labels, kBoot);
   identity.host_network = value_of(record.labels, kHostNetwork) == "true";
@@ -123,6 +139,13 @@ ContainerIdentity read_labels(const ContainerRecord& record) {
                                                                value.substr(0, space)};
   }
   return identity;
+}
+
+void add_size(const Resources& resources, StringMap& labels) {
+  labels[kSize] = std::to_string(resources.cpu_limit_milli) + " " +
+                  std::to_string(resources.cpu_request_milli) + " " +
+                  std::to_string(resources.memory_limit) + " " +
+                  std::to_string(resources.memory_request);
 }
 
 void add_volume_images(const std::map<std::string, std::pair<std::string, std::string>>& images,

@@ -52,6 +52,8 @@ struct ContainerIdentity {
 // Of a container's labels: PodStatus::volume_images.
 void add_volume_images(const std::map<std::string, std::pair<std::string, std::string>>& images,
                        StringMap& labels);
+// Cpu and memory of a container: ContainerStatus::size.
+void add_size(const Resources& resources, StringMap& labels);
 ContainerIdentity read_labels(const ContainerRecord& record);
 
 // /proc/sys/kernel/random/boot_id; empty where it cannot be read.

@@ -25,7 +25,7 @@ void keep_first(Status& first, Status next) {
   if (first && !next) first = std::move(next);
 }
 
-class PodRuntime final : public Runtime {
+class PodRuntime final : public ContainerRuntime {
  public:
   PodRuntime(PodRuntimeParts parts, const PodRuntimeOptions& options)
       : context_{parts,
@@ -70,6 +70,11 @@ class PodRuntime final : public Runtime {
   Result<ContainerStatus> start_container(const PodSpec& pod, const ContainerSpec& container,
                                           uint32_t attempt, CancelToken cancel) override {
     return containers_.start(pod, container, attempt, cancel);
+  }
+
+  Status resize(const PodSpec& pod, const ContainerSpec& container,
+                const std::string& container_id) override {
+    return containers_.resize(pod, container, container_id);
   }
 
   Status signal_container(const std::string& container_id, int signal) override {
@@ -213,7 +218,8 @@ Status PodRuntime::collect_leftovers(const std::vector<std::string>& pods) {
 
 }  // namespace
 
-std::unique_ptr<Runtime> make_pod_runtime(PodRuntimeParts parts, PodRuntimeOptions options) {
+std::unique_ptr<ContainerRuntime> make_pod_runtime(PodRuntimeParts parts,
+                                                   PodRuntimeOptions options) {
   return std::make_unique<PodRuntime>(std::move(parts), options);
 }
 

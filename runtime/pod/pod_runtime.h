@@ -45,6 +45,8 @@ struct PodRuntimeParts {
   HostFacts host;
 };
 
-std::unique_ptr<Runtime> make_pod_runtime(PodRuntimeParts parts, PodRuntimeOptions options);
+class ContainerRuntime : public Runtime, public Resizer {};
+std::unique_ptr<ContainerRuntime> make_pod_runtime(PodRuntimeParts parts,
+                                                   PodRuntimeOptions options);
 
 }  // namespace wherry::runtime

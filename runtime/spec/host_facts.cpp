@@ -1,10 +1,13 @@
 #include <charconv>
+#include <cstdlib>
 #include <dirent.h>
 #include <string_view>
+#include <sys/sysinfo.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/files.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "runtime/spec/oci_spec.h"
 
@@ -57,6 +60,17 @@ HostFacts detect_host() {
   const Result<std::string> status = read_file("/proc/self/status");
   if (status) facts.capabilities = bounding_set(*status);
   facts.can_raise_rlimits = (facts.capabilities >> kCapSysResource & 1) != 0;
+  if (!facts.can_raise_rlimits) {
+    // Lowering takes the same capability; what we have ourselves can be given in any case.
+    const Result<std::string> own = read_file("/proc/self/oom_score_adj");
+    facts.least_oom_score = own ? std::atoi(own->c_str()) : 0;
+    log_info("no container can be kept from the OOM killer here: CAP_SYS_RESOURCE is missing",
+             {{"least_oom_score_adj", std::to_string(facts.least_oom_score)}});
+  }
+  struct sysinfo info {};
+  if (sysinfo(&info) == 0) {
+    facts.memory_bytes = static_cast<int64_t>(info.totalram) * info.mem_unit;
+  }
   const Result<std::string> apparmor = read_file("/sys/module/apparmor/parameters/enabled");
   facts.apparmor = apparmor && trim(*apparmor) == "Y";
   facts.seccomp = exists("/proc/sys/kernel/seccomp");

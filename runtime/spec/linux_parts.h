@@ -19,6 +19,8 @@ const char* rootfs_propagation(const std::vector<BindMount>& binds);
 // shared memory and queues are left out, the container has its own.
 nlohmann::json host_devices(const std::string& dev_dir);
 
+inline constexpr int64_t kCpuPeriod = 100'000;  // microseconds, the kernel's default
+
 nlohmann::json masked_paths();
 nlohmann::json read_only_paths();
 

@@ -117,9 +117,9 @@ Result<Json> make_process(const SpecInput& in) {
   if (in.host.can_raise_rlimits) {
     process["rlimits"] =
         Json::array({{{"type", "RLIMIT_NOFILE"}, {"soft", kSoftFiles}, {"hard", kHardFiles}}});
-    // containerd's shim may be shielded from the OOM killer; its workloads must not be.
-    process["oomScoreAdj"] = 0;
   }
+  process["oomScoreAdj"] =
+      std::max(oom_score_adj(in.pod, in.container, in.host.memory_bytes), in.host.least_oom_score);
   return process;
 }
 
@@ -165,6 +165,36 @@ Result<Json> make_linux(const SpecInput& in) {
 }
 
 }  // namespace
+
+std::string make_resize(const Resources& resources, const HostFacts& host) {
+  Json json = linux_resources(resources, false, host);
+  json.erase("devices");
+  json.erase("pids");
+  if (resources.cpu_limit_milli == 0) {
+    json["cpu"]["quota"] = -1;
+    json["cpu"]["period"] = kCpuPeriod;
+  }
+  if (resources.memory_limit == 0) {
+    json["memory"]["limit"] = -1;
+    if (host.swap_limit) json["memory"]["swap"] = -1;
+  }
+  return json.dump();
+}
+
+Result<std::string> resized_spec(const std::string& spec_json, const Resources& resources,
+                                 const HostFacts& host) {
+  Json spec = Json::parse(spec_json, nullptr, false);
+  if (!spec.is_object() || !spec.contains("linux") || !spec["linux"].is_object()) {
+    return fail(Code::InvalidArgument, "the container's record holds no specification");
+  }
+  const Json made = linux_resources(resources, false, host);
+  Json& kept = spec["linux"]["resources"];
+  for (const char* part : {"cpu", "memory"}) {
+    kept.erase(part);
+    if (made.contains(part)) kept[part] = made[part];
+  }
+  return spec.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 Result<std::string> make_oci_spec(const SpecInput& input) {
   Result<Json> process = make_process(input);

@@ -35,6 +35,8 @@ struct HostFacts {
   bool apparmor = false;
   bool seccomp = false;
   bool swap_limit = false;        // the kernel accounts swap per cgroup
+  int64_t memory_bytes = 0;       // of the device; 0: not known
+  int least_oom_score = -1000;    // oom_score_adj that containers may be given, see proc(5)
   uint64_t capabilities = ~0ULL;  // bounding set, bit n is capability n: nobody can grant more
   std::string apparmor_profiles = "/sys/kernel/security/apparmor/profiles";  // those loaded
   std::string dev_dir = "/dev";        // whose devices a privileged container gets
@@ -67,5 +69,14 @@ bool needs_rootfs(const ContainerSpec& container, const ImageConfig& image);
 // as root, unknown user name, no command at all, unknown capability, a security profile that
 // this host cannot apply).
 Result<std::string> make_oci_spec(const SpecInput& input);
+
+// Cpu and memory of a container that runs, as linux.resources for an update: where there is no
+// limit it says so, as what is left out stays as it is.
+std::string make_resize(const Resources& resources, const HostFacts& host);
+// `spec_json` (of make_oci_spec) with other cpu and memory. InvalidArgument where it is none.
+Result<std::string> resized_spec(const std::string& spec_json, const Resources& resources,
+                                 const HostFacts& host);
+// cpu.shares (cgroup v1) for a request, 2 to 262144: its part of the processor when all want more.
+int64_t cpu_shares(int64_t request_milli);
 
 }  // namespace wherry::runtime

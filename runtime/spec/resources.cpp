@@ -15,7 +15,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int64_t kCpuPeriod = 100'000;  // microseconds, the kernel's default
 constexpr int64_t kMinCpuQuota = 1'000;  // the kernel accepts no less
 constexpr int64_t kMinCpuShares = 2;     // cgroup v1, cpu.shares
 constexpr int64_t kMaxCpuShares = 262'144;
@@ -27,12 +26,8 @@ constexpr int kMaxDeviceDepth = 8;
 Json cpu(const Resources& wanted) {
   Json cpu = Json::object();
   // Kubernetes: a limit without a request is also the request.
-  const int64_t request =
-      wanted.cpu_request_milli > 0 ? wanted.cpu_request_milli : wanted.cpu_limit_milli;
-  if (request > 0) {
-    const int64_t milli = std::min<int64_t>(request, kMaxCpuShares * 1000 / 1024);
-    cpu["shares"] = std::clamp(milli * 1024 / 1000, kMinCpuShares, kMaxCpuShares);
-  }
+  cpu["shares"] =
+      cpu_shares(wanted.cpu_request_milli > 0 ? wanted.cpu_request_milli : wanted.cpu_limit_milli);
   if (wanted.cpu_limit_milli > 0) {
     const int64_t milli = std::min<int64_t>(wanted.cpu_limit_milli, INT64_MAX / kCpuPeriod);
     cpu["quota"] = std::max(milli * kCpuPeriod / 1000, kMinCpuQuota);
@@ -75,6 +70,11 @@ void add_devices(int directory_fd, const std::string& inside, int depth, Json& l
 
 }  // namespace
 
+int64_t cpu_shares(int64_t request_milli) {
+  const int64_t milli = std::min<int64_t>(request_milli, kMaxCpuShares * 1000 / 1024);
+  return std::clamp(milli * 1024 / 1000, kMinCpuShares, kMaxCpuShares);
+}
+
 Json host_devices(const std::string& dev_dir) {
   Json list = Json::array();
   const int fd = open(dev_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -87,7 +87,7 @@ Json linux_resources(const Resources& wanted, bool privileged, const HostFacts& 
   // The runtime itself adds null, zero, full, random, urandom, tty, console and ptmx
   // (config-linux.md#default-devices); everything else stays closed.
   resources["devices"] = Json::array({{{"allow", privileged}, {"access", "rwm"}}});
-  if (Json limits = cpu(wanted); !limits.empty()) resources["cpu"] = std::move(limits);
+  resources["cpu"] = cpu(wanted);
   if (wanted.memory_limit > 0) {
     resources["memory"]["limit"] = wanted.memory_limit;
     // Memory and swap together: no swap beyond the limit. Without the controller runc would fail.

@@ -9,6 +9,7 @@ class FakeWorld final : public RuntimeWorld {
   FakeWorld() { images_.add(image()); }
   Runtime& runtime() override { return runtime_; }
   Execs& execs() override { return runtime_; }
+  Resizer& resizer() override { return runtime_; }
   std::string image() const override { return "registry.local/busybox:1"; }
   void end_with_3(const ContainerStatus& container) override {
     runtime_.exit_container(container.pod, container.name, 3);

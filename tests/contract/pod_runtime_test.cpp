@@ -10,6 +10,7 @@
 
 #include "base/failpoint.h"
 #include "base/text.h"
+#include "runtime/pod/gauges.h"
 #include "tests/contract/real_world.h"
 #include "tests/support/wait.h"
 
@@ -348,6 +349,130 @@ TEST_F(PodRuntime, RecoversWhenContainerdIsKilledUnderLoad) {
     EXPECT_TRUE(removed) << removed.error().full();
   }
   EXPECT_EQ(world_.leftovers(), "");
+}
+
+// What a file of the container's or Pod's cgroup says, in whichever hierarchy it is.
+std::string cgroup_file(const std::string& path, const std::string& name) {
+  for (const std::string hierarchy : {"", "/memory", "/cpu", "/cpu,cpuacct", "/unified"}) {
+    const std::string text = test::read_text("/sys/fs/cgroup" + hierarchy + path + "/" + name);
+    if (!text.empty()) return std::string(trim(text));
+  }
+  return {};
+}
+
+TEST_F(PodRuntime, GivesAContainerItsSizeAndChangesItInPlace) {
+  const bool v2 = detect_host().cgroup_v2;
+  PodSpec pod = script_pod("web");
+  Resources& size = pod.containers[0].resources;
+  size.memory_limit = size.memory_request = 64 << 20;
+  size.cpu_limit_milli = size.cpu_request_milli = 500;
+  const ContainerStatus started = run(pod);
+  const std::string of_pod = "/wherry-" + world_.instance() + "/web";
+  const std::string own = of_pod + "/" + started.id;
+  const char* limit = v2 ? "memory.max" : "memory.limit_in_bytes";
+  const char* quota = v2 ? "cpu.max" : "cpu.cfs_quota_us";
+  const char* shares = v2 ? "cpu.weight" : "cpu.shares";
+  EXPECT_EQ(cgroup_file(own, limit), "67108864");
+  EXPECT_EQ(cgroup_file(own, quota), v2 ? "50000 100000" : "50000");
+  EXPECT_EQ(cgroup_file(own, shares), v2 ? "20" : "512");
+  EXPECT_EQ(cgroup_file(of_pod, shares), v2 ? "20" : "512") << "Pods compete by what they ask for";
+  const std::string score =
+      test::read_text("/proc/" + std::to_string(started.pid) + "/oom_score_adj");
+  EXPECT_EQ(std::atoi(score.c_str()), std::max(-997, detect_host().least_oom_score));
+
+  size.memory_limit = size.memory_request = 128 << 20;
+  size.cpu_limit_milli = size.cpu_request_milli = 250;
+  Status resized = world_.resizer().resize(pod, pod.containers[0], started.id);
+  ASSERT_TRUE(resized) << resized.error().full();
+  EXPECT_EQ(cgroup_file(own, limit), "134217728");
+  EXPECT_EQ(cgroup_file(own, quota), v2 ? "25000 100000" : "25000");
+  EXPECT_EQ(cgroup_file(of_pod, shares), v2 ? "10" : "256");
+  EXPECT_THAT(world_.client().containers().get(started.id)->spec_json, HasSubstr("134217728"));
+
+  size = {};
+  resized = world_.resizer().resize(pod, pod.containers[0], started.id);
+  ASSERT_TRUE(resized) << resized.error().full();
+  EXPECT_EQ(cgroup_file(own, quota), v2 ? "max 100000" : "-1") << "no limit any more";
+  EXPECT_NE(cgroup_file(own, limit), "134217728");
+  EXPECT_EQ(only_container().pid, started.pid);
+  remove_everything("web");
+}
+
+TEST_F(PodRuntime, TakesNoMemoryThatIsInUse) {
+  // tail keeps the last line, and this one has no end.
+  PodSpec pod = shell_pod("web", "(head -c 40000000 /dev/zero; sleep 1000) | tail -n 1");
+  Resources& size = pod.containers[0].resources;
+  size.memory_limit = size.memory_request = 256 << 20;
+  const ContainerStatus started = run(pod);
+  const std::string own = "/wherry-" + world_.instance() + "/web/" + started.id;
+  const bool v2 = detect_host().cgroup_v2;
+  ASSERT_TRUE(test::wait_until([&] {
+    return std::atoll(cgroup_file(own, v2 ? "memory.current" : "memory.usage_in_bytes").c_str()) >
+           40'000'000;
+  }));
+  size.memory_limit = size.memory_request = 16 << 20;
+  const Status resized = world_.resizer().resize(pod, pod.containers[0], started.id);
+  ASSERT_FALSE(resized);
+  EXPECT_EQ(resized.error().reason(), "MemoryInUse");
+  EXPECT_THAT(resized.error().full(), HasSubstr("new limit of 16.0 MiB"));
+  EXPECT_EQ(cgroup_file(own, v2 ? "memory.max" : "memory.limit_in_bytes"), "268435456");
+  EXPECT_EQ(only_container().size->memory_limit, 256 << 20);
+  EXPECT_EQ(only_container().pid, started.pid);
+  remove_everything("web");
+}
+
+TEST_F(PodRuntime, MeasuresWhatAPodUses) {
+  PodSpec pod = shell_pod("web",
+                          "dd if=/dev/zero of=/data/file bs=1M count=3; "
+                          "dd if=/dev/zero of=/root-file bs=1M count=2; "
+                          "(head -c 20000000 /dev/zero; sleep 1000) | tail -n 1");
+  Volume data;
+  data.name = "data";
+  pod.volumes = {data};
+  pod.containers[0].mounts = {{"data", "/data"}};
+  run(pod);
+  run(script_pod("other"));
+  const auto gauges =
+      make_gauges(world_.client(), nullptr, {world_.state_dir(), world_.instance()});
+  const auto measure = [&] {
+    const auto all = gauges->pods(true);
+    EXPECT_TRUE(all) << all.error().full();
+    return all ? *all : std::map<std::string, PodUsage>();
+  };
+  ASSERT_TRUE(test::wait_until([&] { return measure()["web"].memory > 20'000'000; }));
+  auto all = measure();
+  EXPECT_GE(all["web"].disk, 5 << 20);
+  EXPECT_LT(all["web"].disk, 7 << 20);
+  EXPECT_GE(all["web"].containers["app"], 2 << 20);
+  EXPECT_GE(all["web"].volumes["data"], 3 << 20);
+  EXPECT_LT(all["web"].volumes["data"], 4 << 20);
+  EXPECT_GE(all["web"].processes, 3);
+  EXPECT_LT(all["other"].disk, 1 << 20);
+  EXPECT_LT(all["other"].memory, 20'000'000);
+  EXPECT_GT(all["other"].processes, 0);
+  const DeviceGauge device = gauges->device();
+  EXPECT_GT(device.memory_total, device.memory_available);
+  EXPECT_GT(device.memory_available, 0);
+  EXPECT_GT(device.processes, 0);
+  EXPECT_GT(device.processes_most, device.processes);
+  ASSERT_TRUE(runtime().remove_pod("other"));
+  remove_everything("web");
+}
+
+TEST_F(PodRuntime, AResizeThatACrashCutShortIsDoneAgain) {
+  PodSpec pod = script_pod("web");
+  pod.containers[0].resources.memory_limit = 64 << 20;
+  const ContainerStatus started = run(pod);
+  pod.containers[0].resources.memory_limit = 128 << 20;
+  for (const char* step : {"pod.resize.begin", "pod.resize.task-updated"}) {
+    failpoints_arm(std::string(step) + "=error");
+    EXPECT_FALSE(world_.resizer().resize(pod, pod.containers[0], started.id)) << step;
+    failpoints_arm("");
+    EXPECT_EQ(only_container().size->memory_limit, 64 << 20) << "seen as not done";
+  }
+  world_.restart_agent();
+  ASSERT_TRUE(world_.resizer().resize(pod, pod.containers[0], started.id));
+  EXPECT_EQ(only_container().size->memory_limit, 128 << 20);
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ class RealWorld final : public RuntimeWorld {
 
   Runtime& runtime() override { return *runtime_; }
   Execs& execs() override { return *execs_; }
+  Resizer& resizer() override { return *runtime_; }
   std::string image() const override { return "registry.local/busybox:1"; }
   void end_with_3(const ContainerStatus& container) override;
   void disconnect() override { daemon_.stop(); }
@@ -34,6 +35,7 @@ class RealWorld final : public RuntimeWorld {
   ContainerLogs& logs() { return *logs_; }
   std::string instance() const { return instance_; }
   std::string run_dir() const { return dir_ / "run"; }
+  std::string state_dir() const { return dir_ / "state"; }
   void import(const std::string& name, const test::ImageOptions& options);
   // The agent is gone without a word, and another one starts.
   void restart_agent();
@@ -55,7 +57,7 @@ class RealWorld final : public RuntimeWorld {
   std::unique_ptr<PodNetwork> network_;
   std::unique_ptr<Volumes> volumes_;
   std::unique_ptr<ContainerLogs> logs_;
-  std::unique_ptr<Runtime> runtime_;
+  std::unique_ptr<ContainerRuntime> runtime_;
   std::unique_ptr<ContainerExec> execs_;
 };
 

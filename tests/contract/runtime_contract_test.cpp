@@ -199,6 +199,32 @@ TEST_P(RuntimeContract, SignalsTheFirstProcess) {
   EXPECT_EQ(nobody.error().code(), Code::NotFound) << nobody.error().full();
 }
 
+TEST_P(RuntimeContract, ResizesAContainerThatRuns) {
+  PodSpec pod = host_network_pod("web", {script("app")});
+  pod.containers[0].resources.memory_limit = pod.containers[0].resources.memory_request = 64 << 20;
+  const ContainerStatus started = run(pod).at(0);
+  ASSERT_TRUE(observe_one().containers.at(0).size);
+  EXPECT_TRUE(same_size(*observe_one().containers.at(0).size, pod.containers[0].resources));
+
+  pod.containers[0].resources.memory_limit = 128 << 20;
+  pod.containers[0].resources.cpu_limit_milli = 500;
+  for (int twice = 0; twice < 2; ++twice) {
+    const Status resized = world_->resizer().resize(pod, pod.containers[0], started.id);
+    ASSERT_TRUE(resized) << resized.error().full();
+  }
+  const ContainerStatus seen = observe_one().containers.at(0);
+  EXPECT_EQ(seen.pid, started.pid) << "it ran on";
+  ASSERT_TRUE(seen.size);
+  EXPECT_TRUE(same_size(*seen.size, pod.containers[0].resources));
+  EXPECT_EQ(observe_one().labels, pod.labels);
+
+  world_->end_with_3(started);
+  ASSERT_TRUE(wait_for_state(ContainerState::Exited));
+  const Status late = world_->resizer().resize(pod, pod.containers[0], started.id);
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code(), Code::NotFound) << late.error().full();
+}
+
 TEST_P(RuntimeContract, RemovesAContainerRunningOrNot) {
   const PodSpec pod = host_network_pod("web", {script("app"), script("side")});
   const std::vector<ContainerStatus> started = run(pod);

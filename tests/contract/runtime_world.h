@@ -14,6 +14,7 @@ class RuntimeWorld {
   virtual ~RuntimeWorld() = default;
   virtual Runtime& runtime() = 0;
   virtual Execs& execs() = 0;
+  virtual Resizer& resizer() = 0;
   // An image that is in the store; its default command ends at once with 0.
   virtual std::string image() const = 0;
   // The container's process, started with script(), ends with exit code 3.

@@ -38,7 +38,7 @@ spec:
 // A change of this value replaces every running workload when the agent is upgraded. It may only
 // change when the meaning of the example does.
 TEST(SpecHash, OfTheExampleStaysTheSame) {
-  EXPECT_EQ(only_workload(kExample).pod.hash, "5e07eef273828b5e");
+  EXPECT_EQ(only_workload(kExample).pod.hash, "266c79811f4875b5");
 }
 
 TEST(SpecHash, IgnoresOrderCommentsRevisionAndForm) {
@@ -106,10 +106,9 @@ TEST(SpecHash, ChangesWithEverythingThatRuns) {
       [&](auto& w) { container(w).working_dir = "/x"; },
       [&](auto& w) { container(w).env[0].second = "x"; },
       [&](auto& w) { container(w).env.pop_back(); },
-      [&](auto& w) { container(w).resources.cpu_limit_milli = 1; },
-      [&](auto& w) { container(w).resources.cpu_request_milli = 1; },
-      [&](auto& w) { container(w).resources.memory_limit = 1; },
-      [&](auto& w) { container(w).resources.memory_request = 1; },
+      [&](auto& w) { container(w).resources.cpu_request_milli = 1; },  // another class
+      [&](auto& w) { container(w).resources = {}; },
+      [&](auto& w) { container(w).resources.memory_restarts = true; },
       [&](auto& w) { container(w).resources.pids_limit = 1; },
       [&](auto& w) { container(w).security.run_as_user.reset(); },
       [&](auto& w) { container(w).security.run_as_user = 1; },
@@ -167,7 +166,25 @@ TEST(SpecHash, DoesNotChangeWithWhatTheRestartNeedNotKnow) {
   same.pod.labels = {{"a", "b"}};
   same.pod.hash = "x";
   same.pod.containers[0].pull_policy = runtime::PullPolicy::Never;
+  same.priority = 7;
+  same.preempts = false;
   EXPECT_EQ(spec_hash(same), base.pod.hash);
+}
+
+TEST(SpecHash, SizesCountOnlyWhereTheyAreNotChangedInPlace) {
+  const WorkloadSpec base = only_workload(kExample);
+  WorkloadSpec other = base;
+  runtime::Resources& has = other.pod.containers[0].resources;
+  has.memory_limit = has.memory_request = 128 << 20;
+  has.cpu_limit_milli = has.cpu_request_milli = 100;
+  EXPECT_EQ(spec_hash(other), base.pod.hash);
+  has.memory_restarts = true;
+  const std::string larger = spec_hash(other);
+  has.memory_limit = has.memory_request = 256 << 20;
+  EXPECT_NE(spec_hash(other), larger);
+  has.memory_restarts = false;
+  has.memory_request = 1;
+  EXPECT_NE(spec_hash(other), base.pod.hash) << "another class of service";
 }
 
 // Lengths keep what is written apart: no value can pretend to be a field.

@@ -59,6 +59,27 @@ TEST_F(CgroupsTest, CountsKillsForMemoryOfBothVersions) {
   EXPECT_FALSE(cgroups.oom_killed("/wherry/gone/1"));
 }
 
+TEST_F(CgroupsTest, SharesTheProcessorAndReadsMemoryOfBothVersions) {
+  write("mountinfo", "30 23 0:26 / " + at("v1") + " rw - cgroup cgroup rw,cpu\n31 23 0:27 / " +
+                         at("v2") + " rw - cgroup2 cgroup rw\n");
+  const Cgroups cgroups(at("mountinfo"));
+  write("v1/wherry/a/cpu.shares", "1024\n");
+  write("v2/wherry/b/cpu.weight", "100\n");
+  EXPECT_TRUE(cgroups.set_cpu_shares("/wherry/a", 512));
+  EXPECT_TRUE(cgroups.set_cpu_shares("/wherry/b", 1024));
+  EXPECT_FALSE(cgroups.set_cpu_shares("/wherry/gone", 1024));
+  EXPECT_EQ(read_file(at("v1/wherry/a/cpu.shares")), "512");
+  EXPECT_EQ(read_file(at("v2/wherry/b/cpu.weight")), "39") << "as runc translates it";
+
+  write("v1/wherry/a/memory.usage_in_bytes", "1000\n");
+  write("v1/wherry/a/memory.stat", "cache 600\ninactive_file 7\ntotal_inactive_file 400\n");
+  write("v2/wherry/b/memory.current", "500\n");
+  write("v2/wherry/b/memory.stat", "anon 400\ninactive_file 100\n");
+  EXPECT_EQ(cgroups.working_set("/wherry/a"), 600);
+  EXPECT_EQ(cgroups.working_set("/wherry/b"), 400);
+  EXPECT_FALSE(cgroups.working_set("/wherry/gone"));
+}
+
 TEST_F(CgroupsTest, RemovesEmptyDirectoriesOnly) {
   write("mountinfo", "30 23 0:26 / " + at("one") + " rw - cgroup cgroup rw\n31 23 0:27 / " +
                          at("two") + " rw - cgroup2 cgroup rw\n");

@@ -58,7 +58,7 @@ class BenchTest : public testing::Test {
     (void)mailbox_.take();
     ReconcilerOptions options;
     options.sources = {"groups/g", kDevice};
-    options.facts = {"host", "amd64", {}};
+    options.facts = facts_;
     options.device.id = "d";
     options.device.boot = boot_;
     reconciler_ = std::make_unique<Reconciler>(
@@ -76,7 +76,9 @@ class BenchTest : public testing::Test {
                         &records_,
                         [this] { return clock_doubt_; },
                         health_,
-                        services_},
+                        services_,
+                        &runtime_,
+                        gauges_},
         options);
     mailbox_.post([](Mail& mail) { mail.manifests = LocalManifests{}; });
     mailbox_.post_event({runtime::Event::Kind::Connected, "", "", ""});
@@ -149,8 +151,10 @@ class BenchTest : public testing::Test {
 
   runtime::Health* health_ = nullptr;  // of the next life
   ServiceDesk::Parts services_;        // … too
+  runtime::Gauges* gauges_ = nullptr;  // likewise
   std::string clock_doubt_;            // why the wall clock cannot be relied on
   std::string boot_ = "boot-1";
+  DeviceFacts facts_{"host", "amd64", {}};
   FakeClock clock_;
   runtime::FakeImages images_;
   runtime::FakeRuntime runtime_{images_, clock_};

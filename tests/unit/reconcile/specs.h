@@ -75,6 +75,7 @@ struct Scene {
   std::map<std::string, std::string> digests;
   std::set<std::string> held;
   MonoTime now{std::chrono::hours(1)};
+  Capacity capacity{};  // unlimited
 
   void want(const WorkloadSpec& spec) {
     desired[spec.name()] = share(spec);
@@ -102,7 +103,10 @@ struct Scene {
     memory[name].images = ImagesState::Present;
     memory[name].missing.clear();
   }
-  Plan plan() const { return wherry::plan({desired, observed, memory, pulls, digests, held, now}); }
+  PlanInput input() const {
+    return {desired, observed, memory, pulls, digests, held, now, capacity};
+  }
+  Plan plan() const { return wherry::plan(input()); }
   Verdict verdict(const std::string& name) const { return plan().workloads.at(name); }
 };
 

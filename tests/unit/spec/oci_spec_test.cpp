@@ -256,17 +256,55 @@ TEST_F(OciSpec, KeepsLimitsWithinWhatTheKernelTakes) {
 
 TEST_F(OciSpec, LeavesUnlimitedResourcesToTheKernel) {
   const Json resources = spec()["linux"]["resources"];
-  EXPECT_FALSE(resources.contains("cpu"));
+  EXPECT_EQ(resources["cpu"], (Json{{"shares", 2}})) << "after all that ask for some";
   EXPECT_FALSE(resources.contains("memory"));
   EXPECT_GT(resources["pids"]["limit"].get<int64_t>(), 0);
 }
 
 TEST_F(OciSpec, RaisesNoLimitWhereTheHostForbidsIt) {
   EXPECT_TRUE(spec()["process"].contains("rlimits"));
-  EXPECT_TRUE(spec()["process"].contains("oomScoreAdj"));
   host.can_raise_rlimits = false;
   EXPECT_FALSE(spec()["process"].contains("rlimits"));
-  EXPECT_FALSE(spec()["process"].contains("oomScoreAdj"));
+}
+
+TEST_F(OciSpec, TellsTheKernelWhomToKillFirst) {
+  host.memory_bytes = 1 << 30;
+  const auto score = [this] {
+    pod.containers = {container};
+    return spec()["process"]["oomScoreAdj"].get<int>();
+  };
+  EXPECT_EQ(score(), 1000) << "BestEffort";
+  container.resources.memory_request = 256 << 20;
+  EXPECT_EQ(score(), 750) << "Burstable";
+  container.resources.memory_request = 1;
+  EXPECT_EQ(score(), 999);
+  container.resources.memory_request = int64_t{4} << 30;
+  EXPECT_EQ(score(), 2);
+  container.resources.memory_limit = container.resources.memory_request;
+  container.resources.cpu_limit_milli = container.resources.cpu_request_milli = 100;
+  EXPECT_EQ(score(), -997) << "Guaranteed";
+  host.least_oom_score = 0;
+  EXPECT_EQ(score(), 0) << "less is not allowed here";
+  pod.containers = {container, container};
+  pod.containers[1].resources.memory_limit *= 2;
+  EXPECT_EQ(qos_class(pod), QosClass::Burstable) << "every container must be guaranteed";
+}
+
+TEST_F(OciSpec, AddsUpWhatAPodAsksFor) {
+  const auto asks = [this](ContainerRole role, int64_t memory) {
+    ContainerSpec made = container;
+    made.role = role;
+    made.resources.memory_request = memory;
+    return made;
+  };
+  pod.containers = {asks(ContainerRole::Init, 50), asks(ContainerRole::Sidecar, 10),
+                    asks(ContainerRole::Main, 20), asks(ContainerRole::Main, 5)};
+  EXPECT_EQ(request_of(pod).memory_request, 50) << "the init container alone";
+  pod.containers[0].resources.memory_request = 1;
+  EXPECT_EQ(request_of(pod).memory_request, 35);
+  std::swap(pod.containers[0], pod.containers[1]);
+  pod.containers[1].resources.memory_request = 40;
+  EXPECT_EQ(request_of(pod).memory_request, 50) << "with the sidecar before it";
 }
 
 TEST_F(OciSpec, JoinsThePodsNetworkNamespace) {

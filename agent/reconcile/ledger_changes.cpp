@@ -1,0 +1,69 @@
+// What comes of changes to Pods that run on (the content of volumes, cpu and memory), and of Pods
+// that have to go because the device runs short.
+
+#include <algorithm>
+
+#include "agent/reconcile/ledger.h"
+
+namespace wherry {
+
+using runtime::ContainerStatus;
+
+void Ledger::acted_update(const ActionResult& result, WorkloadMemory& memory) {
+  const std::string& name = result.action.workload;
+  if (result.status) {
+    // The first time of this life nobody knows whether anything was to be done.
+    if (!memory.files_hash.empty()) {
+      event(name, "", "Normal", "VolumesUpdated", "its volumes show the new content");
+    }
+    memory.files_hash = result.action.spec->pod.files_hash;
+    memory.files.clear();
+  } else if (!is_transient(result.status.error())) {
+    memory.files.failed(result.status.error(), "VolumeUpdateFailed", clock_.now());
+    event(name, "", "Warning", "VolumeUpdateFailed", memory.files.message);
+  }
+}
+
+void Ledger::acted_resize(const ActionResult& result, WorkloadMemory& memory) {
+  const std::string& name = result.action.workload;
+  for (const std::string& container : result.resized) {
+    const runtime::ContainerSpec* spec = find_spec(*result.action.spec, container);
+    for (ContainerStatus& status : observed_[name].containers) {
+      if (status.name == container && spec != nullptr) status.size = spec->resources;
+    }
+    event(name, container, "Normal", "Resized",
+          "container " + container + " has its new cpu and memory, without a restart");
+  }
+  if (result.status) {
+    memory.resize.clear();
+    return;
+  }
+  look_at(name);
+  if (!is_transient(result.status.error()) && result.status.error().code() != Code::NotFound) {
+    memory.resize.failed(result.status.error(), "ResizeFailed", clock_.now());
+    event(name, "", "Warning", memory.resize.reason, memory.resize.message);
+  }
+}
+
+void Ledger::evict(const Eviction& eviction) {
+  WorkloadMemory& memory = memory_[eviction.workload];
+  const MonoTime now = clock_.now();
+  const bool recovered =
+      std::any_of(memory.containers.begin(), memory.containers.end(), [&](const auto& container) {
+        return container.second.running_since &&
+               now - *container.second.running_since >= kRecovered;
+      });
+  if (recovered) memory.eviction.clear();
+  memory.evicting = true;
+  memory.eviction.failed(Error(Code::ResourceExhausted, eviction.message, "Evicted"), "", now);
+  event(eviction.workload, "", "Warning", "Evicted", eviction.message);
+}
+
+void Ledger::keep_evicted(MonoTime until) {
+  for (auto& [name, memory] : memory_) {
+    if (!memory.eviction || !memory.eviction.waits(clock_.now())) continue;
+    memory.eviction.not_before = std::max(memory.eviction.not_before, until);
+  }
+}
+
+}  // namespace wherry
