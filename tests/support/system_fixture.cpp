@@ -151,6 +151,9 @@ Leftovers SystemTest::leftovers() {
   }
   add_entries(all.items, "netns", agent_->run_dir() + "/netns");
   add_entries(all.items, "cni", agent_->run_dir() + "/cni");
+  add_entries(all.items, "pid namespace", agent_->run_dir() + "/pids");
+  add_lines(all.items, "first process",
+            run_command({"sh", "-c", "grep -lw pause /proc/[0-9]*/comm 2>/dev/null || true"}).out);
   add_entries(all.items, "run pod", agent_->run_dir() + "/pods");
   add_entries(all.items, "state pod", agent_->state_dir() + "/pods");
   add_entries(all.items, "log", agent_->state_dir() + "/logs");

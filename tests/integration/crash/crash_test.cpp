@@ -32,6 +32,7 @@ class CrashTest : public SystemTest {
                    {"readinessProbe", {{"exec", {{"command", {"true"}}}}, {"periodSeconds", 1}}},
                    {"lifecycle", {{"preStop", {{"exec", {{"command", {"true"}}}}}}}}};
     made["spec"]["initContainers"] = json::array({first, beside});
+    made["spec"]["shareProcessNamespace"] = true;
     return made;
   }
 
