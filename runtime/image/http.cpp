@@ -217,10 +217,10 @@ class HttpSession::Connection {
       return true;
     };
     wire.content_receiver = [&](const char* data, size_t size, uint64_t, uint64_t) {
-      last = clock_.now();
       budget_.body_moved();
       sunk = cancel.cancelled() ? Status(fail(Code::Cancelled, "cancelled"))
                                 : sink(head, std::string_view(data, size));
+      last = clock_.now();  // what we took for it is no silence of theirs
       return sunk.has_value();
     };
     httplib::Response response;

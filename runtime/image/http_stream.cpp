@@ -65,13 +65,16 @@ bool HttpStream::is_readable() const {
 
 ssize_t HttpStream::receive() {
   while (true) {
-    if ((ssl_ == nullptr || SSL_pending(ssl_) == 0) && !wait_to_read()) return -1;
     if (ssl_ == nullptr) {
-      const ssize_t got = recv(socket_, buffer_.data(), buffer_.size(), 0);
-      if (got < 0 && errno == EINTR) continue;
+      // Mostly there is something, so asking first would be a call too many.
+      const ssize_t got = recv(socket_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
       if (got > 0) received_ += static_cast<uint64_t>(got);
-      return got;
+      if (got >= 0) return got;
+      if (errno == EINTR) continue;
+      if ((errno != EAGAIN && errno != EWOULDBLOCK) || !wait_to_read()) return -1;
+      continue;
     }
+    if (SSL_pending(ssl_) == 0 && !wait_to_read()) return -1;
     const int got = SSL_read(ssl_, buffer_.data(), static_cast<int>(buffer_.size()));
     if (got > 0) return got;
     const int why = SSL_get_error(ssl_, got);

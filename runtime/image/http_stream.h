@@ -63,8 +63,8 @@ class HttpStream final : public httplib::Stream {
   SSL* const ssl_;
   const Duration patience_;
   LineBudget& budget_;
-  uint64_t received_ = 0;  // bytes; without TLS
-  std::array<char, 16u << 10> buffer_{};
+  uint64_t received_ = 0;               // bytes; without TLS
+  std::array<char, 64u << 10> buffer_;  // what is read of it was written before
   size_t begin_ = 0;
   size_t end_ = 0;
 };

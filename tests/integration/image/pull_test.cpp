@@ -20,6 +20,7 @@
 #include "tests/support/containerd_daemon.h"
 #include "tests/support/net.h"
 #include "tests/support/registry.h"
+#include "tests/support/tcp_relay.h"
 #include "tests/support/test_image.h"
 #include "tests/support/wait.h"
 #include "tests/unit/image/scripted_registry.h"
@@ -389,6 +390,31 @@ TEST_F(ImageTest, ACertificateIsTrustedWhereHostsTomlSaysSo) {
   write_text(folder + "/hosts.toml", server + "skip_verify = true\n");
   pulled = service_->pull({name}, {});
   ASSERT_TRUE(pulled) << pulled.error().full();
+}
+
+TEST_F(ImageTest, ALayerThatCrawlsIsTakenOverByWhoHasAnotherRegistry) {
+  constexpr int64_t kLayer = 20'000'000;
+  Registry registry;
+  TcpRelay link(registry.port());
+  link.slow_down(400'000);
+  const auto archive =
+      make_busybox_archive(dir_ / "web.tar", "registry.local/web:1", with_layers({kLayer}));
+  const std::string fast = registry.push(archive.path, "a/web:1");
+  const std::string slow = "127.0.0.1:" + std::to_string(link.port()) + "/a/web:1";
+  const auto begin = [&](const std::string& name) {
+    return std::async(std::launch::async, [this, name] { return service_->pull({name}, {}); });
+  };
+  auto crawling = begin(slow);
+  ASSERT_TRUE(wait_until([&] { return link.passed() > 1'000'000; }));
+  auto quick = begin(fast);
+  const auto pulled = quick.get();
+  ASSERT_TRUE(pulled) << pulled.error().full();
+  EXPECT_LT(link.passed(), kLayer / 2);
+  const auto joined = crawling.get();
+  ASSERT_TRUE(joined) << joined.error().full();
+  EXPECT_LT(link.passed(), kLayer / 2) << "it found it in the store";
+  expect_whole(fast);
+  expect_whole(slow);
 }
 
 TEST_F(ImageTest, PlainHttpWhereTlsWasExpectedIsNamed) {

@@ -17,8 +17,9 @@ class Sources : public Pull {
  protected:
   Sources() {
     options_.trial = milliseconds(100);
-    options_.timeouts = {seconds(20), seconds(20)};
     restart();
+    options_.timeouts = {seconds(90), seconds(90)};  // it is not that which helps
+    service_ = std::make_unique<runtime::ImageService>(store_, options_);
     slow_ = registry_.add(three_layers(), "web", "1");
     fast_ = other_.add(three_layers(), "app", "2");
   }
