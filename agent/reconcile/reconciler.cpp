@@ -41,6 +41,7 @@ Reconciler::Reconciler(ReconcilerParts parts, ReconcilerOptions options)
       reporter_(parts_.board, parts_.publish, parts_.clock),
       book_(parts_.uses),
       services_(parts_.services, parts_.clock),
+      gauges_(parts_.gauges, options_.facts.disk_reserve),
       containerd_("ContainerdReady", "NotAskedYet", "containerd has not answered yet"),
       broker_("BrokerConnected", "Connecting", "not connected to a broker yet"),
       store_("StoreReady", "NotReadYet", "the store has not been read yet"),
@@ -114,7 +115,7 @@ void Reconciler::step() {
   const Plan done = act();
   look_after_services(done);
   look_after_health();
-  gauge();
+  gauges_.look(may_act() && !stopping_, dispatcher_, ledger_, now);
   prune();
   record();
   show(done);
@@ -143,34 +144,6 @@ void Reconciler::look_after_services(const Plan& plan) {
   services_.update(ledger_.input(held, parts_.clock.now()), plan, parts_.lanes, parts_.mailbox);
 }
 
-void Reconciler::gauge() {
-  const MonoTime now = parts_.clock.now();
-  if (parts_.gauges == nullptr || gauging_ || stopping_ || now < gauge_at_ || !may_act()) return;
-  const bool limits = now >= limits_at_ && has_disk_limits(ledger_.desired());
-  gauging_ = dispatcher_.gauge(*parts_.gauges, options_.facts.disk_reserve, limits);
-  if (limits) limits_at_ = now + kLimitInterval;
-  gauge_at_ = now + kGaugeInterval;
-}
-
-// Images that nobody needs go before a Pod has to.
-void Reconciler::gauged(const GaugeResult& result) {
-  gauging_ = false;
-  const std::set<std::string> held;
-  const PlanInput input = ledger_.input(held, parts_.clock.now());
-  if (result.limits) {
-    for (const Eviction& each : over_disk_limits(input, result.usage)) ledger_.evict(each);
-  }
-  const Shortage before = std::exchange(short_of_, result.pressure.of);
-  if (short_of_ == Shortage::None) return;
-  if (short_of_ == Shortage::Disk && before != Shortage::Disk) {
-    pruning_.look_soon();
-  } else if (const auto victim = choose_evicted(input, result.pressure, result.usage)) {
-    ledger_.evict(*victim);
-  }
-  // Nobody comes back before it was found to be over.
-  ledger_.keep_evicted(parts_.clock.now() + 2 * kGaugeInterval);
-}
-
 // After the actions were handed out: nothing of it is needed to act.
 void Reconciler::record() {
   const MonoTime now = parts_.clock.now();
@@ -195,7 +168,7 @@ std::optional<MonoTime> Reconciler::wake_at() const {
   earlier(wake, controllers_.wake_at());
   earlier(wake, flush_at_);
   earlier(wake, services_.wake_at());
-  if (parts_.gauges != nullptr && !gauging_) earlier(wake, gauge_at_);
+  earlier(wake, gauges_.wake_at());
   earlier(wake, pruning_.wake_at(!ledger_.short_of_space().empty()));
   const bool look_waits = !looking_ && (ledger_.look_needed() || list_needed_);
   if (look_waits && look_not_before_ > now) earlier(wake, look_not_before_);
@@ -281,7 +254,7 @@ void Reconciler::read_results(Mail& mail) {
                {{"error", mail.collected->error().full()}});
     }
   }
-  if (mail.gauged) gauged(*mail.gauged);
+  if (mail.gauged) gauges_.gauged(*mail.gauged, ledger_, pruning_, parts_.clock.now());
   if (mail.dropped) {
     dropping_ = false;
     if (!*mail.dropped) {

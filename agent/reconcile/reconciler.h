@@ -13,6 +13,7 @@
 #include "agent/reconcile/controller_desk.h"
 #include "agent/reconcile/dispatcher.h"
 #include "agent/reconcile/document_desk.h"
+#include "agent/reconcile/gauge_desk.h"
 #include "agent/reconcile/image_book.h"
 #include "agent/reconcile/ledger.h"
 #include "agent/reconcile/prune_desk.h"
@@ -87,8 +88,6 @@ class Reconciler {
   void pruned(const Result<runtime::PruneReport>& report);
   void set_containerd(bool ready, std::string reason, const std::string& message);
   void set_store();
-  void gauge();
-  void gauged(const GaugeResult& result);
   void drop_abandoned(const Plan& plan);
   bool may_act() const { return containerd_.status() && collected_; }
 
@@ -102,6 +101,7 @@ class Reconciler {
   ImageBook book_;
   PruneDesk pruning_;
   ServiceDesk services_;
+  GaugeDesk gauges_;
 
   Condition containerd_, broker_, store_;
   DeviceView device_;
@@ -115,9 +115,6 @@ class Reconciler {
   // Images whose unfinished pulls are kept; nothing: all, it is not known yet who is wanted.
   std::optional<std::set<std::string>> kept_pulls_;
   bool dropping_ = false;
-  bool gauging_ = false;
-  MonoTime gauge_at_{}, limits_at_{};
-  Shortage short_of_ = Shortage::None;  // when last looked at
   uint32_t look_failures_ = 0;
   MonoTime look_not_before_{};
   MonoTime resync_at_{};
