@@ -295,7 +295,7 @@ class Merger {
     std::vector<manifest::ChosenService> services;
     for (const auto& [name, service] : services_) {
       services.push_back({service.item, service.source->name, service.source->document->revision,
-                          [&service](const Place& place) { return path_of(service, place); }});
+                          [&each = service](const Place& place) { return path_of(each, place); }});
     }
     std::vector<const PodItem*> pods;
     for (const auto* all : {&pods_, &templates_}) {

@@ -74,6 +74,7 @@ struct Party {
   const WorkloadSpec* wanted = nullptr;
   Amounts hold, want;
   bool holds = false;    // and stays
+  bool grows = false;    // in place: only into free room, as nobody knows yet whether it can
   bool leaving = false;  // it has what it holds until it is gone
   bool wants = false;
   bool senior = false;   // it had its place before
@@ -160,8 +161,9 @@ class Bookkeeper {
       party.wants = runs;
     } else if (there) {
       party.holds = true;
-      party.wants = runs && (needs_replacement(wanted, *pod, input_.digests) ||
-                             !resized_containers(wanted.pod, *pod).empty());
+      const bool replaced = needs_replacement(wanted, *pod, input_.digests);
+      party.grows = !replaced;
+      party.wants = runs && (replaced || !resized_containers(wanted.pod, *pod).empty());
     } else if (runs && pod != nullptr && needs_replacement(wanted, *pod, input_.digests)) {
       party.wants = true;
     } else if (runs && !(memory != nullptr && memory->eviction.waits(input_.now))) {
@@ -267,7 +269,7 @@ class Bookkeeper {
   // As Kubernetes does: all of lower priority are taken away, then given back from the highest on
   // as long as it still fits. Nobody where that does not help.
   std::vector<Party*> choose_victims(const Party& party, Amounts others) {
-    if (!party.wanted->preempts) return {};
+    if (!party.wanted->preempts || party.grows) return {};
     std::vector<Party*> lower;
     for (Party& other : parties_) {
       if (!other.holds || !other.known || &other == &party || granted(other)) continue;

@@ -10,6 +10,8 @@ namespace {
 
 constexpr int64_t kLeastMemory = 100 << 20;
 constexpr double kMostStalled = 40;  // percent
+// One that is being stopped and is gone within this may be all that it takes.
+constexpr Duration kSoonGone = std::chrono::seconds(30);
 
 struct Candidate {
   std::string name;
@@ -81,16 +83,17 @@ Pressure find_pressure(const runtime::DeviceGauge& device, int64_t disk_reserve)
             "the device is short of memory: " + format_bytes(device.memory_available) +
                 " are available, and " + format_bytes(least) + " are the least"};
   }
-  if (device.memory_stalled >= kMostStalled) {
+  // One that has reached its own limit waits for memory, too: then there is plenty for others.
+  if (device.memory_stalled >= kMostStalled && device.memory_available < device.memory_total / 8) {
     return {Shortage::Memory, "the device is short of memory: for " +
                                   std::to_string(static_cast<int>(device.memory_stalled)) +
-                                  " % of the last minute everything waited for it"};
+                                  " % of the time everything waited for it"};
   }
   for (const runtime::DeviceGauge::Disk& disk : device.disks) {
-    if (disk.free >= disk_reserve / 2) continue;
+    const int64_t needed = std::min(disk_reserve / 2, disk.total / 10);
+    if (disk.free >= needed) continue;
     return {Shortage::Disk, "the disk of " + disk.holds + " is full: " + format_bytes(disk.free) +
-                                " are free, and " + format_bytes(disk_reserve / 2) +
-                                " are the least"};
+                                " are free, and " + format_bytes(needed) + " are the least"};
   }
   if (device.processes_most > 0 && device.processes > device.processes_most / 20 * 19) {
     return {Shortage::Processes, "the device runs " + std::to_string(device.processes) +
@@ -108,8 +111,11 @@ std::optional<Eviction> choose_evicted(const PlanInput& input, const Pressure& p
     const auto spec = input.desired.find(name);
     const auto memory = input.memory.find(name);
     const auto use = usage.find(name);
-    if (memory != input.memory.end() && memory->second.kill_at) return {};
     if (memory != input.memory.end() && memory->second.evicting) return {};
+    if (memory != input.memory.end() && memory->second.kill_at) {
+      if (*memory->second.kill_at <= input.now + kSoonGone) return {};
+      continue;
+    }
     if (spec == input.desired.end() || use == usage.end() || running_ids(pod).empty()) continue;
     const int64_t used = used_of(pressure.of, use->second);
     if (used == 0 || spec->second->priority >= kCriticalPriority) continue;

@@ -22,8 +22,9 @@ struct Pressure {
   Shortage of = Shortage::None;
   std::string message;  // with the numbers
 };
-// Memory: less than 100 MiB available, or a twentieth where that is less; or (PSI) for two fifths
-// of the last minute everything waited for it. Disk: less than half of `disk_reserve` (bytes) free.
+// Memory: less than 100 MiB available, or a twentieth where that is less; or less than an eighth
+// while (PSI) for two fifths of the time everything waits for it. Disk: less than half of
+// `disk_reserve` (bytes) free, or a tenth of it where that is less.
 // Processes: more than 19 of 20 that there may be.
 Pressure find_pressure(const runtime::DeviceGauge& device, int64_t disk_reserve);
 
@@ -36,7 +37,7 @@ struct Eviction {
 };
 // As the kubelet ranks them: first those that use more than they ask for, then by priority, the
 // lowest first, then by what they use beyond it. Nobody where nobody uses any, or while one is
-// being stopped.
+// being stopped and will be gone soon.
 std::optional<Eviction> choose_evicted(const PlanInput& input, const Pressure& pressure,
                                        const std::map<std::string, runtime::PodUsage>& usage);
 

@@ -39,10 +39,11 @@ void Ledger::acted_resize(const ActionResult& result, WorkloadMemory& memory) {
     return;
   }
   look_at(name);
-  if (!is_transient(result.status.error()) && result.status.error().code() != Code::NotFound) {
-    memory.resize.failed(result.status.error(), "ResizeFailed", clock_.now());
-    event(name, "", "Warning", memory.resize.reason, memory.resize.message);
-  }
+  if (is_transient(result.status.error())) return;
+  memory.resize.failed(result.status.error(), "ResizeFailed", clock_.now());
+  // One that has ended, or is paused, is no trouble.
+  if (result.status.error().code() == Code::NotFound) return;
+  event(name, "", "Warning", memory.resize.reason, memory.resize.message);
 }
 
 void Ledger::evict(const Eviction& eviction) {

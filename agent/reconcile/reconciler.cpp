@@ -167,9 +167,12 @@ std::optional<MonoTime> Reconciler::wake_at() const {
   earlier(wake, desk_.retry_at());
   earlier(wake, controllers_.wake_at());
   earlier(wake, flush_at_);
-  earlier(wake, services_.wake_at());
   earlier(wake, gauges_.wake_at());
-  earlier(wake, pruning_.wake_at(!ledger_.short_of_space().empty()));
+  // Neither is asked to do anything before.
+  if (first_pass_done_ && may_act() && !stopping_) {
+    earlier(wake, services_.wake_at());
+    earlier(wake, pruning_.wake_at(!ledger_.short_of_space().empty()));
+  }
   const bool look_waits = !looking_ && (ledger_.look_needed() || list_needed_);
   if (look_waits && look_not_before_ > now) earlier(wake, look_not_before_);
   return wake;

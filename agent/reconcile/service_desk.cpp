@@ -90,7 +90,7 @@ void ServiceDesk::set(const Merged& merged, const std::set<std::string>& held) {
 void ServiceDesk::store() {
   std::vector<ServiceRecord> all = records_;
   all.insert(all.end(), kept_.begin(), kept_.end());
-  if (parts_.records == nullptr || all == stored_) return;
+  if (parts_.records == nullptr || (all == stored_ && store_status_)) return;
   store_status_ = parts_.records->save_services(all);
   if (store_status_) {
     stored_ = std::move(all);
@@ -159,6 +159,7 @@ std::vector<ServiceDesk::Chosen> ServiceDesk::look_at_pods(const PlanInput& inpu
     if (!was_ready) served_before_.erase(name);
     pods.push_back({running.spec, host ? "" : pod->second.ip, ready || was_ready});
   }
+  std::erase_if(leaving_, [&](const auto& name) { return !plan.workloads.contains(name); });
   return pods;
 }
 
@@ -302,7 +303,8 @@ std::vector<Finding> ServiceDesk::errors() const {
 
 std::optional<MonoTime> ServiceDesk::wake_at() const {
   std::optional<MonoTime> wake;
-  if (parts_.services != nullptr && stale_ && failures_ > 0 && !busy_) wake = not_before_;
+  const bool again = parts_.services != nullptr && stale_ && failures_ > 0;
+  if (again && !busy_ && !frozen_) wake = not_before_;
   if (!store_status_ && (!wake || store_at_ < *wake)) wake = store_at_;
   return wake;
 }

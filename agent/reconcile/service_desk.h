@@ -49,6 +49,7 @@ class ServiceDesk {
   std::vector<ServiceView> views() const;
   // What is wrong, as "<source>:<path>".
   std::vector<Finding> errors() const;
+  // To be asked only while update() is called.
   std::optional<MonoTime> wake_at() const;
   const Status& store_status() const { return store_status_; }
 

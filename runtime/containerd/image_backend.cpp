@@ -1,5 +1,7 @@
 #include "runtime/containerd/image_backend.h"
 
+#include <atomic>
+
 #include "base/text.h"
 #include "runtime/containerd/convert.h"
 
@@ -26,7 +28,9 @@ class ContainerdBackend final : public ImageBackend {
   // Until the collector has been by, a writer of this digest would be given the old bytes again.
   Status remove_blob(const std::string& digest) override {
     if (Status removed = client_.content().remove(digest); !removed) return removed;
-    return collect();
+    const auto lease = collecting_lease();
+    if (!lease) return fail(lease.error());
+    return client_.leases().remove(*lease, true);
   }
   Status set_blob_labels(const std::string& digest, const StringMap& labels) override {
     return client_.content().set_labels(digest, labels);
@@ -57,10 +61,8 @@ class ContainerdBackend final : public ImageBackend {
     Status status = unpack_as(key, layer, parent, chain_id, diff_id, lease, cancel);
     if (status) return status;
     if (status.error().code() == Code::AlreadyExists) status = {};  // another was quicker
-    const bool full = !status && status.error().code() == Code::ResourceExhausted;
+    if (!status && status.error().code() == Code::ResourceExhausted) filled_ = true;
     if (const Status removed = client_.snapshots().remove(key); !removed && status) return removed;
-    // Its files go with the collector's next run, and this disk does not bear waiting for that.
-    if (full) (void)collect();
     return status;
   }
 
@@ -70,7 +72,9 @@ class ContainerdBackend final : public ImageBackend {
     return status;
   }
   Status drop_lease(const std::string& id, bool collect) override {
-    return client_.leases().remove(id, collect);
+    Status dropped = client_.leases().remove(id, collect);
+    if (collect && filled_.exchange(false)) sweep();
+    return dropped;
   }
   Result<std::vector<std::string>> list_leases() override { return client_.leases().list(); }
 
@@ -89,13 +93,22 @@ class ContainerdBackend final : public ImageBackend {
   }
 
  private:
-  // Has containerd's collector run now, and waits for it: a lease's end can ask for that.
-  Status collect() {
-    const std::string lease = "wherry-collect-" + random_hex(8);
-    if (Status made = client_.leases().create(lease, std::chrono::minutes(1), clock_); !made) {
-      return made;
-    }
-    return client_.leases().remove(lease, true);
+  // The end of such a lease has the collector run, and waits for it.
+  Result<std::string> collecting_lease() {
+    std::string lease = "wherry-collect-" + random_hex(8);
+    const Status made = client_.leases().create(lease, std::chrono::minutes(1), clock_);
+    if (!made) return fail(made.error());
+    return lease;
+  }
+
+  // On a full disk the collector could not write down that it removes snapshots. It freed content,
+  // and there is room now; but it looks at snapshots only after one of them was removed.
+  void sweep() {
+    const auto lease = collecting_lease();
+    if (!lease) return;
+    const std::string key = random_hex(16) + kHalfMade;
+    if (client_.snapshots().prepare(key, "", {}, *lease)) (void)client_.snapshots().remove(key);
+    (void)client_.leases().remove(*lease, true);
   }
 
   // The diff service has no code for what is wrong with a layer, only words.
@@ -129,6 +142,7 @@ class ContainerdBackend final : public ImageBackend {
   }
 
   Client& client_;
+  std::atomic<bool> filled_{false};  // unpacking found the disk full
   const Clock& clock_;
 };
 

@@ -108,7 +108,9 @@ class IptablesServices final : public Services {
     if (needed) {
       if (Status routed = add_service_route(options_.subnet); !routed) return routed;
     }
-    const auto saved = run("iptables-save", {}, "", cancel);
+    auto saved = run("iptables-save", {}, "", cancel);
+    // Without the program there are no rules of ours either.
+    if (!saved && !needed && saved.error().code() == Code::FailedPrecondition) saved = "";
     if (!saved) return fail(saved.error());
     const std::string device = device_ip(services);
     const RulePlan plan = plan_service_rules(*saved, tag_, options_.subnet, device, services);

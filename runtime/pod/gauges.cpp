@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <mutex>
+#include <set>
 #include <sstream>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -16,16 +17,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What stands behind `key` in a text of words; 0 where it is not there.
-double after(const std::string& path, const std::string& line_begin, const std::string& key) {
+// What stands behind `key` in a text of words; `otherwise` where it is not there.
+double after(const std::string& path, const std::string& line_begin, const std::string& key,
+             double otherwise = 0) {
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
     if (!line.starts_with(line_begin)) continue;
     const size_t at = line.find(key);
-    if (at == std::string::npos) return 0;
+    if (at == std::string::npos) return otherwise;
     return std::strtod(line.c_str() + at + key.size(), nullptr);
   }
-  return 0;
+  return otherwise;
 }
 
 int64_t number_in(const std::string& path) {
@@ -39,6 +41,7 @@ int64_t disk_usage(const std::string& root) {
   struct stat top {};
   if (lstat(root.c_str(), &top) != 0) return 0;
   int64_t blocks = top.st_blocks;
+  std::set<ino_t> counted;  // files with several names
   std::error_code error;
   auto entry =
       fs::recursive_directory_iterator(root, fs::directory_options::skip_permission_denied, error);
@@ -47,7 +50,7 @@ int64_t disk_usage(const std::string& root) {
     if (lstat(entry->path().c_str(), &info) != 0) continue;
     if (info.st_dev != top.st_dev) {
       entry.disable_recursion_pending();
-    } else {
+    } else if (S_ISDIR(info.st_mode) || info.st_nlink < 2 || counted.insert(info.st_ino).second) {
       blocks += info.st_blocks;
     }
   }
@@ -75,9 +78,16 @@ class PodGauges final : public Gauges {
   DeviceGauge device() override {
     DeviceGauge made;
     const std::string memory = options_.proc + "/meminfo";
-    made.memory_total = static_cast<int64_t>(after(memory, "MemTotal:", ":")) * 1024;
-    made.memory_available = static_cast<int64_t>(after(memory, "MemAvailable:", ":")) * 1024;
-    made.memory_stalled = after(options_.proc + "/pressure/memory", "full", "avg60=");
+    // Nothing is known without both: a number that cannot be read is no number of bytes.
+    const double available = after(memory, "MemAvailable:", ":", -1);
+    if (available >= 0) {
+      made.memory_total = static_cast<int64_t>(after(memory, "MemTotal:", ":")) * 1024;
+      made.memory_available = static_cast<int64_t>(available) * 1024;
+    }
+    // The longer of both averages goes on for a while after it is over.
+    const std::string pressure = options_.proc + "/pressure/memory";
+    made.memory_stalled =
+        std::min(after(pressure, "full", "avg10="), after(pressure, "full", "avg60="));
     made.processes = static_cast<int64_t>(after(options_.proc + "/loadavg", "", "/"));
     made.processes_most = std::min(number_in(options_.proc + "/sys/kernel/pid_max"),
                                    number_in(options_.proc + "/sys/kernel/threads-max"));

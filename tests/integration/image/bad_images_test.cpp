@@ -242,7 +242,7 @@ TEST_F(SmallDisk, AGzipBombEndsWithTheDiskAndLeavesItAsItWas) {
   const uintmax_t before = used();
   expect_refused(import(bomb), Code::ResourceExhausted, "no space left on device");
   // Containerd takes the directory of what it has given up when it comes to it.
-  EXPECT_TRUE(wait_until([&] { return used() < before + (4u << 20); })) << used();
+  EXPECT_TRUE(wait_until([&] { return used() < before + (4u << 20); })) << containerd_.log();
   const auto after = import(image_test::make_layer("a", "small"));
   EXPECT_TRUE(after) << after.error().full();
 }

@@ -192,12 +192,12 @@ TEST(Http, WhoReadsSlowlyIsNotStalled) {
     (void)send("HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n" + std::string(200, 'x'));
     (void)send(std::string(200, 'x'));
   });
-  HttpSession session({seconds(5), milliseconds(100), 0});
+  HttpSession session({seconds(5), seconds(1), 0});
   HttpRequest request;
   request.url = *parse_url("http://127.0.0.1:" + std::to_string(server.port()) + "/v2/");
   const CancelToken never;
   const auto slow = [&](const HttpHead&, std::string_view) -> Status {
-    static_cast<void>(never.wait_for(milliseconds(150)));
+    static_cast<void>(never.wait_for(milliseconds(1500)));
     return {};
   };
   const auto answer = session.send(request, {}, slow, {});

@@ -16,7 +16,7 @@ constexpr seconds kLong{30};
 class Sources : public Pull {
  protected:
   Sources() {
-    options_.trial = milliseconds(100);
+    options_.trial = seconds(1);
     restart();
     options_.timeouts = {seconds(90), seconds(90)};  // it is not that which helps
     service_ = std::make_unique<runtime::ImageService>(store_, options_);

@@ -28,6 +28,8 @@ TEST(Pressure, IsSeenOfEachKindWithTheNumbers) {
   EXPECT_EQ(find_pressure(device, 200 * kMi).of, Shortage::Disk);
   EXPECT_THAT(find_pressure(device, 200 * kMi).message, HasSubstr("the disk of x is full"));
   EXPECT_EQ(find_pressure(device, 0).of, Shortage::None) << "nothing is kept free";
+  device.disks[0] = {"x", 64 * kMi, 7 * kMi};
+  EXPECT_EQ(find_pressure(device, 200 * kMi).of, Shortage::None) << "a small disk has less";
   device.disks.clear();
   device.processes = 951;
   EXPECT_EQ(find_pressure(device, 0).of, Shortage::Processes);
@@ -35,6 +37,9 @@ TEST(Pressure, IsSeenOfEachKindWithTheNumbers) {
   device.memory_stalled = 41;
   EXPECT_EQ(find_pressure(device, 0).of, Shortage::Memory);
   EXPECT_THAT(find_pressure(device, 0).message, HasSubstr("41 %"));
+  device.memory_available = 1000 * kMi;
+  EXPECT_EQ(find_pressure(device, 0).of, Shortage::Processes) << "one waits at its own limit";
+  device.memory_available = 100 * kMi;
   device.memory_stalled = 0;
   device.memory_available -= 1;
   EXPECT_EQ(find_pressure(device, 0).of, Shortage::Memory);
@@ -90,6 +95,8 @@ TEST_F(Evicted, NobodyElseWhileOneIsBeingStopped) {
   scene.memory["a"].evicting = false;
   scene.told("a", std::chrono::seconds(10));
   EXPECT_EQ(who(), "");
+  scene.told("a", std::chrono::hours(1));
+  EXPECT_EQ(who(), "b") << "so long nobody waits";
 }
 
 class DiskLimits : public testing::Test {
