@@ -134,7 +134,12 @@ Status SharedPids::remove(const std::string& pod) {
   }
   if (Status ok = failpoint("pids.remove.killed"); !ok) return ok;
   if (Status done = unmount(path(pod)); !done) return done;
-  for (const std::string& file : {path(pod), note(pod)}) {
+  // The namespace, the note, and a note that a crash left half written.
+  const Result<std::vector<std::string>> names = names_in(directory_);
+  if (!names) return fail(names.error());
+  for (const std::string& name : *names) {
+    if (name.substr(0, name.find('.')) != pod) continue;
+    const std::string file = directory_ + "/" + name;
     if (unlink(file.c_str()) != 0 && errno != ENOENT) return fail_errno("delete " + file);
   }
   return {};

@@ -161,6 +161,10 @@ TEST_F(SharedPids, LeaveNothingWhereTheAgentIsKilledAtAnyStep) {
   failpoints_arm("");
   EXPECT_TRUE(world_.runtime().collect_leftovers({}));
   EXPECT_FALSE(std::filesystem::exists(world_.run_dir() + "/pids/web"));
+  // Killed while it wrote the note.
+  test::write_text(world_.run_dir() + "/pids/web.pid.tmp-1", "1");
+  EXPECT_TRUE(world_.runtime().collect_leftovers({}));
+  EXPECT_TRUE(std::filesystem::is_empty(world_.run_dir() + "/pids"));
 }
 
 TEST_F(SharedPids, AreInTheNetworkOfTheirPod) {

@@ -86,7 +86,7 @@ TEST_F(Sources, ALayerThatCrawlsIsTakenOverByWhoHasAnotherRegistryAndContinued) 
 }
 
 TEST_F(Sources, ARegistryThatDoesNotAnswerAtAllHoldsUpNobodyElse) {
-  registry_.script([this, over = over_](const Request& request, Response& response) {
+  registry_.script([over = over_](const Request& request, Response& response) {
     if (!wants(request, big_blob())) return false;
     over.wait();
     return refuse(response, 500), true;
