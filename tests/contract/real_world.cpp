@@ -69,6 +69,7 @@ void RealWorld::import(const std::string& name, const test::ImageOptions& option
 void RealWorld::end_with_3(const ContainerStatus& container) {
   // Again and again: the first process of a container ignores what it has no trap for yet.
   const pid_t pid = static_cast<pid_t>(container.pid);
+  if (pid <= 0) throw std::runtime_error("container " + container.id + " does not run");
   if (!test::wait_until([&] { return ::kill(pid, SIGUSR1) != 0; })) {
     throw std::runtime_error("container " + container.id + " does not end");
   }
