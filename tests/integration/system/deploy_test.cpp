@@ -177,6 +177,7 @@ TEST_F(SystemTest, ABootWithoutBrokerRunsTheLastAcceptedDocument) {
   broker_->stop();
   // As after a power cut: the tasks are gone, what is on disk is not.
   const int old = pid_of("offline");
+  ASSERT_GT(old, 0);
   ::kill(old, SIGKILL);
   agent_->start();
   EXPECT_TRUE(wait_until([&] {

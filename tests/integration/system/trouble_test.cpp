@@ -261,6 +261,7 @@ TEST_F(TroubleTest, AContainerThatDiesWhileContainerdIsAwayIsStartedAgain) {
   publish(2, {sleeper("bystander"), sleeper("mortal")});
   running("mortal");
   const int pid = pid_of("mortal");
+  ASSERT_GT(pid, 0);
   containerd_->kill();
   ::kill(pid, SIGKILL);
   containerd_->start();

@@ -199,6 +199,7 @@ TEST_F(VolumeTest, AnImageIsAReadOnlyVolumeAndStaysWhileItIsUsed) {
   EXPECT_TRUE(wait_until([&] { return used() == "[\"web\"]"; })) << used();
   EXPECT_EQ(agent_->cli({"images", "prune"}).exit_code, 0);
   const int before = pid_of("web");
+  ASSERT_GT(before, 0);
   ::kill(before, SIGKILL);
   EXPECT_TRUE(wait_until([&] {
     const int now = pid_of("web");
