@@ -74,6 +74,15 @@ std::vector<std::string> sources_of(const Config& config) {
   return sources;
 }
 
+runtime::HostFacts host_facts() {
+  runtime::HostFacts facts = runtime::detect_host();
+  if (!facts.can_raise_rlimits) {
+    log_info("no container can be kept from the OOM killer here: CAP_SYS_RESOURCE is missing",
+             {{"least_oom_score_adj", std::to_string(facts.least_oom_score)}});
+  }
+  return facts;
+}
+
 std::string hostname() {
   char name[256] = {};
   return gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
@@ -123,8 +132,8 @@ struct Agent::Parts {
         logs({config.storage.state_dir + "/logs", options.program_dir + "/wherry-logger",
               config.telemetry.logs_max_bytes}),
         images(*backend, image_options()),
-        pods(runtime::make_pod_runtime(
-            {client, *backend, *network, volumes, logs, runtime::detect_host()}, pod_options())),
+        pods(runtime::make_pod_runtime({client, *backend, *network, volumes, logs, host_facts()},
+                                       pod_options())),
         gauges(runtime::make_gauges(client, facts.get(), {config.storage.state_dir, instance})),
         execs(client, config.storage.run_dir),
         health(runtime::make_prober(execs, clock)),

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "agent/reconcile/pod_tally.h"
+#include "agent/reconcile/wake.h"
 
 namespace wherry {
 namespace {
@@ -12,10 +13,6 @@ namespace {
 constexpr Backoff kRetry{std::chrono::seconds(10), std::chrono::minutes(6)};
 // Finished Pods of a Job that are kept for their logs, the last indexes first.
 constexpr size_t kFinishedKept = 10;
-
-void earlier(std::optional<MonoTime>& wake, MonoTime at) {
-  if (!wake || at < *wake) wake = at;
-}
 
 enum class Outcome { Open, Succeeded, Failed };
 

@@ -7,6 +7,7 @@
 #include "agent/reconcile/plan_resize.h"
 #include "agent/reconcile/pod_stop.h"
 #include "agent/reconcile/pod_tally.h"
+#include "agent/reconcile/wake.h"
 #include "base/text.h"
 
 namespace wherry {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "agent/reconcile/wake.h"
 #include "base/text.h"
 
 namespace wherry {
@@ -65,10 +66,6 @@ void take_turns(const PlanInput& input, Plan& plan) {
     verdict.action.reset();
     if (end) earlier(plan.wake_at, *end);
   }
-}
-
-void earlier(std::optional<MonoTime>& wake, MonoTime at) {
-  if (!wake || at < *wake) wake = at;
 }
 
 }  // namespace wherry

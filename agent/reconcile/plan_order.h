@@ -17,6 +17,4 @@ std::string blocking_dependent(const PlanInput& input, const std::string& name,
 // the last of them is up again. One that is slow to stop keeps the others waiting for a second.
 void take_turns(const PlanInput& input, Plan& plan);
 
-void earlier(std::optional<MonoTime>& wake, MonoTime at);  // keeps the earlier one
-
 }  // namespace wherry

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "agent/reconcile/view_builder.h"
+#include "agent/reconcile/wake.h"
 #include "base/log.h"
 #include "base/quantity.h"
 #include "runtime/image/reference.h"
@@ -16,10 +17,6 @@ constexpr Duration kFlushRetry = std::chrono::seconds(10);
 constexpr Duration kShowProgress = std::chrono::seconds(1);
 constexpr size_t kMostSilent = 16;  // half of the pulls that go on at once
 constexpr Duration kStuck = std::chrono::seconds(60);
-
-void earlier(std::optional<MonoTime>& wake, std::optional<MonoTime> at) {
-  if (at && (!wake || *at < *wake)) wake = at;
-}
 
 // Errors that name containerd say themselves that it is away.
 std::string away(const std::string& detail) {

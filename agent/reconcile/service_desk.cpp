@@ -48,6 +48,12 @@ Running spec_of(const std::string& name, const runtime::PodStatus& pod,
   return {wanted ? desired->second.get() : nullptr, false};
 }
 
+// 0: none.
+uint16_t node_port_of(const ServiceRecord& record, const ServicePort& port) {
+  const auto chosen = record.node_ports.find(port_key(port));
+  return chosen == record.node_ports.end() ? uint16_t{0} : chosen->second;
+}
+
 std::vector<std::string> pods_of(const runtime::ServiceRules& rules) {
   std::set<std::string> pods;
   for (const runtime::ServiceForward& port : rules.ports) {
@@ -172,11 +178,7 @@ runtime::ServiceRules ServiceDesk::rules_of(size_t index, const std::vector<Chos
   rules.affinity_seconds = service.affinity_seconds;
   rules.keep_client = service.keep_client;
   for (const ServicePort& port : service.ports) {
-    const auto node = record.node_ports.find(port_key(port));
-    rules.ports.push_back({port.protocol,
-                           port.port,
-                           node == record.node_ports.end() ? uint16_t{0} : node->second,
-                           {}});
+    rules.ports.push_back({port.protocol, port.port, node_port_of(record, port), {}});
   }
   if (rules.ports.empty()) rules.ports.emplace_back();
   if (!rules.address.empty()) {
@@ -266,9 +268,8 @@ std::vector<ServiceView> ServiceDesk::views() const {
     ServiceView view{
         service.name, service.source, service.revision, record.address, {}, {}, "", ""};
     for (const ServicePort& port : service.ports) {
-      const auto node = record.node_ports.find(port_key(port));
       view.ports.push_back({port.name, std::string(to_string(port.protocol)), port.port,
-                            node == record.node_ports.end() ? uint16_t{0} : node->second});
+                            node_port_of(record, port)});
     }
     for (const runtime::ServiceRules& rules : shown_) {
       if (rules.name == service.name) view.pods = pods_of(rules);

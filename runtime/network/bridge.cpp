@@ -1,6 +1,5 @@
 #include "runtime/network/bridge.h"
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <linux/netlink.h>
@@ -8,7 +7,7 @@
 #include <net/if.h>
 #include <sys/socket.h>
 
-#include "base/fd.h"
+#include "runtime/network/netlink.h"
 
 namespace wherry::runtime {
 namespace {
@@ -42,29 +41,8 @@ int master_of(const nlmsghdr* message) {
   return 0;
 }
 
-// Reads answers until the last one and calls `on_link` for each link; the kernel's errno.
-template <typename OnLink>
-int receive(const Fd& netlink, OnLink on_link) {
-  alignas(nlmsghdr) std::array<char, 32 * 1024> buffer;
-  while (true) {
-    const ssize_t got = recv(netlink.get(), buffer.data(), buffer.size(), 0);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return got == 0 ? EPIPE : errno;
-    auto left = static_cast<unsigned>(got);
-    for (auto* message = reinterpret_cast<nlmsghdr*>(buffer.data()); NLMSG_OK(message, left);
-         message = NLMSG_NEXT(message, left)) {
-      if (message->nlmsg_type == NLMSG_DONE) return 0;
-      if (message->nlmsg_type == NLMSG_ERROR) {
-        return -static_cast<const nlmsgerr*>(NLMSG_DATA(message))->error;
-      }
-      on_link(message);
-    }
-  }
-}
-
 int ask(const LinkRequest& request, const Fd& netlink) {
-  const ssize_t sent = send(netlink.get(), &request, sizeof request, 0);
-  return sent == static_cast<ssize_t>(sizeof request) ? 0 : errno;
+  return netlink_send(netlink, {reinterpret_cast<const char*>(&request), sizeof request});
 }
 
 }  // namespace
@@ -82,13 +60,13 @@ Status remove_unused_bridge(const std::string& name) {
   bool used = false;
   int error = ask(make_request(RTM_GETLINK, NLM_F_DUMP, 0), netlink);
   if (error == 0) {
-    error =
-        receive(netlink, [&](const nlmsghdr* link) { used = used || master_of(link) == index; });
+    error = netlink_receive(netlink,
+                            [&](const nlmsghdr* link) { used = used || master_of(link) == index; });
   }
   if (error != 0) return failed(error);
   if (used) return {};
   error = ask(make_request(RTM_DELLINK, NLM_F_ACK, index), netlink);
-  if (error == 0) error = receive(netlink, [](const nlmsghdr*) {});
+  if (error == 0) error = netlink_receive(netlink, [](const nlmsghdr*) {});
   if (error != 0 && error != ENODEV) return failed(error);
   return {};
 }

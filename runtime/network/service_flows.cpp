@@ -1,7 +1,6 @@
 #include "runtime/network/service_flows.h"
 
 #include <arpa/inet.h>
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -14,7 +13,7 @@
 #include <sys/socket.h>
 #include <tuple>
 
-#include "base/fd.h"
+#include "runtime/network/netlink.h"
 
 namespace wherry::runtime {
 namespace {
@@ -96,27 +95,6 @@ Request make_request(uint16_t type, uint16_t flags, size_t more) {
   return request;
 }
 
-// Reads answers until the last one; the kernel's errno.
-template <typename OnMessage>
-int receive(const Fd& netlink, OnMessage on_message) {
-  alignas(nlmsghdr) std::array<char, 32 * 1024> buffer;
-  while (true) {
-    const ssize_t got = recv(netlink.get(), buffer.data(), buffer.size(), 0);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return got == 0 ? EPIPE : errno;
-    auto left = static_cast<unsigned>(got);
-    for (auto* message = reinterpret_cast<nlmsghdr*>(buffer.data()); NLMSG_OK(message, left);
-         message = NLMSG_NEXT(message, left)) {
-      if (message->nlmsg_type == NLMSG_DONE) return 0;
-      if (message->nlmsg_type == NLMSG_ERROR) {
-        return -static_cast<const nlmsgerr*>(NLMSG_DATA(message))->error;
-      }
-      on_message(std::string_view(static_cast<const char*>(NLMSG_DATA(message)),
-                                  message->nlmsg_len - NLMSG_HDRLEN));
-    }
-  }
-}
-
 int forget(const Fd& netlink, const Flow& flow) {
   nlattr header{};
   header.nla_len = static_cast<uint16_t>(NLA_HDRLEN + flow.original_attribute.size());
@@ -127,10 +105,8 @@ int forget(const Fd& netlink, const Flow& flow) {
   const Request request = make_request(IPCTNL_MSG_CT_DELETE, NLM_F_ACK, attribute.size());
   const std::string text =
       std::string(reinterpret_cast<const char*>(&request), sizeof request) + attribute;
-  if (send(netlink.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
-    return errno;
-  }
-  const int error = receive(netlink, [](std::string_view) {});
+  int error = netlink_send(netlink, text);
+  if (error == 0) error = netlink_receive(netlink, [](const nlmsghdr*) {});
   return error == ENOENT ? 0 : error;
 }
 
@@ -193,13 +169,13 @@ Status end_stale_flows(const std::vector<ServiceRules>& services, const std::str
   if (!netlink.valid()) return failed(errno);
   setsockopt(netlink.get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
   const Request dump = make_request(IPCTNL_MSG_CT_GET, NLM_F_DUMP, 0);
-  if (send(netlink.get(), &dump, sizeof dump, 0) != static_cast<ssize_t>(sizeof dump)) {
-    return failed(errno);
-  }
   const Stale stale(services, subnet, device_ip);
   std::vector<Flow> found;
-  int error = receive(netlink, [&](std::string_view message) {
-    Flow flow = parse_flow(message);
+  int error = netlink_send(netlink, {reinterpret_cast<const char*>(&dump), sizeof dump});
+  if (error != 0) return failed(error);
+  error = netlink_receive(netlink, [&](const nlmsghdr* message) {
+    Flow flow = parse_flow(
+        {static_cast<const char*>(NLMSG_DATA(message)), message->nlmsg_len - size_t{NLMSG_HDRLEN}});
     if (stale(flow)) found.push_back(std::move(flow));
   });
   for (const Flow& flow : found) {

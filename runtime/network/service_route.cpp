@@ -9,7 +9,7 @@
 #include <net/if.h>
 #include <sys/socket.h>
 
-#include "base/fd.h"
+#include "runtime/network/netlink.h"
 
 namespace wherry::runtime {
 namespace {
@@ -63,20 +63,8 @@ Status send_request(uint16_t type, uint16_t flags, const std::string& subnet, in
   request.metric = make_attribute(RTA_PRIORITY, kMetric);
   const Fd netlink(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
   if (!netlink.valid()) return failed(errno);
-  if (send(netlink.get(), &request, sizeof request, 0) != static_cast<ssize_t>(sizeof request)) {
-    return failed(errno);
-  }
-  struct {
-    nlmsghdr header;
-    nlmsgerr error;
-  } answer{};
-  ssize_t got = 0;
-  do {
-    got = recv(netlink.get(), &answer, sizeof answer, MSG_TRUNC);
-  } while (got < 0 && errno == EINTR);
-  if (got < 0) return failed(errno);
-  if (answer.header.nlmsg_type != NLMSG_ERROR) return failed(EPROTO);
-  const int error = -answer.error.error;
+  int error = netlink_send(netlink, {reinterpret_cast<const char*>(&request), sizeof request});
+  if (error == 0) error = netlink_receive(netlink, [](const nlmsghdr*) {});
   return error == 0 || error == tolerated ? Status() : failed(error);
 }
 

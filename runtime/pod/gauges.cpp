@@ -11,6 +11,7 @@
 
 #include "runtime/pod/cgroups.h"
 #include "runtime/pod/identity.h"
+#include "runtime/volume/directory.h"
 
 namespace wherry::runtime {
 namespace {
@@ -57,13 +58,8 @@ int64_t disk_usage(const std::string& root) {
   return blocks * 512;
 }
 
-std::vector<std::string> names_in(const std::string& directory) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(directory, error)) {
-    names.push_back(entry.path().filename());
-  }
-  return names;
+std::vector<std::string> known_names(const std::string& directory) {
+  return names_in(directory).value_or(std::vector<std::string>());
 }
 
 class PodGauges final : public Gauges {
@@ -130,12 +126,12 @@ class PodGauges final : public Gauges {
   }
 
   void add_files(const std::string& pod, PodUsage& usage) const {
-    for (const std::string& log : names_in(options_.state_dir + "/logs/" + pod)) {
+    for (const std::string& log : known_names(options_.state_dir + "/logs/" + pod)) {
       usage.containers[log.substr(0, log.find(".log"))] +=
           disk_usage(options_.state_dir + "/logs/" + pod + "/" + log);
     }
     const std::string volumes = options_.state_dir + "/pods/" + pod + "/volumes/";
-    for (const std::string& volume : names_in(volumes)) {
+    for (const std::string& volume : known_names(volumes)) {
       usage.volumes[volume] = disk_usage(volumes + volume);
     }
     for (const auto& [name, bytes] : usage.containers) usage.disk += bytes;

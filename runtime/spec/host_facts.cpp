@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/files.h"
-#include "base/log.h"
 #include "base/text.h"
 #include "runtime/spec/oci_spec.h"
 
@@ -64,8 +63,6 @@ HostFacts detect_host() {
     // Lowering takes the same capability; what we have ourselves can be given in any case.
     const Result<std::string> own = read_file("/proc/self/oom_score_adj");
     facts.least_oom_score = own ? std::atoi(own->c_str()) : 0;
-    log_info("no container can be kept from the OOM killer here: CAP_SYS_RESOURCE is missing",
-             {{"least_oom_score_adj", std::to_string(facts.least_oom_score)}});
   }
   struct sysinfo info {};
   if (sysinfo(&info) == 0) {
