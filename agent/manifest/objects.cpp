@@ -23,6 +23,9 @@ std::vector<ObjectName> objects_of(const Document& document) {
   for (const manifest::ClaimItem& item : items.claims) {
     names.push_back({"PersistentVolumeClaim", item.name});
   }
+  for (const manifest::ServiceItem& item : items.services) {
+    names.push_back({"Service", item.spec.name});
+  }
   return names;
 }
 

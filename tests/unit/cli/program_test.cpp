@@ -435,6 +435,15 @@ TEST_F(ProgramTest, ValidateNamesWhatIsNoPodToo) {
   EXPECT_EQ(objects.at(0), (nlohmann::json{{"kind", "CronJob"}, {"name", "nightly"}}));
 }
 
+TEST_F(ProgramTest, ValidateNamesServices) {
+  write_text(dir / "service.yaml",
+             "apiVersion: v1\nkind: Service\nmetadata: { name: site }\n"
+             "spec: { selector: { app: site }, ports: [{ port: 80 }] }\n");
+  const CommandResult table = wherry({"validate", "-f", dir / "service.yaml"});
+  EXPECT_EQ(table.exit_code, 0) << table.err;
+  EXPECT_EQ(table.out, (dir / "service.yaml") + ": valid, 1 Service: site\n");
+}
+
 TEST_F(ProgramTest, ValidateNothing) {
   write_text(dir / "empty.yaml", "");
   EXPECT_EQ(wherry({"validate", "-f", dir / "empty.yaml"}).out,
