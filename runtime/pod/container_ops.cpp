@@ -25,6 +25,14 @@ tl::unexpected<Error> fail_as(const Error& error, std::string context, const cha
   return fail(wrapped.reason().empty() ? wrapped.with_reason(reason) : std::move(wrapped));
 }
 
+// Containerd that was killed while it made a task leaves the task's directory behind, and from then
+// on makes none of that id. It has no code for this, only words.
+bool lies_in_the_way(const Error& error) {
+  const std::string words = error.full();
+  return words.find("mkdir ") != std::string::npos &&
+         words.find("file exists") != std::string::npos;
+}
+
 }  // namespace
 
 Result<ContainerStatus> ContainerOps::start(const PodSpec& pod, const ContainerSpec& container,
@@ -47,6 +55,11 @@ Result<ContainerStatus> ContainerOps::start(const PodSpec& pod, const ContainerS
     auto existing = settle_existing(plan);
     if (!existing) return fail(existing.error(), what);
     if (*existing) return **existing;
+    started = start_planned(plan, cancel);
+    if (started) return started;
+  }
+  if (lies_in_the_way(started.error())) {
+    plan.id.replace(plan.id.rfind('-') + 1, std::string::npos, random_hex(10));
     started = start_planned(plan, cancel);
     if (started) return started;
   }

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <filesystem>
 #include <mutex>
 #include <thread>
 
@@ -349,6 +350,25 @@ TEST_F(PodRuntime, RecoversWhenContainerdIsKilledUnderLoad) {
     EXPECT_TRUE(removed) << removed.error().full();
   }
   EXPECT_EQ(world_.leftovers(), "");
+}
+
+TEST_F(PodRuntime, StartsWhereContainerdLeftTheDirectoryOfATask) {
+  const ContainerStatus first = run(script_pod("web"));
+  const std::string tasks = world_.daemon().directory() + "/state/io.containerd.runtime.v2.task";
+  std::string left;
+  for (const auto& space : std::filesystem::directory_iterator(tasks)) {
+    if (std::filesystem::exists(space.path() / first.id)) left = space.path() / first.id;
+  }
+  ASSERT_NE(left, "");
+  remove_everything("web");
+  ASSERT_TRUE(std::filesystem::create_directory(left));
+  const ContainerStatus again = run(script_pod("web"));
+  EXPECT_NE(again.id, first.id);
+  EXPECT_EQ(only_container().state, ContainerState::Running);
+  const ContainerStatus adopted = run(script_pod("web"));
+  EXPECT_EQ(adopted.id, again.id);
+  EXPECT_EQ(adopted.pid, again.pid) << "the same start again changes nothing";
+  remove_everything("web");
 }
 
 // What a file of the container's or Pod's cgroup says, in whichever hierarchy it is.
