@@ -36,8 +36,9 @@ forbid '#include "tests/' '(base|runtime|telemetry|agent)/' 'the product include
 # A library's headers stay in the room that wraps it.
 forbid '#include <(grpc|grpcpp|google/protobuf)|\.(pb|grpc\.pb)\.h"' '(base|runtime|telemetry|agent)/' \
   'gRPC and protobuf stay inside runtime/containerd' runtime/containerd/
-forbid '#include <sqlite3' '(base|runtime|telemetry|agent)/' 'SQLite stays inside the store and the outbox' \
-  agent/store/ telemetry/outbox/
+forbid '#include <sqlite3' '(base|runtime|telemetry|agent)/' 'SQLite stays inside its wrapper' base/sqlite/
+forbid '#include "base/sqlite/' '(base|runtime|telemetry|agent)/' 'SQL stays inside the store and the outbox' \
+  base/sqlite/ agent/store/ telemetry/outbox/
 forbid '#include <(mqtt/|MQTT)' '(base|runtime|telemetry|agent)/' 'MQTT stays inside agent/fleet' agent/fleet/
 forbid '#include <httplib' '(base|runtime|telemetry|agent)/' 'HTTP stays inside api, cli and the registry client' \
   agent/api/ agent/cli/ runtime/image/

@@ -5,8 +5,8 @@
 namespace wherry::store {
 namespace {
 
-Status put_job(Database& database, const JobRecord& job) {
-  Result<Statement> put = database.prepare(sql::put_job);
+Status put_job(sqlite::Database& database, const JobRecord& job) {
+  Result<sqlite::Statement> put = database.prepare(sql::put_job);
   if (!put) return fail(put.error());
   return put
       ->bind(job.name, job.cron_job, job.source, job.run, job.template_hash, job.scheduled_at,
@@ -16,21 +16,22 @@ Status put_job(Database& database, const JobRecord& job) {
       .run();
 }
 
-Status put_cron_job(Database& database, const CronRecord& cron) {
-  Result<Statement> put = database.prepare(sql::put_cron_job);
+Status put_cron_job(sqlite::Database& database, const CronRecord& cron) {
+  Result<sqlite::Statement> put = database.prepare(sql::put_cron_job);
   if (!put) return fail(put.error());
   return put->bind(cron.name, cron.source, cron.schedule, cron.seen, cron.started).run();
 }
 
-Status remove_by_name(Database& database, std::string_view statement, const std::string& name) {
-  Result<Statement> remove = database.prepare(statement);
+Status remove_by_name(sqlite::Database& database, std::string_view statement,
+                      const std::string& name) {
+  Result<sqlite::Statement> remove = database.prepare(statement);
   if (!remove) return fail(remove.error());
   return remove->bind(name).run();
 }
 
 }  // namespace
 
-Status put_controllers(Database& database, const ControllerChanges& changes) {
+Status put_controllers(sqlite::Database& database, const ControllerChanges& changes) {
   Status done;
   for (const std::string& name : changes.gone_jobs) {
     if (done) done = remove_by_name(database, sql::remove_job, name);
@@ -47,8 +48,8 @@ Status put_controllers(Database& database, const ControllerChanges& changes) {
   return done;
 }
 
-Result<std::vector<JobRecord>> list_jobs(Database& database) {
-  Result<Statement> list = database.prepare(sql::list_jobs);
+Result<std::vector<JobRecord>> list_jobs(sqlite::Database& database) {
+  Result<sqlite::Statement> list = database.prepare(sql::list_jobs);
   if (!list) return fail(list.error());
   std::vector<JobRecord> all;
   while (true) {
@@ -78,8 +79,8 @@ Result<std::vector<JobRecord>> list_jobs(Database& database) {
   }
 }
 
-Result<std::vector<CronRecord>> list_cron_jobs(Database& database) {
-  Result<Statement> list = database.prepare(sql::list_cron_jobs);
+Result<std::vector<CronRecord>> list_cron_jobs(sqlite::Database& database) {
+  Result<sqlite::Statement> list = database.prepare(sql::list_cron_jobs);
   if (!list) return fail(list.error());
   std::vector<CronRecord> all;
   while (true) {

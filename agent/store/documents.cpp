@@ -27,7 +27,7 @@ struct Row {
   bool whole = false;
 };
 
-Row read_row(const Statement& statement) {
+Row read_row(const sqlite::Statement& statement) {
   Row row;
   row.document.source = statement.text(0);
   row.document.revision = static_cast<uint64_t>(statement.integer(1));
@@ -40,18 +40,18 @@ Row read_row(const Statement& statement) {
 
 }  // namespace
 
-Status put_document(Database& database, const StoredDocument& document) {
-  Result<Statement> put = database.prepare(sql::put_document);
+Status put_document(sqlite::Database& database, const StoredDocument& document) {
+  Result<sqlite::Statement> put = database.prepare(sql::put_document);
   if (!put) return fail(put.error());
   const std::string checksum = checksum_of(document);
   return put
-      ->bind(document.source, document.revision, document.digest, Blob{document.payload},
+      ->bind(document.source, document.revision, document.digest, sqlite::Blob{document.payload},
              document.accepted_at, checksum)
       .run();
 }
 
-Result<std::vector<StoredDocument>> list_documents(Database& database) {
-  Result<Statement> list = database.prepare(sql::list_documents);
+Result<std::vector<StoredDocument>> list_documents(sqlite::Database& database) {
+  Result<sqlite::Statement> list = database.prepare(sql::list_documents);
   if (!list) return fail(list.error());
   std::vector<StoredDocument> documents;
   while (true) {
@@ -72,11 +72,12 @@ Salvage salvage(const std::string& path) {
   struct stat info {};
   // Opening an empty one would delete the log beside it.
   if (stat(path.c_str(), &info) != 0 || info.st_size == 0) return found;
-  Result<Database> database = Database::open(path, SQLITE_OPEN_READWRITE, Duration::zero());
+  Result<sqlite::Database> database =
+      sqlite::Database::open(path, SQLITE_OPEN_READWRITE, Duration::zero());
   if (!database || !database->execute(sql::salvage_connection)) return found;
   database->keep_as_is();
   if (const Result<int64_t> last = database->integer(sql::last_event)) found.last_event = *last;
-  Result<Statement> list = database->prepare(sql::salvage_documents);
+  Result<sqlite::Statement> list = database->prepare(sql::salvage_documents);
   if (!list) return found;
   std::map<std::string, StoredDocument> newest;
   while (true) {

@@ -3,14 +3,14 @@
 
 #include <vector>
 
-#include "agent/store/sqlite.h"
 #include "agent/store/store.h"
+#include "base/sqlite/sqlite.h"
 
 namespace wherry::store {
 
-Status put_document(Database& database, const StoredDocument& document);
+Status put_document(sqlite::Database& database, const StoredDocument& document);
 // DataLoss when one is not what was written.
-Result<std::vector<StoredDocument>> list_documents(Database& database);
+Result<std::vector<StoredDocument>> list_documents(sqlite::Database& database);
 
 // What can still be read of a damaged database.
 struct Salvage {

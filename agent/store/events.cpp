@@ -16,8 +16,8 @@ std::string cut(const std::string& message) {
 
 }  // namespace
 
-Status put_event(Database& database, const EventRecord& event) {
-  Result<Statement> put = database.prepare(sql::put_event);
+Status put_event(sqlite::Database& database, const EventRecord& event) {
+  Result<sqlite::Statement> put = database.prepare(sql::put_event);
   if (!put) return fail(put.error());
   const std::string message = cut(event.message);
   return put
@@ -26,8 +26,9 @@ Status put_event(Database& database, const EventRecord& event) {
       .run();
 }
 
-Result<std::vector<EventRecord>> list_events(Database& database, int64_t after, int64_t limit) {
-  Result<Statement> list = database.prepare(sql::list_events);
+Result<std::vector<EventRecord>> list_events(sqlite::Database& database, int64_t after,
+                                             int64_t limit) {
+  Result<sqlite::Statement> list = database.prepare(sql::list_events);
   if (!list) return fail(list.error());
   list->bind(after, limit);
   std::vector<EventRecord> events;

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "agent/store/sqlite.h"
 #include "agent/store/store.h"
+#include "base/sqlite/sqlite.h"
 
 namespace wherry::store {
 
@@ -15,7 +15,8 @@ namespace wherry::store {
 inline constexpr int64_t kNumbersSkipped = 1000;
 
 // With the number it has; a message longer than 2 KiB is cut.
-Status put_event(Database& database, const EventRecord& event);
-Result<std::vector<EventRecord>> list_events(Database& database, int64_t after, int64_t limit);
+Status put_event(sqlite::Database& database, const EventRecord& event);
+Result<std::vector<EventRecord>> list_events(sqlite::Database& database, int64_t after,
+                                             int64_t limit);
 
 }  // namespace wherry::store

@@ -3,12 +3,12 @@
 
 #include <string>
 
-#include "agent/store/sqlite.h"
+#include "base/sqlite/database_file.h"
 
 namespace wherry::store {
 
 // Opens or creates, sets up the connection, checks, migrates. Errors: DataLoss where the file is
 // damaged (set it aside), FailedPrecondition where it is another program's or a newer version's.
-Result<Database> open_database(const std::string& path, Duration busy_timeout);
+Result<sqlite::Database> open_database(const std::string& path, Duration busy_timeout);
 
 }  // namespace wherry::store

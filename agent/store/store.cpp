@@ -12,16 +12,13 @@
 #include "agent/store/image_uses.h"
 #include "agent/store/repair.h"
 #include "agent/store/schema.h"
-#include "agent/store/sqlite.h"
 #include "base/failpoint.h"
 #include "base/files.h"
+#include "base/sqlite/sqlite.h"
 #include "sql.h"
 
 namespace wherry {
 
-using store::Database;
-using store::Statement;
-using store::Transaction;
 namespace sql = store::sql;
 
 namespace {
@@ -34,7 +31,7 @@ bool has_content(const std::string& path) {
 // For one scope, commits are on the disk when they return.
 class Synced {
  public:
-  static Result<Synced> begin(Database& database) {
+  static Result<Synced> begin(sqlite::Database& database) {
     const Status set = database.execute(sql::synchronous_full);
     if (!set) return fail(set.error());
     return Synced(database);
@@ -47,12 +44,12 @@ class Synced {
   Synced& operator=(Synced&&) = delete;
 
  private:
-  explicit Synced(Database& database) : database_(&database) {}
-  Database* database_;
+  explicit Synced(sqlite::Database& database) : database_(&database) {}
+  sqlite::Database* database_;
 };
 
-Result<Database> open_whole(const StoreOptions& options) {
-  Result<Database> database = store::open_database(options.path, options.busy_timeout);
+Result<sqlite::Database> open_whole(const StoreOptions& options) {
+  Result<sqlite::Database> database = store::open_database(options.path, options.busy_timeout);
   if (!database) return database;
   // What SQLite's check of the structure cannot see, the checksums of the documents do.
   const auto documents = store::list_documents(*database);
@@ -64,7 +61,7 @@ Result<Database> open_whole(const StoreOptions& options) {
 }  // namespace
 
 struct Store::Impl {
-  Impl(Database opened, int64_t max_rows)
+  Impl(sqlite::Database opened, int64_t max_rows)
       : database(std::move(opened)), max_events(std::max<int64_t>(1, max_rows)) {}
 
   Status load_numbers(bool unclean);
@@ -74,14 +71,14 @@ struct Store::Impl {
   Result<bool> has_document(const StoredDocument& document);
 
   std::mutex mutex;  // one connection, one statement at a time
-  Database database;
+  sqlite::Database database;
   const int64_t max_events;
   int64_t event_count = 0;
   int64_t next_event = 1;
 };
 
 Status Store::Impl::load_numbers(bool unclean) {
-  Result<Statement> count = database.prepare(sql::count_events);
+  Result<sqlite::Statement> count = database.prepare(sql::count_events);
   if (!count) return fail(count.error());
   const Result<bool> row = count->step();
   if (!row) return fail(row.error());
@@ -100,7 +97,7 @@ Status Store::Impl::put_events(const std::vector<EventRecord>& events) {
   const int64_t excess = event_count + static_cast<int64_t>(events.size()) - max_events;
   if (events.empty() || excess <= 0) return {};
   // A twentieth more than needed, so that not every event touches both ends of the table.
-  Result<Statement> trim = database.prepare(sql::trim_events);
+  Result<sqlite::Statement> trim = database.prepare(sql::trim_events);
   if (!trim) return fail(trim.error());
   return trim->bind(excess + max_events / 20).run();
 }
@@ -112,10 +109,10 @@ void Store::Impl::note_events(size_t count) {
 }
 
 Result<bool> Store::Impl::has_document(const StoredDocument& document) {
-  Result<Statement> has = database.prepare(sql::has_document);
+  Result<sqlite::Statement> has = database.prepare(sql::has_document);
   if (!has) return fail(has.error());
   return has
-      ->bind(document.source, document.revision, document.digest, store::Blob{document.payload})
+      ->bind(document.source, document.revision, document.digest, sqlite::Blob{document.payload})
       .step();
 }
 
@@ -134,7 +131,7 @@ Result<Store::Opened> Store::open(const StoreOptions& options) {
 
   Opened opened;
   const bool unclean = has_content(options.path + "-wal");
-  Result<Database> database = open_whole(options);
+  Result<sqlite::Database> database = open_whole(options);
   if (!database && database.error().code() == Code::DataLoss) {
     opened.damage = database.error().full();
     auto repaired =
@@ -165,7 +162,7 @@ Status Store::save_document(const StoredDocument& document,
 
   const Result<Synced> synced = Synced::begin(impl_->database);
   if (!synced) return fail(synced.error(), context);
-  Result<Transaction> transaction = Transaction::begin(impl_->database);
+  Result<sqlite::Transaction> transaction = sqlite::Transaction::begin(impl_->database);
   if (!transaction) return fail(transaction.error(), context);
   if (!*unchanged) done = store::put_document(impl_->database, document);
   if (done) done = impl_->put_events(events);
@@ -189,7 +186,7 @@ Status Store::remove_document(const std::string& source) {
   const std::lock_guard lock(impl_->mutex);
   const Result<Synced> synced = Synced::begin(impl_->database);
   if (!synced) return fail(synced.error(), context);
-  Result<Statement> remove = impl_->database.prepare(sql::remove_document);
+  Result<sqlite::Statement> remove = impl_->database.prepare(sql::remove_document);
   if (!remove) return fail(remove.error(), context);
   const Status done = remove->bind(source).run();
   if (!done) return fail(done.error(), context);
@@ -199,7 +196,7 @@ Status Store::remove_document(const std::string& source) {
 Status Store::save_history(const ContainerHistory& history) {
   const std::string context = "save the history of " + history.workload;
   const std::lock_guard lock(impl_->mutex);
-  Result<Statement> put = impl_->database.prepare(sql::put_history);
+  Result<sqlite::Statement> put = impl_->database.prepare(sql::put_history);
   if (!put) return fail(put.error(), context);
   const Status done = put->bind(history.workload, history.container, history.spec_hash,
                                 history.restarts, history.last_exit_code, history.last_reason,
@@ -212,7 +209,7 @@ Status Store::save_history(const ContainerHistory& history) {
 Result<std::vector<ContainerHistory>> Store::history() {
   const std::string context = "read the history";
   const std::lock_guard lock(impl_->mutex);
-  Result<Statement> list = impl_->database.prepare(sql::list_history);
+  Result<sqlite::Statement> list = impl_->database.prepare(sql::list_history);
   if (!list) return fail(list.error(), context);
   std::vector<ContainerHistory> all;
   while (true) {
@@ -235,7 +232,7 @@ Result<std::vector<ContainerHistory>> Store::history() {
 Status Store::remove_history(const std::string& workload) {
   const std::string context = "remove the history of " + workload;
   const std::lock_guard lock(impl_->mutex);
-  Result<Statement> remove = impl_->database.prepare(sql::remove_history);
+  Result<sqlite::Statement> remove = impl_->database.prepare(sql::remove_history);
   if (!remove) return fail(remove.error(), context);
   const Status done = remove->bind(workload).run();
   if (!done) return fail(done.error(), context);
@@ -247,7 +244,7 @@ Status Store::save_image_uses(const std::vector<ImageUse>& uses,
   const std::string context = "save the use of images";
   if (uses.empty() && gone.empty()) return {};
   const std::lock_guard lock(impl_->mutex);
-  Result<Transaction> transaction = Transaction::begin(impl_->database);
+  Result<sqlite::Transaction> transaction = sqlite::Transaction::begin(impl_->database);
   if (!transaction) return fail(transaction.error(), context);
   Status done;
   for (const std::string& digest : gone) {
@@ -274,7 +271,7 @@ Status Store::save_controllers(const ControllerChanges& changes) {
   const std::lock_guard lock(impl_->mutex);
   const Result<Synced> synced = Synced::begin(impl_->database);
   if (!synced) return fail(synced.error(), context);
-  Result<Transaction> transaction = Transaction::begin(impl_->database);
+  Result<sqlite::Transaction> transaction = sqlite::Transaction::begin(impl_->database);
   if (!transaction) return fail(transaction.error(), context);
   Status done = store::put_controllers(impl_->database, changes);
   if (done) done = failpoint("store.save_controllers.commit");
@@ -300,7 +297,7 @@ Result<std::vector<CronRecord>> Store::cron_jobs() {
 Result<int64_t> Store::append_event(const EventRecord& event) {
   const std::string context = "append an event";
   const std::lock_guard lock(impl_->mutex);
-  Result<Transaction> transaction = Transaction::begin(impl_->database);
+  Result<sqlite::Transaction> transaction = sqlite::Transaction::begin(impl_->database);
   if (!transaction) return fail(transaction.error(), context);
   Status done = impl_->put_events({event});
   if (done) done = transaction->commit();

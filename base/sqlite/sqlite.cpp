@@ -1,10 +1,10 @@
-#include "agent/store/sqlite.h"
+#include "base/sqlite/sqlite.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
-namespace wherry::store {
+namespace wherry::sqlite {
 namespace {
 
 Code code_of(int extended, int system_errno) {
@@ -151,4 +151,4 @@ Status Transaction::commit() {
   return committed;
 }
 
-}  // namespace wherry::store
+}  // namespace wherry::sqlite

@@ -1,5 +1,5 @@
 #pragma once
-// SQLite with owners for its handles and errors as values. Not thread-safe: the store locks.
+// SQLite with owners for its handles and errors as values. Not thread-safe: owners lock.
 
 #include <cstdint>
 #include <memory>
@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 
-namespace wherry::store {
+namespace wherry::sqlite {
 
 struct Blob {
   std::string_view bytes;
@@ -94,4 +94,4 @@ class Transaction {
 // process has it. PermissionDenied: it cannot be written. InvalidArgument: the SQL does not fit it.
 Error sqlite_error(sqlite3* handle, int code);
 
-}  // namespace wherry::store
+}  // namespace wherry::sqlite

@@ -1,0 +1,39 @@
+#pragma once
+// A database's file: opened, known to be ours, brought to the latest schema, and set aside when it
+// is damaged.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/sqlite/sqlite.h"
+
+namespace wherry::sqlite {
+
+struct Schema {
+  int64_t application_id = 0;   // SQLite's own mark of whose file it is
+  std::string_view connection;  // what every connection is set to
+  // In order. Each runs in one transaction with the change of user_version.
+  std::span<const std::string_view> migrations;
+  // Reads every page at the start. Without it damage shows when it is met.
+  bool check_whole = true;
+};
+
+// Opens or creates (0600), sets up the connection, checks, migrates. Errors: DataLoss where the
+// file is damaged (set it aside), FailedPrecondition where it is another program's or a newer
+// version's, Unavailable where another process holds it, ResourceExhausted, PermissionDenied.
+Result<Database> open_file(const std::string& path, const Schema& schema, Duration busy_timeout);
+
+// <path>.corrupt-<time>: where a damaged database goes.
+std::string aside_path(const std::string& path, WallTime now);
+// Renames the closed database and its log.
+Status set_aside(const std::string& path, const std::string& aside);
+// Removes all but the newest two of those set aside, and syncs the directory.
+Status forget_old_asides(const std::string& path);
+
+Status rename_file(const std::string& from, const std::string& to);  // NotFound, Internal
+// The file, its log and its shared memory.
+void remove_files(const std::string& path);
+
+}  // namespace wherry::sqlite
