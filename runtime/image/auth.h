@@ -34,7 +34,4 @@ struct Token {
 // The answer of a token server (docker distribution, "Token Authentication Specification").
 Result<Token> parse_token(std::string_view json);
 
-std::string base64_encode(std::string_view bytes);
-std::optional<std::string> base64_decode(std::string_view text);  // nothing when malformed
-
 }  // namespace wherry::runtime

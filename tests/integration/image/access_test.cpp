@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <httplib.h>
 
+#include "base/base64.h"
 #include "base/text.h"
 #include "runtime/containerd/image_backend.h"
 #include "runtime/image/auth.h"
@@ -150,7 +151,7 @@ TEST_F(Access, PasswordsComeFromSecretsFromDockersFileAndFromHelpers) {
 
   options_.credentials.docker_config = dir_ / "config.json";
   write_text(dir_ / "config.json", R"({"auths":{")" + host + R"(":{"auth":")" +
-                                       runtime::base64_encode("me:hunter2") + R"("}}})");
+                                       base64_encode("me:hunter2") + R"("}}})");
   expect_pulled(host);
   options_.credentials.docker_config.clear();
 

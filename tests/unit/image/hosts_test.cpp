@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/base64.h"
 #include "runtime/image/auth.h"
 #include "runtime/image/http.h"
 #include "runtime/image/registry.h"

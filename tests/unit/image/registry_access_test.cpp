@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <mutex>
 
+#include "base/base64.h"
 #include "runtime/image/auth.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/image/pull_fixture.h"
@@ -57,12 +58,12 @@ TEST_F(Pull, CredentialsComeFromDockersFile) {
   options_.credentials.docker_config = dir / "config.json";
   test::write_text(options_.credentials.docker_config,
                    R"({"auths":{")" + registry_.host() + R"(":{"auth":")" +
-                       runtime::base64_encode("me:secret") + R"("}}})");
+                       base64_encode("me:secret") + R"("}}})");
   restart();
   const std::string name = registry_.add(three_layers(), "web", "1");
   registry_.script([&](const Request& request, Response& response) {
     if (request.get_header_value("Authorization") ==
-        "Basic " + runtime::base64_encode("me:secret")) {
+        "Basic " + base64_encode("me:secret")) {
       return false;
     }
     refuse(response, 401, "WWW-Authenticate", "Basic realm=\"x\"");
@@ -118,7 +119,7 @@ TEST_F(Pull, ARateLimitIsWaitedForOrTold) {
 }
 
 std::string basic(const std::string& user_and_password) {
-  return "Basic " + runtime::base64_encode(user_and_password);
+  return "Basic " + base64_encode(user_and_password);
 }
 
 TEST_F(Pull, CredentialsOfThePodsAreTriedInTurnAndBeforeTheDevices) {

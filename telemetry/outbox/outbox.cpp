@@ -1,0 +1,391 @@
+#include "telemetry/outbox/outbox.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "base/files.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "telemetry/outbox/commit_queue.h"
+#include "telemetry/outbox/queue_file.h"
+#include "telemetry/outbox/room.h"
+
+namespace wherry::telemetry {
+namespace {
+
+// What is committed together is one block, up to this size: few rows to write and to remove, and
+// still no more than a batch may take.
+constexpr size_t kBlockBytes = 32 << 10;
+// Records in memory that wait for the disk.
+constexpr size_t kMaxWaiting = 4 << 20;
+constexpr size_t kMaxName = 256;
+
+bool good_name(std::string_view name) {
+  return name.size() <= kMaxName && std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '.' || c == '_' || c == '-' || c == '/';
+         });
+}
+
+// One or more blocks of `lines`. The bytes they take.
+Result<int64_t> put_blocks(QueueFile& file, int64_t stream, uint64_t first, const Lines& lines) {
+  int64_t bytes = 0;
+  Lines block;
+  const auto put = [&]() -> Status {
+    bytes += static_cast<int64_t>(block.text.size()) + kBlockOverhead;
+    const uint64_t number = std::exchange(first, first + block.count);
+    return file.put(stream, number, std::exchange(block, {}));
+  };
+  for (size_t begin = 0; begin <= lines.text.size();) {
+    const size_t end = std::min(lines.text.find('\n', begin), lines.text.size());
+    const size_t length = end - begin;
+    if (!block.empty() && block.text.size() + length >= kBlockBytes) {
+      if (Status done = put(); !done) return fail(done.error());
+    }
+    block.add(std::string_view(lines.text).substr(begin, length));
+    begin = end + 1;
+  }
+  if (Status done = put(); !done) return fail(done.error());
+  return bytes;
+}
+
+// Adds what of `block` lies behind `after` to the chunk; false once that is enough.
+bool add_block(Chunk& chunk, const Block& block, uint64_t after, size_t max_bytes) {
+  if (!block.whole) return true;
+  if (chunk.first != 0 && block.first != chunk.last() + 1) return false;
+  const uint64_t start = std::max(block.first, after + 1);
+  if (chunk.first == 0) chunk.first = start;
+  std::string_view rest = block.lines;
+  rest.remove_prefix(prefix_of(rest, static_cast<uint32_t>(start - block.first)));
+  for (uint64_t number = start; number <= block.last; ++number) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    if (!chunk.lines.empty() && chunk.lines.text.size() + line.size() > max_bytes) return false;
+    chunk.lines.add(line);
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+  }
+  return chunk.lines.text.size() < max_bytes;
+}
+
+}  // namespace
+
+std::optional<Kind> kind_of(std::string_view stream) {
+  if (stream == "events") return Kind::Events;
+  if (stream.starts_with("data/")) return Kind::Data;
+  if (stream.starts_with("logs/")) return Kind::Logs;
+  if (stream == "telemetry") return Kind::Telemetry;
+  return std::nullopt;
+}
+
+struct Outbox::Impl {
+  Impl(OutboxOptions given, QueueFile opened)
+      : options(std::move(given)),
+        file(std::move(opened)),
+        commits([this](const CommitQueue::Group& group) { commit(group); }, kMaxWaiting) {}
+
+  Status load();
+  void commit(const CommitQueue::Group& group);
+  Result<Stream*> stream_for(const std::string& name);
+  void forget_new(const std::vector<Stream*>& made);
+  void make_room(Kind kind);
+  // Notes a damaged file.
+  template <typename T>
+  T seen(T status) {
+    if (!status && status.error().code() == Code::DataLoss && !damaged.exchange(true)) {
+      log_error("the outbox is damaged",
+                {{"file", options.path}, {"error", status.error().full()}});
+    }
+    return status;
+  }
+  Status usable() const {
+    if (!damaged) return {};
+    return fail(Code::DataLoss, "the outbox is damaged and waits to be replaced");
+  }
+
+  const OutboxOptions options;
+  std::mutex file_mutex;  // before state_mutex; held for every statement
+  QueueFile file;
+  CommitQueue commits;
+  mutable std::mutex state_mutex;  // changes of `streams` are made with both
+  std::map<std::string, Stream> streams;
+  int64_t last_id = 0;
+  std::atomic<uint64_t> appended{0};
+  std::atomic<bool> damaged{false};
+};
+
+Status Outbox::Impl::load() {
+  auto rows = file.streams();
+  if (!rows) return fail(rows.error());
+  for (StreamRow& row : *rows) {
+    const std::optional<Kind> kind = kind_of(row.name);
+    if (!kind) continue;
+    const auto measure = file.measure(row.id, 0, kLastNumber);
+    if (!measure) return fail(measure.error());
+    Stream stream{std::move(row), *kind};
+    stream.row.next = std::max(stream.row.next, measure->last + 1);
+    stream.records = measure->records;
+    stream.bytes = measure->bytes;
+    stream.sent = stream.row.acked;
+    last_id = std::max(last_id, stream.row.id);
+    streams.emplace(stream.row.name, std::move(stream));
+  }
+  return {};
+}
+
+// The caller holds file_mutex and is in a transaction.
+Result<Stream*> Outbox::Impl::stream_for(const std::string& name) {
+  const auto found = streams.find(name);
+  if (found != streams.end()) return &found->second;
+  if (streams.size() >= options.max_streams) {
+    return fail(
+        Code::ResourceExhausted,
+        "there are " + std::to_string(streams.size()) + " streams, which is the most there may be",
+        "TooManyStreams");
+  }
+  Stream stream{{++last_id, name, random_uuid()}, *kind_of(name)};
+  if (Status added = file.add(stream.row); !added) return fail(added.error());
+  const std::lock_guard lock(state_mutex);
+  return &streams.emplace(name, std::move(stream)).first->second;
+}
+
+void Outbox::Impl::forget_new(const std::vector<Stream*>& made) {
+  const std::lock_guard lock(state_mutex);
+  for (const Stream* stream : made) streams.erase(std::string(stream->row.name));
+}
+
+void Outbox::Impl::commit(const CommitQueue::Group& group) {
+  const std::lock_guard lock(file_mutex);
+  struct Joined {
+    Lines lines;
+    int64_t bytes = 0;
+  };
+  std::map<Stream*, Joined> joined;
+  std::vector<Stream*> made;
+  const auto write = [&]() -> Status {
+    for (AppendRequest* request : group) {
+      const size_t before = streams.size();
+      const auto stream = stream_for(request->stream);
+      if (!stream) {
+        // One stream too many is no reason to refuse the others.
+        request->answer = fail(stream.error());
+        if (stream.error().reason() == "TooManyStreams") continue;
+        return fail(stream.error());
+      }
+      if (streams.size() > before) made.push_back(*stream);
+      Joined& join = joined[*stream];
+      request->answer = Appended{(*stream)->row.next + join.lines.count, request->lines.count};
+      if (join.lines.count > 0) join.lines.text += '\n';
+      join.lines.text += request->lines.text;
+      join.lines.count += request->lines.count;
+    }
+    for (auto& [stream, join] : joined) {
+      const auto put = put_blocks(file, stream->row.id, stream->row.next, join.lines);
+      if (!put) return fail(put.error());
+      join.bytes = *put;
+    }
+    return {};
+  };
+  Status done = usable();
+  if (done) done = seen(file.transact(true, write));
+  if (!done) {
+    for (AppendRequest* request : group) request->answer = fail(done.error(), "keep records");
+    forget_new(made);
+    return;
+  }
+  std::array<bool, kKinds> grown{};
+  {
+    const std::lock_guard state(state_mutex);
+    for (const auto& [stream, join] : joined) {
+      stream->row.next += join.lines.count;
+      stream->records += join.lines.count;
+      stream->bytes += join.bytes;
+      grown[static_cast<size_t>(stream->kind)] = true;
+    }
+  }
+  for (size_t kind = 0; kind < kKinds; ++kind) {
+    if (grown[kind]) make_room(static_cast<Kind>(kind));
+  }
+  ++appended;
+}
+
+// What fails here is tried again with the next records.
+void Outbox::Impl::make_room(Kind kind) {
+  std::vector<Stream*> those;
+  int64_t bytes = 0;
+  for (auto& [name, stream] : streams) {
+    if (stream.kind != kind) continue;
+    those.push_back(&stream);
+    bytes += stream.bytes;
+  }
+  const int64_t share = share_of(kind, options.max_bytes);
+  while (bytes > share) {
+    Stream& largest = **std::max_element(those.begin(), those.end(),
+                                         [](auto* a, auto* b) { return a->bytes < b->bytes; });
+    Stream changed = largest;
+    const Status freed = seen(free_room(file, changed, bytes - share, share));
+    if (!freed) {
+      log_warn("cannot make room in the outbox", {{"error", freed.error().full()}});
+      return;
+    }
+    if (changed.bytes >= largest.bytes) return;  // only what came last is left
+    bytes -= largest.bytes - changed.bytes;
+    const std::lock_guard lock(state_mutex);
+    largest = std::move(changed);
+  }
+}
+
+Outbox::Outbox(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Outbox::~Outbox() {
+  if (impl_->damaged) impl_->file.keep_as_is();
+}
+
+Result<Outbox::Opened> Outbox::open(const OutboxOptions& options, const Clock& clock) {
+  const std::string context = "open " + options.path;
+  const size_t slash = options.path.rfind('/');
+  if (slash != std::string::npos && slash > 0) {
+    const Status made = make_directories(options.path.substr(0, slash), 0700);
+    if (!made) return fail(made.error(), context);
+  }
+  Opened opened;
+  const auto attempt = [&]() -> Status {
+    auto file = QueueFile::open(options.path, options.busy_timeout);
+    if (!file) return fail(file.error());
+    auto impl = std::make_unique<Impl>(options, std::move(*file));
+    if (Status loaded = impl->load(); !loaded) {
+      impl->file.keep_as_is();
+      return loaded;
+    }
+    opened.outbox.reset(new Outbox(std::move(impl)));
+    return {};
+  };
+  Status done = attempt();
+  if (!done && done.error().code() == Code::DataLoss) {
+    opened.damage = done.error().full();
+    opened.set_aside = sqlite::aside_path(options.path, clock.wall());
+    done = sqlite::set_aside(options.path, opened.set_aside);
+    if (done) done = sqlite::forget_old_asides(options.path);
+    if (done) done = attempt();
+  }
+  if (!done) return fail(done.error(), context);
+  return opened;
+}
+
+Result<Appended> Outbox::append(const std::string& stream, Lines lines) {
+  const std::optional<Kind> kind = kind_of(stream);
+  if (!kind || !good_name(stream)) {
+    return fail(Code::InvalidArgument, printable(stream) + " is no stream's name");
+  }
+  if (lines.empty()) return Appended{0, 0};
+  const auto most = static_cast<size_t>(share_of(*kind, impl_->options.max_bytes) / 4);
+  if (lines.text.size() > most) {
+    return fail(Code::InvalidArgument, std::to_string(lines.text.size()) +
+                                           " bytes at once are more than the queue takes (" +
+                                           std::to_string(most) + ")");
+  }
+  return impl_->commits.add(stream, std::move(lines));
+}
+
+Result<Chunk> Outbox::read(const std::string& name, uint64_t after, size_t max_bytes) {
+  const std::lock_guard lock(impl_->file_mutex);
+  if (Status usable = impl_->usable(); !usable) return fail(usable.error());
+  const auto found = impl_->streams.find(name);
+  if (found == impl_->streams.end()) return fail(Code::NotFound, "there is no stream " + name);
+  const Stream& stream = found->second;
+  after = std::max(after, stream.row.acked);
+  Chunk chunk;
+  const Status read = impl_->seen(impl_->file.read(stream.row.id, after, [&](const Block& block) {
+    return add_block(chunk, block, after, max_bytes);
+  }));
+  if (!read) return fail(read.error(), "read " + name);
+  if (chunk.first <= after + 1) return chunk;
+  auto reason = impl_->seen(impl_->file.gap_reason(stream.row.id, after, chunk.first));
+  if (!reason) return fail(reason.error(), "read " + name);
+  if (reason->empty()) *reason = "Damaged";
+  chunk.dropped = Dropped{after + 1, chunk.first - after - 1, std::move(*reason)};
+  return chunk;
+}
+
+Status Outbox::acknowledge(const std::vector<Mark>& marks) {
+  const std::lock_guard lock(impl_->file_mutex);
+  if (Status usable = impl_->usable(); !usable) return usable;
+  std::vector<std::pair<Stream*, Stream>> changed;
+  const auto work = [&]() -> Status {
+    for (const Mark& mark : marks) {
+      const auto found = impl_->streams.find(mark.stream);
+      if (found == impl_->streams.end()) continue;
+      Stream after = found->second;
+      const uint64_t last = std::min(mark.last, after.row.next - 1);
+      if (last <= after.row.acked) continue;
+      const auto gone = impl_->file.measure(after.row.id, 0, last);
+      if (!gone) return fail(gone.error());
+      after.row.acked = last;
+      after.sent = std::max(after.sent, last);
+      after.records -= gone->records;
+      after.bytes -= gone->bytes;
+      Status done = impl_->file.remove_blocks(after.row.id, 0, last);
+      if (done) done = impl_->file.remove_gaps(after.row.id, last);
+      if (done) done = impl_->file.mark(after.row);
+      if (!done) return done;
+      changed.emplace_back(&found->second, std::move(after));
+    }
+    return {};
+  };
+  Status done = impl_->seen(impl_->file.transact(false, work));
+  if (!done) return fail(done.error(), "take out what was acknowledged");
+  bool empty = true;
+  {
+    const std::lock_guard state(impl_->state_mutex);
+    for (auto& [stream, after] : changed) *stream = std::move(after);
+    for (const auto& [name, stream] : impl_->streams) empty = empty && stream.records == 0;
+  }
+  if (empty) done = impl_->seen(impl_->file.give_back());
+  return done;
+}
+
+void Outbox::note_sent(const std::string& name, uint64_t last) {
+  const std::lock_guard file(impl_->file_mutex);
+  const std::lock_guard lock(impl_->state_mutex);
+  const auto found = impl_->streams.find(name);
+  if (found != impl_->streams.end()) found->second.sent = std::max(found->second.sent, last);
+}
+
+std::vector<StreamState> Outbox::streams() const {
+  std::vector<const Stream*> order;
+  const std::lock_guard lock(impl_->state_mutex);
+  for (const auto& [name, stream] : impl_->streams) order.push_back(&stream);
+  std::sort(order.begin(), order.end(), [](const Stream* a, const Stream* b) {
+    return std::pair(a->kind, a->row.id) < std::pair(b->kind, b->row.id);
+  });
+  std::vector<StreamState> states;
+  states.reserve(order.size());
+  for (const Stream* s : order) {
+    states.push_back(
+        {s->row.name, s->row.epoch, s->row.acked, s->row.next, s->records, s->bytes, s->dropped});
+  }
+  return states;
+}
+
+Status Outbox::forget(const std::string& name) {
+  const std::lock_guard lock(impl_->file_mutex);
+  if (Status usable = impl_->usable(); !usable) return usable;
+  const auto found = impl_->streams.find(name);
+  if (found == impl_->streams.end()) return {};
+  if (found->second.records > 0) {
+    return fail(Code::FailedPrecondition, name + " still has records to be sent");
+  }
+  const int64_t id = found->second.row.id;
+  Status done = impl_->seen(impl_->file.transact(false, [&] { return impl_->file.remove(id); }));
+  if (!done) return done;
+  const std::lock_guard state(impl_->state_mutex);
+  impl_->streams.erase(found);
+  return {};
+}
+
+bool Outbox::damaged() const { return impl_->damaged; }
+uint64_t Outbox::appended() const { return impl_->appended; }
+
+}  // namespace wherry::telemetry

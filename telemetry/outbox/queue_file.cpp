@@ -1,0 +1,167 @@
+#include "telemetry/outbox/queue_file.h"
+
+#include <utility>
+#include <zlib.h>
+
+#include "base/failpoint.h"
+#include "sql.h"
+
+namespace wherry::telemetry {
+namespace {
+
+constexpr int64_t kApplicationId = 0x57687271;  // "Whrq"
+// A stream's place in the keys of its blocks: 2^43 records a stream, 2^20 streams.
+constexpr int64_t kSpan = static_cast<int64_t>(kLastNumber) + 1;
+// Free pages that are kept for the next records.
+constexpr int64_t kFreePagesKept = 256;
+
+int64_t key_of(int64_t stream, uint64_t number) {
+  return stream * kSpan + static_cast<int64_t>(number);
+}
+uint64_t number_of(int64_t key) { return static_cast<uint64_t>(key % kSpan); }
+
+int64_t checksum_of(int64_t key, uint64_t first, std::string_view lines) {
+  const std::string head = std::to_string(key) + ' ' + std::to_string(first) + ' ';
+  uLong sum = crc32(0, reinterpret_cast<const Bytef*>(head.data()), static_cast<uInt>(head.size()));
+  sum = crc32_z(sum, reinterpret_cast<const Bytef*>(lines.data()), lines.size());
+  return static_cast<int64_t>(sum);
+}
+
+}  // namespace
+
+Result<QueueFile> QueueFile::open(const std::string& path, Duration busy_timeout) {
+  auto database = sqlite::open_file(path, {kApplicationId, sql::connection, sql::migrations, false},
+                                    busy_timeout);
+  if (!database) return fail(database.error());
+  return QueueFile(std::move(*database));
+}
+
+Result<std::vector<StreamRow>> QueueFile::streams() {
+  auto list = database_.prepare(sql::list_streams);
+  if (!list) return fail(list.error());
+  std::vector<StreamRow> rows;
+  while (true) {
+    const Result<bool> more = list->step();
+    if (!more) return fail(more.error());
+    if (!*more) return rows;
+    rows.push_back({list->integer(0), list->text(1), list->text(2),
+                    static_cast<uint64_t>(list->integer(3)),
+                    static_cast<uint64_t>(list->integer(4))});
+  }
+}
+
+Status QueueFile::add(const StreamRow& stream) {
+  auto insert = database_.prepare(sql::add_stream);
+  if (!insert) return fail(insert.error());
+  return insert->bind(stream.id, stream.name, stream.epoch).run();
+}
+
+Status QueueFile::remove(int64_t stream) {
+  auto remove = database_.prepare(sql::remove_stream);
+  if (!remove) return fail(remove.error());
+  return remove->bind(stream).run();
+}
+
+Status QueueFile::mark(const StreamRow& stream) {
+  auto update = database_.prepare(sql::mark_stream);
+  if (!update) return fail(update.error());
+  return update->bind(stream.id, stream.acked, stream.next).run();
+}
+
+Result<QueueFile::Measure> QueueFile::measure(int64_t stream, uint64_t after, uint64_t last) {
+  auto select = database_.prepare(sql::measure_blocks);
+  if (!select) return fail(select.error());
+  const Result<bool> row =
+      select->bind(key_of(stream, after), key_of(stream, last), kBlockOverhead).step();
+  if (!row) return fail(row.error());
+  const int64_t newest = select->integer(2);
+  return Measure{static_cast<uint64_t>(select->integer(0)), newest == 0 ? 0 : number_of(newest),
+                 select->integer(1)};
+}
+
+Status QueueFile::put(int64_t stream, uint64_t first, const Lines& lines) {
+  auto insert = database_.prepare(sql::put_block);
+  if (!insert) return fail(insert.error());
+  const int64_t key = key_of(stream, first + lines.count - 1);
+  return insert->bind(key, first, checksum_of(key, first, lines.text), sqlite::Blob{lines.text})
+      .run();
+}
+
+Status QueueFile::read(int64_t stream, uint64_t after, const std::function<bool(Block)>& take) {
+  auto select = database_.prepare(sql::read_blocks);
+  if (!select) return fail(select.error());
+  select->bind(key_of(stream, after), key_of(stream + 1, 0) - 1);
+  while (true) {
+    const Result<bool> row = select->step();
+    if (!row) return fail(row.error());
+    if (!*row) return {};
+    const int64_t key = select->integer(0);
+    Block block{static_cast<uint64_t>(select->integer(1)), number_of(key), select->text(3)};
+    block.whole = checksum_of(key, block.first, block.lines) == select->integer(2);
+    if (!take(std::move(block))) return {};
+  }
+}
+
+Status QueueFile::extents(int64_t stream, const std::function<bool(const Extent&)>& take) {
+  auto select = database_.prepare(sql::oldest_blocks);
+  if (!select) return fail(select.error());
+  select->bind(key_of(stream, 0), key_of(stream + 1, 0) - 1);
+  while (true) {
+    const Result<bool> row = select->step();
+    if (!row) return fail(row.error());
+    if (!*row) return {};
+    const Extent extent{static_cast<uint64_t>(select->integer(1)), number_of(select->integer(0)),
+                        select->integer(2) + kBlockOverhead};
+    if (!take(extent)) return {};
+  }
+}
+
+Status QueueFile::remove_blocks(int64_t stream, uint64_t after, uint64_t last) {
+  auto remove = database_.prepare(sql::remove_blocks);
+  if (!remove) return fail(remove.error());
+  return remove->bind(key_of(stream, after), key_of(stream, last)).run();
+}
+
+Status QueueFile::put_gap(int64_t stream, uint64_t last, const std::string& reason) {
+  auto insert = database_.prepare(sql::put_gap);
+  if (!insert) return fail(insert.error());
+  return insert->bind(stream, last, reason).run();
+}
+
+Result<std::string> QueueFile::gap_reason(int64_t stream, uint64_t after, uint64_t before) {
+  auto select = database_.prepare(sql::find_gap);
+  if (!select) return fail(select.error());
+  const Result<bool> row = select->bind(stream, after, before).step();
+  if (!row) return fail(row.error());
+  return *row ? select->text(0) : std::string();
+}
+
+Status QueueFile::remove_gaps(int64_t stream, uint64_t last) {
+  auto remove = database_.prepare(sql::remove_gaps);
+  if (!remove) return fail(remove.error());
+  return remove->bind(stream, last).run();
+}
+
+Status QueueFile::transact(bool synced, const std::function<Status()>& work) {
+  if (synced != synced_) {
+    const Status set = database_.execute(synced ? sql::synchronous_full : sql::synchronous_normal);
+    if (!set) return set;
+    synced_ = synced;
+  }
+  auto transaction = sqlite::Transaction::begin(database_);
+  if (!transaction) return fail(transaction.error());
+  Status done = work();
+  if (done) done = failpoint(synced ? "outbox.append.commit" : "outbox.acknowledge.commit");
+  if (done) done = transaction->commit();
+  return done;
+}
+
+Status QueueFile::give_back() {
+  const Result<int64_t> free = database_.integer("PRAGMA freelist_count");
+  if (!free) return fail(free.error());
+  if (*free <= 2 * kFreePagesKept) return {};
+  return database_.execute("PRAGMA incremental_vacuum(" + std::to_string(*free - kFreePagesKept) +
+                           ")");
+}
+
+}  // namespace wherry::telemetry

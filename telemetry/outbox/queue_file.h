@@ -1,0 +1,79 @@
+#pragma once
+// The queues' SQLite file, statement by statement. Not thread-safe: the outbox takes turns.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/sqlite/database_file.h"
+#include "telemetry/outbox/lines.h"
+
+namespace wherry::telemetry {
+
+struct StreamRow {
+  int64_t id = 0;
+  std::string name, epoch;
+  uint64_t acked = 0, next = 1;
+};
+
+struct Block {
+  uint64_t first = 0, last = 0;
+  std::string lines;
+  bool whole = true;  // its checksum fits
+};
+
+// What a block takes on disk beside its lines, about.
+inline constexpr int64_t kBlockOverhead = 32;
+
+// No stream has more records than this in its life: one a microsecond for 278 years.
+inline constexpr uint64_t kLastNumber = (uint64_t{1} << 43) - 1;
+
+class QueueFile {
+ public:
+  static Result<QueueFile> open(const std::string& path, Duration busy_timeout);
+
+  Result<std::vector<StreamRow>> streams();
+  Status add(const StreamRow& stream);
+  Status remove(int64_t stream);
+  Status mark(const StreamRow& stream);  // acked and next
+
+  struct Measure {
+    uint64_t records = 0, last = 0;  // last: the highest number, 0 where there is no record
+    int64_t bytes = 0;
+  };
+  Result<Measure> measure(int64_t stream, uint64_t after, uint64_t last);
+
+  Status put(int64_t stream, uint64_t first, const Lines& lines);
+  // Blocks that end behind `after`, oldest first, until `take` returns false.
+  Status read(int64_t stream, uint64_t after, const std::function<bool(Block)>& take);
+  // The same without their lines: the size is given.
+  struct Extent {
+    uint64_t first = 0, last = 0;
+    int64_t bytes = 0;
+  };
+  Status extents(int64_t stream, const std::function<bool(const Extent&)>& take);
+  // Blocks that end in (after, last].
+  Status remove_blocks(int64_t stream, uint64_t after, uint64_t last);
+
+  // `last`: the last of the numbers that have no record.
+  Status put_gap(int64_t stream, uint64_t last, const std::string& reason);
+  // Of the newest gap that ends in (after, before); "" where there is none.
+  Result<std::string> gap_reason(int64_t stream, uint64_t after, uint64_t before);
+  Status remove_gaps(int64_t stream, uint64_t last);
+
+  // Runs `work` in one transaction, synced or not.
+  Status transact(bool synced, const std::function<Status()>& work);
+  // Gives pages that hold nothing back to the file system, where they are many.
+  Status give_back();
+  void keep_as_is() { database_.keep_as_is(); }
+
+ private:
+  explicit QueueFile(sqlite::Database database) : database_(std::move(database)) {}
+
+  sqlite::Database database_;
+  bool synced_ = true;
+};
+
+}  // namespace wherry::telemetry

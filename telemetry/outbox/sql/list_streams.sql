@@ -1,0 +1,1 @@
+SELECT id, name, epoch, acked, next FROM streams ORDER BY id;

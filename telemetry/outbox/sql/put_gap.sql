@@ -1,0 +1,1 @@
+INSERT OR REPLACE INTO gaps (stream, last, reason) VALUES (?1, ?2, ?3);

@@ -1,0 +1,1 @@
+DELETE FROM blocks WHERE key > ?1 AND key <= ?2;
