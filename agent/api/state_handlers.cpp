@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/api/handlers.h"
+#include "agent/reconcile/event_json.h"
 #include "base/text.h"
 
 namespace wherry {
@@ -60,13 +61,6 @@ bool parse_number(const std::string& text, int64_t& value) {
   const char* end = text.data() + text.size();
   const auto parsed = std::from_chars(text.data(), end, value);
   return parsed.ec == std::errc() && parsed.ptr == end && value >= 0 && !text.empty();
-}
-
-Json event_json(const EventRecord& event) {
-  return {{"number", event.number},     {"at", to_rfc3339(event.at)},
-          {"workload", event.workload}, {"container", event.container},
-          {"type", event.type},         {"reason", event.reason},
-          {"message", event.message},   {"revision", event.revision}};
 }
 
 }  // namespace

@@ -34,6 +34,12 @@ Status Conversation::advance() {
     if (!id) return fail(id.error());
     reported_ = *id;
   }
+  while (std::optional<OutboundMessage> message = hooks_.take_message()) {
+    const Result<int> id = session_.publish(topics_.below(message->topic), message->payload, false,
+                                            {.content_type = message->content_type});
+    if (!id) return fail(id.error());
+    tickets_.emplace(*id, message->ticket);
+  }
   return {};
 }
 
@@ -77,6 +83,9 @@ Status Conversation::handle(const SessionPublished& event) {
   }
   if (goodbye_ == event.id) goodbye_acknowledged_ = true;
   answers_.erase(event.id);
+  if (const auto ticket = tickets_.extract(event.id)) {
+    hooks_.message_acknowledged(ticket.mapped(), event.accepted.has_value());
+  }
   return {};
 }
 

@@ -2,6 +2,7 @@
 // What is said on one connection: presence, subscriptions, the reported state, answers to commands.
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -20,6 +21,9 @@ struct ConversationHooks {
   // The reported state to send now, in flight from then on; nothing while there is none.
   std::function<std::optional<std::string>()> take_reported;
   std::function<void()> reported_acknowledged;
+  // The next message to send, nothing while there is none.
+  std::function<std::optional<OutboundMessage>()> take_message;
+  std::function<void(uint64_t ticket, bool accepted)> message_acknowledged;
 };
 
 // Not thread-safe. The session and the topics must outlive it.
@@ -51,8 +55,9 @@ class Conversation {
   const ConversationHooks hooks_;
   std::vector<std::string> filters_;
   bool connected_ = false;
-  std::optional<int> reported_;  // the id in flight
-  std::set<int> answers_;        // ids in flight, bounded
+  std::optional<int> reported_;      // the id in flight
+  std::set<int> answers_;            // ids in flight, bounded
+  std::map<int, uint64_t> tickets_;  // of messages, by the id in flight
   std::optional<int> goodbye_;
   bool goodbye_acknowledged_ = false;
 };

@@ -3,6 +3,7 @@
 // presence, publishes the reported state. Never the reason a workload stops. Topics and payloads:
 // docs/topics.md.
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -30,6 +31,14 @@ struct DesiredMessage {
   std::string payload;  // bounded: a larger one arrives cut to kMaxDocumentBytes + 1
 };
 
+// A message of the device's own, to a topic below devices/<id>/. QoS 1, not retained.
+struct OutboundMessage {
+  uint64_t session = 0;  // as on_session said it; dropped where that connection is gone
+  uint64_t ticket = 0;   // comes back in on_acknowledged
+  std::string topic;     // "events", "data/web/temperature"
+  std::string payload, content_type;
+};
+
 struct LinkStatus {
   bool connected = false;
   std::string broker;  // the one connected to or tried last
@@ -46,6 +55,11 @@ struct LinkStatus {
 struct FleetHandlers {
   std::function<void(DesiredMessage)> on_desired;
   std::function<void(const LinkStatus&)> on_status;
+  // A connection can be published on, or is gone: what was not acknowledged may not have arrived.
+  // Numbers of sessions grow.
+  std::function<void(uint64_t session, bool connected)> on_session;
+  // Of a message of the present session; `accepted`: the broker has it now.
+  std::function<void(uint64_t ticket, bool accepted)> on_acknowledged;
 };
 
 class FleetLink {
@@ -55,6 +69,8 @@ class FleetLink {
   virtual void start() = 0;
   // The latest wins: while offline only the newest is kept and sent after the connect.
   virtual void publish_reported(std::string json) = 0;
+  // Queued and sent in order; the caller bounds how many are in flight.
+  virtual void publish(OutboundMessage message) = 0;
   virtual LinkStatus status() const = 0;
   // Sends what is pending and presence offline (bounded by `timeout`), then disconnects.
   virtual void stop(Duration timeout) = 0;

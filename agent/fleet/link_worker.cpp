@@ -84,6 +84,7 @@ LinkWorker::Outcome LinkWorker::attempt(const std::string& broker) {
     if (abandoned_) return outcome;
     reported_.connection_lost();
   }
+  end_session();
   const bool left = stopping();
   set_status(false, broker, left ? kStopped : std::string(outcome.error.reason()),
              left ? "the agent is stopping" : outcome.error.full());
@@ -200,9 +201,12 @@ ConversationHooks LinkWorker::hooks(const std::string& broker) {
     {
       const std::lock_guard lock(mutex_);
       if (!session_present || broker != last_broker_) reported_.forgotten();
+      ++session_;
+      in_session_ = true;
     }
     last_broker_ = broker;
     set_status(true, broker, "", "");
+    if (handlers_.on_session) handlers_.on_session(session_, true);
   };
   hooks.subscription_refused = [this, broker](const std::vector<std::string>& filters) {
     set_status(true, broker, "SubscriptionRefused",
@@ -219,6 +223,16 @@ ConversationHooks LinkWorker::hooks(const std::string& broker) {
     const std::lock_guard lock(mutex_);
     reported_.acknowledged();
   };
+  hooks.take_message = [this]() -> std::optional<OutboundMessage> {
+    const std::lock_guard lock(mutex_);
+    if (outgoing_.empty()) return std::nullopt;
+    OutboundMessage message = std::move(outgoing_.front());
+    outgoing_.pop_front();
+    return message;
+  };
+  hooks.message_acknowledged = [this](uint64_t ticket, bool accepted) {
+    if (handlers_.on_acknowledged) handlers_.on_acknowledged(ticket, accepted);
+  };
   return hooks;
 }
 
@@ -228,6 +242,27 @@ void LinkWorker::publish_reported(std::string json) {
     reported_.put(std::move(json));
   }
   wake();
+}
+
+void LinkWorker::publish(OutboundMessage message) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!in_session_ || message.session != session_) return;
+    outgoing_.push_back(std::move(message));
+  }
+  wake();
+}
+
+// What is still queued goes with the connection: its owner has been told that it is gone.
+void LinkWorker::end_session() {
+  uint64_t session = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!std::exchange(in_session_, false)) return;
+    outgoing_.clear();
+    session = session_;
+  }
+  if (handlers_.on_session) handlers_.on_session(session, false);
 }
 
 LinkStatus LinkWorker::status() const {

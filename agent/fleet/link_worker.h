@@ -2,6 +2,8 @@
 // The link's thread: chooses a broker, keeps a conversation with it, backs off, starts again.
 
 #include <condition_variable>
+#include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -24,6 +26,7 @@ class LinkWorker {
 
   void run();
   void publish_reported(std::string json);
+  void publish(OutboundMessage message);
   LinkStatus status() const;
   // run() takes leave of the broker and returns, after `timeout` at the latest.
   void request_stop(Duration timeout);
@@ -48,6 +51,7 @@ class LinkWorker {
                   const std::string& message);
   void pause(Duration duration);
   bool stopping() const;
+  void end_session();
   void wake();
   void drain_wake();
 
@@ -63,6 +67,9 @@ class LinkWorker {
   std::condition_variable changed_;
   LinkStatus status_;
   LatestSlot reported_;
+  std::deque<OutboundMessage> outgoing_;
+  uint64_t session_ = 0;  // grows with each connection
+  bool in_session_ = false;
   std::optional<MonoTime> stop_at_;
   bool resolving_ = false;
   bool abandoned_ = false;

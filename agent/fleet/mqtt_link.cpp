@@ -21,6 +21,7 @@ class MqttLink final : public FleetLink {
     thread_ = std::thread([worker = worker_] { worker->run(); });
   }
   void publish_reported(std::string json) override { worker_->publish_reported(std::move(json)); }
+  void publish(OutboundMessage message) override { worker_->publish(std::move(message)); }
   LinkStatus status() const override { return worker_->status(); }
   void stop(Duration timeout) override {
     if (!thread_.joinable()) return;

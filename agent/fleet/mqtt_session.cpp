@@ -311,7 +311,7 @@ Result<int> MqttSession::publish(const std::string& topic, const std::string& pa
                                  const PublishProperties& given) {
   Properties properties;
   if (impl_->options.version == 5) {
-    properties.add_string(MQTT_PROP_CONTENT_TYPE, kContentType);
+    properties.add_string(MQTT_PROP_CONTENT_TYPE, given.content_type.c_str());
     if (!given.correlation.empty())
       properties.add_binary(MQTT_PROP_CORRELATION_DATA, given.correlation);
   }

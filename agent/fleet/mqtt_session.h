@@ -41,7 +41,8 @@ using SessionEvent =
     std::variant<SessionConnected, SessionMessage, SessionPublished, SessionSubscribed>;
 
 struct PublishProperties {  // MQTT 5; left out with 3.1.1
-  std::string correlation;
+  std::string correlation = {};
+  std::string content_type = "application/json";
 };
 
 // Not thread-safe. After any error the connection is over: destroy the session.

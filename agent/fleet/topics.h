@@ -21,6 +21,7 @@ class Topics {
 
   std::string presence() const { return device_ + "/presence"; }
   std::string reported() const { return device_ + "/reported"; }
+  std::string below(std::string_view topic) const { return device_ + "/" + std::string(topic); }
   std::string response(std::string_view request) const;
   // Filters for everything that is meant for this device: desired and commands, own and groups'.
   std::vector<std::string> subscriptions() const;

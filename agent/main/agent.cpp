@@ -15,6 +15,7 @@
 #include "agent/main/local_manifests.h"
 #include "agent/main/service_file.h"
 #include "agent/main/store_records.h"
+#include "agent/main/upstream.h"
 #include "agent/reconcile/prune_order.h"
 #include "agent/reconcile/reconciler.h"
 #include "agent/store/store.h"
@@ -199,6 +200,7 @@ struct Agent::Parts {
   KeepingBoard keeping;
   // Before the runtime, whose events they take until it is gone.
   Mailbox mailbox;
+  std::unique_ptr<telemetry::Telemetry> upstream;  // may be null
   std::unique_ptr<FleetLink> link;
   runtime::Client client;
   std::unique_ptr<runtime::ImageBackend> backend;
@@ -261,7 +263,10 @@ Status Agent::Parts::open_store() {
 }
 
 void Agent::Parts::make_reconciler() {
-  records = std::make_unique<StoreRecords>(*store);
+  upstream = open_upstream(config, clock, *store, mailbox, link);
+  records = std::make_unique<StoreRecords>(*store, [this] {
+    if (upstream) upstream->source_grew();
+  });
   link = make_mqtt_link(fleet_options(config, device.boot), fleet_handlers(), clock);
   ReconcilerOptions made;
   made.sources = sources_of(config);
@@ -315,6 +320,7 @@ FleetHandlers Agent::Parts::fleet_handlers() {
   handlers.on_status = [this](const LinkStatus& status) {
     mailbox.post([&](Mail& mail) { mail.link = status; });
   };
+  tell_upstream(handlers, upstream.get(), config.mqtt.version == 5);
   return handlers;
 }
 
@@ -421,6 +427,7 @@ Status Agent::start() {
   if (Status served = p.serve(); !served) return served;
   p.watch();
   p.follow_preload();
+  if (p.upstream) p.upstream->start();
   p.link->start();
   p.loop = std::thread([&p] {
     name_this_thread("reconciler");
@@ -450,6 +457,7 @@ bool Agent::stop() {
   p.loop.join();
   if (p.preload_follower.joinable()) p.preload_follower.join();
   p.api->stop();
+  if (p.upstream) p.upstream->stop();
   p.link->stop(kGoodbye);
   p.store.reset();
   if (p.lanes->wait_idle(kLastWords)) return true;

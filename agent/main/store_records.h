@@ -1,17 +1,24 @@
 #pragma once
 // The store as the reconciler sees it.
 
+#include <functional>
+#include <utility>
+
 #include "agent/reconcile/records.h"
 
 namespace wherry {
 
 class StoreRecords final : public Records, public UseRecords, public ControllerRecords {
  public:
-  explicit StoreRecords(Store& store) : store_(store) {}  // must outlive it
+  // `appended` is called after each event. The store must outlive it.
+  StoreRecords(Store& store, std::function<void()> appended)
+      : store_(store), appended_(std::move(appended)) {}
 
   Status save_document(const StoredDocument& document,
                        const std::vector<EventRecord>& events) override {
-    return store_.save_document(document, events);
+    Status saved = store_.save_document(document, events);
+    if (saved && !events.empty()) appended_();
+    return saved;
   }
   Result<std::vector<StoredDocument>> documents() override { return store_.documents(); }
   Status remove_document(const std::string& source) override {
@@ -27,6 +34,7 @@ class StoreRecords final : public Records, public UseRecords, public ControllerR
   Status append_event(const EventRecord& event) override {
     const auto number = store_.append_event(event);
     if (!number) return fail(number.error());
+    appended_();
     return {};
   }
   Status save_image_uses(const std::vector<ImageUse>& uses,
@@ -43,6 +51,7 @@ class StoreRecords final : public Records, public UseRecords, public ControllerR
 
  private:
   Store& store_;
+  const std::function<void()> appended_;
 };
 
 }  // namespace wherry

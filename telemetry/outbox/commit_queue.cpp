@@ -22,8 +22,9 @@ CommitQueue::Group CommitQueue::take_group() {
   return group;
 }
 
-Result<Appended> CommitQueue::add(const std::string& stream, Lines lines) {
-  AppendRequest request{stream, std::move(lines)};
+Result<Appended> CommitQueue::add(const std::string& stream, Lines lines,
+                                  const Outbox::More& more) {
+  AppendRequest request{stream, std::move(lines), more};
   std::unique_lock lock(mutex_);
   const size_t size = request.lines.text.size();
   if (!waiting_.empty() && waiting_bytes_ + size > max_waiting_) {

@@ -18,6 +18,7 @@ namespace wherry::telemetry {
 struct AppendRequest {
   const std::string& stream;
   Lines lines;
+  Outbox::More more;
   Result<Appended> answer{Appended{}};
   bool done = false;
 };
@@ -30,7 +31,7 @@ class CommitQueue {
   CommitQueue(std::function<void(const Group&)> commit, size_t max_waiting_bytes)
       : commit_(std::move(commit)), max_waiting_(max_waiting_bytes) {}
 
-  Result<Appended> add(const std::string& stream, Lines lines);
+  Result<Appended> add(const std::string& stream, Lines lines, const Outbox::More& more);
 
  private:
   Group take_group();

@@ -63,6 +63,12 @@ void Lines::add(std::string_view record) {
   text += record;
 }
 
+void Lines::join(const Lines& others) {
+  if (others.empty()) return;
+  add(others.text);
+  count += others.count - 1;
+}
+
 std::string stamped(std::string_view object, WallTime at) {
   std::string_view rest = without_spaces(object);
   rest.remove_prefix(1);  // the brace

@@ -18,6 +18,7 @@ struct Lines {
   uint32_t count = 0;
 
   void add(std::string_view record);
+  void join(const Lines& others);
   bool empty() const { return count == 0; }
 };
 

@@ -23,6 +23,7 @@ constexpr size_t kBlockBytes = 32 << 10;
 // Records in memory that wait for the disk.
 constexpr size_t kMaxWaiting = 4 << 20;
 constexpr size_t kMaxName = 256;
+constexpr const char* kTooManyStreams = "TooManyStreams";
 
 bool good_name(std::string_view name) {
   return name.size() <= kMaxName && std::all_of(name.begin(), name.end(), [](char c) {
@@ -81,12 +82,18 @@ std::optional<Kind> kind_of(std::string_view stream) {
 }
 
 struct Outbox::Impl {
-  Impl(OutboxOptions given, QueueFile opened)
+  Impl(OutboxOptions given, const Clock& the_clock)
       : options(std::move(given)),
-        file(std::move(opened)),
+        clock(the_clock),
         commits([this](const CommitQueue::Group& group) { commit(group); }, kMaxWaiting) {}
+  ~Impl() { close(); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
+  Status open();
   Status load();
+  void close();
+  Result<std::string> set_aside();
   void commit(const CommitQueue::Group& group);
   Result<Stream*> stream_for(const std::string& name);
   void forget_new(const std::vector<Stream*>& made);
@@ -101,13 +108,14 @@ struct Outbox::Impl {
     return status;
   }
   Status usable() const {
-    if (!damaged) return {};
+    if (!damaged && file) return {};
     return fail(Code::DataLoss, "the outbox is damaged and waits to be replaced");
   }
 
   const OutboxOptions options;
+  const Clock& clock;
   std::mutex file_mutex;  // before state_mutex; held for every statement
-  QueueFile file;
+  std::optional<QueueFile> file;
   CommitQueue commits;
   mutable std::mutex state_mutex;  // changes of `streams` are made with both
   std::map<std::string, Stream> streams;
@@ -116,13 +124,46 @@ struct Outbox::Impl {
   std::atomic<bool> damaged{false};
 };
 
+Status Outbox::Impl::open() {
+  auto opened = QueueFile::open(options.path, options.busy_timeout);
+  if (!opened) return fail(opened.error());
+  file.emplace(std::move(*opened));
+  Status loaded = load();
+  if (loaded) return loaded;
+  damaged = true;
+  close();
+  return loaded;
+}
+
+void Outbox::Impl::close() {
+  if (file && damaged) file->keep_as_is();
+  file.reset();
+}
+
+Result<std::string> Outbox::Impl::set_aside() {
+  close();
+  const std::string aside = sqlite::aside_path(options.path, clock.wall());
+  Status done = sqlite::set_aside(options.path, aside);
+  if (done) done = sqlite::forget_old_asides(options.path);
+  if (!done) return fail(done.error());
+  {
+    const std::lock_guard lock(state_mutex);
+    streams.clear();
+  }
+  done = open();
+  if (!done) return fail(done.error());
+  damaged = false;
+  return aside;
+}
+
 Status Outbox::Impl::load() {
-  auto rows = file.streams();
+  auto rows = file->streams();
   if (!rows) return fail(rows.error());
+  const std::lock_guard lock(state_mutex);
   for (StreamRow& row : *rows) {
     const std::optional<Kind> kind = kind_of(row.name);
     if (!kind) continue;
-    const auto measure = file.measure(row.id, 0, kLastNumber);
+    const auto measure = file->measure(row.id, 0, kLastNumber);
     if (!measure) return fail(measure.error());
     Stream stream{std::move(row), *kind};
     stream.row.next = std::max(stream.row.next, measure->last + 1);
@@ -130,7 +171,8 @@ Status Outbox::Impl::load() {
     stream.bytes = measure->bytes;
     stream.sent = stream.row.acked;
     last_id = std::max(last_id, stream.row.id);
-    streams.emplace(stream.row.name, std::move(stream));
+    const std::string name = stream.row.name;
+    streams.emplace(name, std::move(stream));
   }
   return {};
 }
@@ -143,10 +185,10 @@ Result<Stream*> Outbox::Impl::stream_for(const std::string& name) {
     return fail(
         Code::ResourceExhausted,
         "there are " + std::to_string(streams.size()) + " streams, which is the most there may be",
-        "TooManyStreams");
+        kTooManyStreams);
   }
   Stream stream{{++last_id, name, random_uuid()}, *kind_of(name)};
-  if (Status added = file.add(stream.row); !added) return fail(added.error());
+  if (Status added = file->add(stream.row); !added) return fail(added.error());
   const std::lock_guard lock(state_mutex);
   return &streams.emplace(name, std::move(stream)).first->second;
 }
@@ -159,37 +201,60 @@ void Outbox::Impl::forget_new(const std::vector<Stream*>& made) {
 void Outbox::Impl::commit(const CommitQueue::Group& group) {
   const std::lock_guard lock(file_mutex);
   struct Joined {
+    uint64_t next = 0;   // the next number
+    uint64_t first = 0;  // of `lines`, which are not put yet
     Lines lines;
+    uint64_t records = 0;
     int64_t bytes = 0;
+    std::optional<int64_t> cursor;
   };
   std::map<Stream*, Joined> joined;
   std::vector<Stream*> made;
+  const auto put = [&](Stream& stream, Joined& join) -> Status {
+    if (join.lines.empty()) return {};
+    const auto bytes = put_blocks(*file, stream.row.id, join.first, std::exchange(join.lines, {}));
+    if (!bytes) return fail(bytes.error());
+    join.bytes += *bytes;
+    return {};
+  };
+  const auto take = [&](AppendRequest& request) -> Status {
+    const size_t before = streams.size();
+    const auto stream = stream_for(request.stream);
+    if (!stream) return fail(stream.error());
+    if (streams.size() > before) made.push_back(*stream);
+    Joined& join = joined[*stream];
+    if (join.next == 0) join.next = (*stream)->row.next;
+    if (request.more.lost > 0) {
+      if (Status done = put(**stream, join); !done) return done;
+      join.next += request.more.lost;
+      if (Status gap = file->put_gap((*stream)->row.id, join.next - 1, "NotKept"); !gap) return gap;
+    }
+    if (request.more.cursor) {
+      const Status kept = file->set_cursor((*stream)->row.id, *request.more.cursor);
+      if (!kept) return kept;
+      join.cursor = request.more.cursor;
+    }
+    request.answer = Appended{join.next, request.lines.count};
+    if (join.lines.empty()) join.first = join.next;
+    join.lines.join(request.lines);
+    join.next += request.lines.count;
+    join.records += request.lines.count;
+    return {};
+  };
   const auto write = [&]() -> Status {
     for (AppendRequest* request : group) {
-      const size_t before = streams.size();
-      const auto stream = stream_for(request->stream);
-      if (!stream) {
-        // One stream too many is no reason to refuse the others.
-        request->answer = fail(stream.error());
-        if (stream.error().reason() == "TooManyStreams") continue;
-        return fail(stream.error());
-      }
-      if (streams.size() > before) made.push_back(*stream);
-      Joined& join = joined[*stream];
-      request->answer = Appended{(*stream)->row.next + join.lines.count, request->lines.count};
-      if (join.lines.count > 0) join.lines.text += '\n';
-      join.lines.text += request->lines.text;
-      join.lines.count += request->lines.count;
+      Status taken = take(*request);
+      // One stream too many is no reason to refuse the others.
+      if (!taken && taken.error().reason() != kTooManyStreams) return taken;
+      if (!taken) request->answer = fail(taken.error());
     }
     for (auto& [stream, join] : joined) {
-      const auto put = put_blocks(file, stream->row.id, stream->row.next, join.lines);
-      if (!put) return fail(put.error());
-      join.bytes = *put;
+      if (Status done = put(*stream, join); !done) return done;
     }
     return {};
   };
   Status done = usable();
-  if (done) done = seen(file.transact(true, write));
+  if (done) done = seen(file->transact(true, write));
   if (!done) {
     for (AppendRequest* request : group) request->answer = fail(done.error(), "keep records");
     forget_new(made);
@@ -199,9 +264,11 @@ void Outbox::Impl::commit(const CommitQueue::Group& group) {
   {
     const std::lock_guard state(state_mutex);
     for (const auto& [stream, join] : joined) {
-      stream->row.next += join.lines.count;
-      stream->records += join.lines.count;
+      stream->dropped += join.next - stream->row.next - join.records;
+      stream->row.next = join.next;
+      stream->records += join.records;
       stream->bytes += join.bytes;
+      if (join.cursor) stream->row.cursor = *join.cursor;
       grown[static_cast<size_t>(stream->kind)] = true;
     }
   }
@@ -225,7 +292,7 @@ void Outbox::Impl::make_room(Kind kind) {
     Stream& largest = **std::max_element(those.begin(), those.end(),
                                          [](auto* a, auto* b) { return a->bytes < b->bytes; });
     Stream changed = largest;
-    const Status freed = seen(free_room(file, changed, bytes - share, share));
+    const Status freed = seen(free_room(*file, changed, bytes - share, share));
     if (!freed) {
       log_warn("cannot make room in the outbox", {{"error", freed.error().full()}});
       return;
@@ -238,10 +305,7 @@ void Outbox::Impl::make_room(Kind kind) {
 }
 
 Outbox::Outbox(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-
-Outbox::~Outbox() {
-  if (impl_->damaged) impl_->file.keep_as_is();
-}
+Outbox::~Outbox() = default;
 
 Result<Outbox::Opened> Outbox::open(const OutboxOptions& options, const Clock& clock) {
   const std::string context = "open " + options.path;
@@ -250,31 +314,28 @@ Result<Outbox::Opened> Outbox::open(const OutboxOptions& options, const Clock& c
     const Status made = make_directories(options.path.substr(0, slash), 0700);
     if (!made) return fail(made.error(), context);
   }
+  auto impl = std::make_unique<Impl>(options, clock);
   Opened opened;
-  const auto attempt = [&]() -> Status {
-    auto file = QueueFile::open(options.path, options.busy_timeout);
-    if (!file) return fail(file.error());
-    auto impl = std::make_unique<Impl>(options, std::move(*file));
-    if (Status loaded = impl->load(); !loaded) {
-      impl->file.keep_as_is();
-      return loaded;
-    }
-    opened.outbox.reset(new Outbox(std::move(impl)));
-    return {};
-  };
-  Status done = attempt();
-  if (!done && done.error().code() == Code::DataLoss) {
+  const std::lock_guard lock(impl->file_mutex);
+  if (Status done = impl->open(); !done) {
+    if (done.error().code() != Code::DataLoss) return fail(done.error(), context);
     opened.damage = done.error().full();
-    opened.set_aside = sqlite::aside_path(options.path, clock.wall());
-    done = sqlite::set_aside(options.path, opened.set_aside);
-    if (done) done = sqlite::forget_old_asides(options.path);
-    if (done) done = attempt();
+    auto aside = impl->set_aside();
+    if (!aside) return fail(aside.error(), context);
+    opened.set_aside = std::move(*aside);
   }
-  if (!done) return fail(done.error(), context);
+  opened.outbox.reset(new Outbox(std::move(impl)));
   return opened;
 }
 
-Result<Appended> Outbox::append(const std::string& stream, Lines lines) {
+Result<std::string> Outbox::renew() {
+  const std::lock_guard lock(impl_->file_mutex);
+  auto aside = impl_->set_aside();
+  if (!aside) return fail(aside.error(), "replace the damaged outbox");
+  return aside;
+}
+
+Result<Appended> Outbox::append(const std::string& stream, Lines lines, const More& more) {
   const std::optional<Kind> kind = kind_of(stream);
   if (!kind || !good_name(stream)) {
     return fail(Code::InvalidArgument, printable(stream) + " is no stream's name");
@@ -286,7 +347,7 @@ Result<Appended> Outbox::append(const std::string& stream, Lines lines) {
                                            " bytes at once are more than the queue takes (" +
                                            std::to_string(most) + ")");
   }
-  return impl_->commits.add(stream, std::move(lines));
+  return impl_->commits.add(stream, std::move(lines), more);
 }
 
 Result<Chunk> Outbox::read(const std::string& name, uint64_t after, size_t max_bytes) {
@@ -297,12 +358,12 @@ Result<Chunk> Outbox::read(const std::string& name, uint64_t after, size_t max_b
   const Stream& stream = found->second;
   after = std::max(after, stream.row.acked);
   Chunk chunk;
-  const Status read = impl_->seen(impl_->file.read(stream.row.id, after, [&](const Block& block) {
+  const Status read = impl_->seen(impl_->file->read(stream.row.id, after, [&](const Block& block) {
     return add_block(chunk, block, after, max_bytes);
   }));
   if (!read) return fail(read.error(), "read " + name);
   if (chunk.first <= after + 1) return chunk;
-  auto reason = impl_->seen(impl_->file.gap_reason(stream.row.id, after, chunk.first));
+  auto reason = impl_->seen(impl_->file->gap_reason(stream.row.id, after, chunk.first));
   if (!reason) return fail(reason.error(), "read " + name);
   if (reason->empty()) *reason = "Damaged";
   chunk.dropped = Dropped{after + 1, chunk.first - after - 1, std::move(*reason)};
@@ -316,25 +377,25 @@ Status Outbox::acknowledge(const std::vector<Mark>& marks) {
   const auto work = [&]() -> Status {
     for (const Mark& mark : marks) {
       const auto found = impl_->streams.find(mark.stream);
-      if (found == impl_->streams.end()) continue;
+      if (found == impl_->streams.end() || found->second.row.epoch != mark.epoch) continue;
       Stream after = found->second;
       const uint64_t last = std::min(mark.last, after.row.next - 1);
       if (last <= after.row.acked) continue;
-      const auto gone = impl_->file.measure(after.row.id, 0, last);
+      const auto gone = impl_->file->measure(after.row.id, 0, last);
       if (!gone) return fail(gone.error());
       after.row.acked = last;
       after.sent = std::max(after.sent, last);
       after.records -= gone->records;
       after.bytes -= gone->bytes;
-      Status done = impl_->file.remove_blocks(after.row.id, 0, last);
-      if (done) done = impl_->file.remove_gaps(after.row.id, last);
-      if (done) done = impl_->file.mark(after.row);
+      Status done = impl_->file->remove_blocks(after.row.id, 0, last);
+      if (done) done = impl_->file->remove_gaps(after.row.id, last);
+      if (done) done = impl_->file->mark(after.row);
       if (!done) return done;
       changed.emplace_back(&found->second, std::move(after));
     }
     return {};
   };
-  Status done = impl_->seen(impl_->file.transact(false, work));
+  Status done = impl_->seen(impl_->file->transact(false, work));
   if (!done) return fail(done.error(), "take out what was acknowledged");
   bool empty = true;
   {
@@ -342,8 +403,14 @@ Status Outbox::acknowledge(const std::vector<Mark>& marks) {
     for (auto& [stream, after] : changed) *stream = std::move(after);
     for (const auto& [name, stream] : impl_->streams) empty = empty && stream.records == 0;
   }
-  if (empty) done = impl_->seen(impl_->file.give_back());
+  if (empty) done = impl_->seen(impl_->file->give_back());
   return done;
+}
+
+int64_t Outbox::cursor(const std::string& name) const {
+  const std::lock_guard lock(impl_->state_mutex);
+  const auto found = impl_->streams.find(name);
+  return found == impl_->streams.end() ? 0 : found->second.row.cursor;
 }
 
 void Outbox::note_sent(const std::string& name, uint64_t last) {
@@ -378,7 +445,7 @@ Status Outbox::forget(const std::string& name) {
     return fail(Code::FailedPrecondition, name + " still has records to be sent");
   }
   const int64_t id = found->second.row.id;
-  Status done = impl_->seen(impl_->file.transact(false, [&] { return impl_->file.remove(id); }));
+  Status done = impl_->seen(impl_->file->transact(false, [&] { return impl_->file->remove(id); }));
   if (!done) return done;
   const std::lock_guard state(impl_->state_mutex);
   impl_->streams.erase(found);

@@ -39,7 +39,7 @@ struct Appended {
 struct Dropped {
   uint64_t from = 0;
   uint64_t count = 0;
-  std::string reason;  // QueueFull, Thinned, Damaged
+  std::string reason;  // QueueFull, Thinned, Damaged, NotKept
   bool operator==(const Dropped&) const = default;
 };
 
@@ -68,6 +68,7 @@ class Outbox {
     std::string damage;     // what was wrong with it
   };
   // A damaged file is set aside and its records are lost to the receiver, who sees new epochs.
+  // The clock must outlive the outbox.
   // Errors as of sqlite::open_file, but for DataLoss.
   static Result<Opened> open(const OutboxOptions& options, const Clock& clock);
   ~Outbox();
@@ -78,14 +79,25 @@ class Outbox {
   // stream of no kind. ResourceExhausted: the disk is full, there are too many streams, or more
   // waits to be written than may (reason TooMuchWaiting, with a time to try again).
   // DataLoss: the file is damaged, see damaged().
-  Result<Appended> append(const std::string& stream, Lines lines);
+  struct More {
+    // Records that were given up before they could be kept. They take numbers, too, right before
+    // these, and are announced as dropped.
+    uint64_t lost = 0;
+    // How far the log has been read that these come from: kept with them, or not at all.
+    std::optional<int64_t> cursor = {};
+  };
+  Result<Appended> append(const std::string& stream, Lines lines, const More& more);
+  Result<Appended> append(const std::string& stream, Lines lines) {
+    return append(stream, std::move(lines), More{});
+  }
+  int64_t cursor(const std::string& stream) const;  // 0 where none was kept
 
   // The records after number `after`, up to about `max_bytes` (one record at the least), none where
   // there are none yet. NotFound for a stream that never had one.
   Result<Chunk> read(const std::string& stream, uint64_t after, size_t max_bytes);
 
   struct Mark {
-    std::string stream;
+    std::string stream, epoch;  // nothing is done to a stream of another epoch
     uint64_t last = 0;
   };
   // The records up to `last` go. Not synced: after a power cut they may be sent again.
@@ -97,9 +109,10 @@ class Outbox {
   // Forgets a stream that has nothing waiting. Should it come back, it has a new epoch.
   Status forget(const std::string& stream);
 
-  // Set once the file proved to be damaged: everything fails with DataLoss from then on. Make a new
-  // outbox; open() sets the file aside.
+  // Set once the file proved to be damaged: everything fails with DataLoss until renew().
   bool damaged() const;
+  // Sets the damaged file aside and begins a new one: the name it has now. All streams are gone.
+  Result<std::string> renew();
   // Grows with each append; wakes who waits for something to send.
   uint64_t appended() const;
 

@@ -46,7 +46,7 @@ Result<std::vector<StreamRow>> QueueFile::streams() {
     if (!*more) return rows;
     rows.push_back({list->integer(0), list->text(1), list->text(2),
                     static_cast<uint64_t>(list->integer(3)),
-                    static_cast<uint64_t>(list->integer(4))});
+                    static_cast<uint64_t>(list->integer(4)), list->integer(5)});
   }
 }
 
@@ -66,6 +66,12 @@ Status QueueFile::mark(const StreamRow& stream) {
   auto update = database_.prepare(sql::mark_stream);
   if (!update) return fail(update.error());
   return update->bind(stream.id, stream.acked, stream.next).run();
+}
+
+Status QueueFile::set_cursor(int64_t stream, int64_t cursor) {
+  auto update = database_.prepare(sql::set_cursor);
+  if (!update) return fail(update.error());
+  return update->bind(stream, cursor).run();
 }
 
 Result<QueueFile::Measure> QueueFile::measure(int64_t stream, uint64_t after, uint64_t last) {

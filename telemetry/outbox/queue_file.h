@@ -16,6 +16,7 @@ struct StreamRow {
   int64_t id = 0;
   std::string name, epoch;
   uint64_t acked = 0, next = 1;
+  int64_t cursor = 0;
 };
 
 struct Block {
@@ -38,6 +39,7 @@ class QueueFile {
   Status add(const StreamRow& stream);
   Status remove(int64_t stream);
   Status mark(const StreamRow& stream);  // acked and next
+  Status set_cursor(int64_t stream, int64_t cursor);
 
   struct Measure {
     uint64_t records = 0, last = 0;  // last: the highest number, 0 where there is no record

@@ -150,8 +150,8 @@ TEST_F(Access, PasswordsComeFromSecretsFromDockersFileAndFromHelpers) {
                  {{host, "me", "hunter2!", ""}});
 
   options_.credentials.docker_config = dir_ / "config.json";
-  write_text(dir_ / "config.json", R"({"auths":{")" + host + R"(":{"auth":")" +
-                                       base64_encode("me:hunter2") + R"("}}})");
+  write_text(dir_ / "config.json",
+             R"({"auths":{")" + host + R"(":{"auth":")" + base64_encode("me:hunter2") + R"("}}})");
   expect_pulled(host);
   options_.credentials.docker_config.clear();
 

@@ -56,14 +56,13 @@ TEST_F(Pull, ATokenServerThatLoopsIsGivenUp) {
 TEST_F(Pull, CredentialsComeFromDockersFile) {
   const test::TempDir dir;
   options_.credentials.docker_config = dir / "config.json";
-  test::write_text(options_.credentials.docker_config,
-                   R"({"auths":{")" + registry_.host() + R"(":{"auth":")" +
-                       base64_encode("me:secret") + R"("}}})");
+  test::write_text(options_.credentials.docker_config, R"({"auths":{")" + registry_.host() +
+                                                           R"(":{"auth":")" +
+                                                           base64_encode("me:secret") + R"("}}})");
   restart();
   const std::string name = registry_.add(three_layers(), "web", "1");
   registry_.script([&](const Request& request, Response& response) {
-    if (request.get_header_value("Authorization") ==
-        "Basic " + base64_encode("me:secret")) {
+    if (request.get_header_value("Authorization") == "Basic " + base64_encode("me:secret")) {
       return false;
     }
     refuse(response, 401, "WWW-Authenticate", "Basic realm=\"x\"");

@@ -64,7 +64,7 @@ class OutboxTest : public testing::Test {
     return {};
   }
   void acknowledge(const std::string& stream, uint64_t last) {
-    const Status done = outbox_->acknowledge({{stream, last}});
+    const Status done = outbox_->acknowledge({{stream, state(stream).epoch, last}});
     EXPECT_TRUE(done) << done.error().full();
   }
 
@@ -327,6 +327,47 @@ TEST_F(OutboxTest, AFailedCommitLeavesNothingBehind) {
   EXPECT_EQ(receive("events"), (std::vector{1, 2}));
 }
 
+TEST_F(OutboxTest, WhatWasLostBeforeItCouldBeKeptIsAnnounced) {
+  add("events", numbered(1, 1));
+  ASSERT_TRUE(outbox_->append("events", numbered(5, 1), {.lost = 3}));
+  ASSERT_TRUE(outbox_->append("telemetry", numbered(3, 1), {.lost = 2}));
+  EXPECT_EQ(receive("events"), (std::vector{1, 5}));
+  EXPECT_EQ(dropped_, 3U);
+  EXPECT_EQ(read("events", 1).dropped, (Dropped{2, 3, "NotKept"}));
+  EXPECT_EQ(receive("telemetry"), (std::vector{3}));
+  EXPECT_EQ(dropped_, 2U);
+}
+
+TEST_F(OutboxTest, ACursorIsKeptWithTheRecordsOrNotAtAll) {
+  EXPECT_EQ(outbox_->cursor("events"), 0);
+  ASSERT_TRUE(outbox_->append("events", numbered(1, 2), {.cursor = 17}));
+  failpoints_arm("outbox.append.commit=error");
+  EXPECT_FALSE(outbox_->append("events", numbered(3, 1), {.cursor = 18}));
+  failpoints_arm("");
+  EXPECT_EQ(outbox_->cursor("events"), 17);
+  acknowledge("events", 2);
+  open();
+  EXPECT_EQ(outbox_->cursor("events"), 17);
+}
+
+TEST_F(OutboxTest, ADamagedOneIsRenewedWhileItRuns) {
+  for (int i = 0; i < 100; ++i) add("events", numbered(i, 1, 10'000));
+  const std::string epoch = state("events").epoch;
+  open();
+  std::string bytes = *read_file(options_.path);
+  std::fill(bytes.begin() + 4096, bytes.end(), 'z');
+  { std::ofstream(options_.path, std::ios::binary | std::ios::in) << bytes; }
+  EXPECT_FALSE(outbox_->read("events", 0, 1 << 20));
+  EXPECT_TRUE(outbox_->damaged());
+  EXPECT_FALSE(outbox_->append("events", numbered(1, 1)));
+  const auto aside = outbox_->renew();
+  ASSERT_TRUE(aside) << aside.error().full();
+  EXPECT_EQ(read_file(*aside)->size(), bytes.size());
+  EXPECT_FALSE(outbox_->damaged());
+  EXPECT_EQ(add("events", numbered(1, 1)).first, 1U);
+  EXPECT_NE(state("events").epoch, epoch);
+}
+
 // A child writes until it is killed; what it was told is on disk has to be there.
 TEST_F(OutboxTest, KilledAtAnyMomentKeepsWhatItPromised) {
   for (int round = 0; round < 10; ++round) {
@@ -343,7 +384,9 @@ TEST_F(OutboxTest, KilledAtAnyMomentKeepsWhatItPromised) {
         if (!appended) _exit(2);
         const uint64_t last = appended->first + appended->count - 1;
         if (write(told[1], &last, sizeof last) != sizeof last) _exit(3);
-        if (i % 5 == 4) (void)opened->outbox->acknowledge({{"data/a/s", last - 6}});
+        if (i % 5 == 4)
+          (void)opened->outbox->acknowledge(
+              {{"data/a/s", opened->outbox->streams()[0].epoch, last - 6}});
       }
     }
     close(told[1]);

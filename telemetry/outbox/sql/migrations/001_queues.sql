@@ -5,7 +5,8 @@ CREATE TABLE streams (
   name  TEXT NOT NULL UNIQUE,  -- the topic below the device's own
   epoch TEXT NOT NULL,
   acked INTEGER NOT NULL,      -- the last record that the broker acknowledged
-  next  INTEGER NOT NULL       -- the next number when that was written: blocks may go beyond it
+  next  INTEGER NOT NULL,      -- the next number when that was written: blocks may go beyond it
+  cursor INTEGER NOT NULL DEFAULT 0  -- how far the log has been read that fills the queue
 ) STRICT;
 
 -- The records that were committed together: whole JSON objects, one a line, the newline between.

@@ -1,0 +1,73 @@
+#include "agent/main/upstream.h"
+
+#include <utility>
+
+#include "agent/reconcile/event_json.h"
+#include "base/log.h"
+
+namespace wherry {
+namespace {
+
+telemetry::Source event_source(Store& store) {
+  telemetry::Source source;
+  source.stream = "events";
+  source.read = [&store](int64_t after,
+                         size_t limit) -> Result<std::vector<telemetry::Source::Record>> {
+    const auto events = store.events(after, limit);
+    if (!events) return fail(events.error());
+    std::vector<telemetry::Source::Record> records;
+    records.reserve(events->size());
+    for (const EventRecord& event : *events) {
+      records.push_back({event.number, event_record(event)});
+    }
+    return records;
+  };
+  return source;
+}
+
+void note(Mailbox& mailbox, const char* reason, std::string message) {
+  EventRecord event;
+  event.type = "Warning";
+  event.reason = reason;
+  event.message = std::move(message);
+  log_error(event.message);
+  mailbox.post([&](Mail& mail) { mail.notes.push_back(std::move(event)); });
+}
+
+}  // namespace
+
+std::unique_ptr<telemetry::Telemetry> open_upstream(const Config& config, const Clock& clock,
+                                                    Store& store, Mailbox& mailbox,
+                                                    const std::unique_ptr<FleetLink>& link) {
+  telemetry::TelemetryOptions options;
+  options.outbox.path = config.storage.state_dir + "/outbox.db";
+  options.outbox.max_bytes = config.telemetry.outbox_max_bytes;
+  telemetry::TelemetryHooks hooks;
+  hooks.send = [&link](telemetry::Outgoing out) {
+    link->publish({out.session, out.ticket, std::move(out.stream), std::move(out.payload),
+                   std::move(out.content_type)});
+  };
+  hooks.set_aside = [&mailbox](const std::string& path, const std::string& damage) {
+    note(mailbox, "OutboxDamaged",
+         "the outbox was damaged (" + damage + ") and set aside as " + path +
+             "; what was waiting in it is not sent");
+  };
+  auto opened = telemetry::Telemetry::open(options, clock, std::move(hooks), event_source(store));
+  if (opened) return std::move(*opened);
+  note(mailbox, "OutboxUnavailable",
+       "no events go upstream until wherryd is restarted: " + opened.error().full());
+  return nullptr;
+}
+
+void tell_upstream(FleetHandlers& handlers, telemetry::Telemetry* upstream, bool content_types) {
+  if (upstream == nullptr) return;
+  handlers.on_session = [upstream, content_types](uint64_t session, bool connected) {
+    if (!connected) return upstream->disconnected();
+    upstream->connected(session, content_types);
+  };
+  handlers.on_acknowledged = [upstream](uint64_t ticket, bool accepted) {
+    upstream->acknowledged(ticket, accepted);
+  };
+}
+
+}  // namespace wherry

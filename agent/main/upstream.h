@@ -1,0 +1,23 @@
+#pragma once
+// What goes upstream, wired to what it comes from and to the link.
+
+#include <memory>
+
+#include "agent/config/config.h"
+#include "agent/fleet/fleet_link.h"
+#include "agent/reconcile/mailbox.h"
+#include "agent/store/store.h"
+#include "telemetry/telemetry.h"
+
+namespace wherry {
+
+// Null, with a log line and an event, where the outbox cannot be opened: workloads do not depend on
+// it. `link` is read when there is something to send. All references must outlive it.
+std::unique_ptr<telemetry::Telemetry> open_upstream(const Config& config, const Clock& clock,
+                                                    Store& store, Mailbox& mailbox,
+                                                    const std::unique_ptr<FleetLink>& link);
+
+// Tells `upstream`, which may be null, of the link's connections.
+void tell_upstream(FleetHandlers& handlers, telemetry::Telemetry* upstream, bool content_types);
+
+}  // namespace wherry

@@ -1,0 +1,189 @@
+#include "telemetry/outbox/sender.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/backoff.h"
+#include "base/log.h"
+#include "telemetry/outbox/batch.h"
+
+namespace wherry::telemetry {
+namespace {
+
+// The window grows while acknowledgements come sooner than this, and shrinks when they come later:
+// what is in flight is what a fresh event has to wait for.
+constexpr Duration kPatience = std::chrono::milliseconds(200);
+constexpr size_t kNarrowest = 4 << 10;
+constexpr size_t kFirstWindow = 32 << 10;
+constexpr Duration kLongestHold = std::chrono::hours(1);
+// Acknowledgements that are taken out together.
+constexpr size_t kSettleBatches = 32;
+constexpr Duration kSettleWithin = std::chrono::milliseconds(500);
+
+}  // namespace
+
+Sender::Sender(Outbox& outbox, const Clock& clock, SenderOptions options,
+               std::function<double()> random)
+    : outbox_(outbox), clock_(clock), options_(options), random_(std::move(random)) {}
+
+void Sender::connected(uint64_t session, bool content_types) {
+  disconnected();
+  connected_ = true;
+  session_ = session;
+  content_types_ = content_types;
+  window_ = std::min(kFirstWindow, options_.max_in_flight);
+  not_before_ = clock_.now();
+  const std::vector<StreamState> states = outbox_.streams();
+  const bool backlog =
+      std::any_of(states.begin(), states.end(), [](const StreamState& s) { return s.records > 0; });
+  if (backlog) {
+    const auto spread = static_cast<double>(options_.spread.count());
+    not_before_ += Duration(static_cast<int64_t>(random_() * spread));
+  }
+}
+
+void Sender::disconnected() {
+  connected_ = false;
+  flights_.clear();
+  bytes_in_flight_ = 0;
+  for (auto& [name, course] : courses_) {
+    course.sent = course.settled;
+    course.held.reset();
+  }
+}
+
+Sender::Course& Sender::course(const StreamState& state) {
+  Course& course = courses_[state.name];
+  // Another stream of the same name begins anew.
+  if (course.epoch != state.epoch) {
+    course = {};
+    course.epoch = state.epoch;
+  }
+  course.settled = std::max(course.settled, state.acked);
+  course.sent = std::max(course.sent, course.settled);
+  return course;
+}
+
+Result<std::optional<Outgoing>> Sender::next() {
+  const MonoTime now = clock_.now();
+  if (!connected_ || now < not_before_ || flights_.size() >= options_.max_batches)
+    return std::nullopt;
+  if (bytes_in_flight_ >= window_ && !flights_.empty()) return std::nullopt;
+  for (const StreamState& state : outbox_.streams()) {  // by importance
+    Course& course = this->course(state);
+    if (course.held && now < *course.held) continue;
+    if (course.sent + 1 >= state.next) continue;
+    auto batch = batch_of(state, course);
+    if (!batch || *batch) return batch;
+  }
+  return std::nullopt;
+}
+
+Result<std::optional<Outgoing>> Sender::batch_of(const StreamState& state, Course& course) {
+  // A quarter of the window, so that there are always several on the way.
+  const size_t bytes = std::clamp(window_ / 4, size_t{1024}, options_.max_batch);
+  const Result<Chunk> chunk = outbox_.read(state.name, course.sent, bytes);
+  if (!chunk) return fail(chunk.error());
+  if (chunk->first == 0) return std::nullopt;
+  Outgoing out{session_, ++last_ticket_, state.name, batch_json(state.name, state.epoch, *chunk),
+               kJsonType};
+  if (options_.compress && content_types_) {
+    if (auto frame = compressed(out.payload)) {
+      out.payload = std::move(*frame);
+      out.content_type = kZstdJsonType;
+    }
+  }
+  course.sent = chunk->last();
+  outbox_.note_sent(state.name, course.sent);
+  bytes_in_flight_ += out.payload.size();
+  flights_.push_back(
+      {out.ticket, state.name, course.sent, out.payload.size(), clock_.now(), false});
+  return out;
+}
+
+void Sender::acknowledged(uint64_t ticket, bool accepted) {
+  const auto flight = std::find_if(flights_.begin(), flights_.end(),
+                                   [&](const Flight& f) { return f.ticket == ticket; });
+  if (flight == flights_.end() || flight->acknowledged) return;
+  Course& course = courses_[flight->stream];
+  bytes_in_flight_ -= flight->bytes;
+  if (accepted) {
+    adapt(*flight);
+    flight->acknowledged = true;
+    course.refusals = 0;
+    return land(std::string(flight->stream));
+  }
+  const Backoff backoff{options_.refused_first, kLongestHold};
+  const Duration wait = backoff.delay(++course.refusals, random_());
+  log_warn("the broker refuses records, which are kept",
+           {{"stream", flight->stream}, {"again_in", format_duration(wait)}});
+  course.held = clock_.now() + wait;
+  // All that is in flight of this stream counts as not sent: numbers go up without holes.
+  const std::string stream = flight->stream;
+  course.sent = course.settled;
+  std::erase_if(flights_, [&](const Flight& f) {
+    if (f.stream != stream) return false;
+    if (f.ticket != ticket && !f.acknowledged) bytes_in_flight_ -= f.bytes;
+    return true;
+  });
+}
+
+// Brokers may acknowledge in any order; records go from the front only.
+void Sender::land(const std::string& stream) {
+  Course& course = courses_[stream];
+  for (auto flight = flights_.begin(); flight != flights_.end();) {
+    if (flight->stream != stream) {
+      ++flight;
+      continue;
+    }
+    if (!flight->acknowledged) return;
+    course.settled = flight->last;
+    course.unsettled = true;
+    if (unsettled_++ == 0) unsettled_since_ = clock_.now();
+    flight = flights_.erase(flight);
+  }
+}
+
+void Sender::adapt(const Flight& flight) {
+  const MonoTime now = clock_.now();
+  if (now - flight.sent <= kPatience) {
+    window_ = std::min(window_ + flight.bytes, options_.max_in_flight);
+  } else if (flight.sent >= narrowed_) {  // not twice for what was sent before the last time
+    window_ = std::max(window_ / 2, kNarrowest);
+    narrowed_ = now;
+  }
+}
+
+Status Sender::settle(bool all) {
+  if (unsettled_ == 0) return {};
+  const bool due = unsettled_ >= kSettleBatches || clock_.now() - unsettled_since_ >= kSettleWithin;
+  if (!all && !due) return {};
+  std::vector<Outbox::Mark> marks;
+  for (const auto& [stream, course] : courses_) {
+    if (course.unsettled) marks.push_back({stream, course.epoch, course.settled});
+  }
+  Status done = outbox_.acknowledge(marks);
+  if (!done) {
+    unsettled_since_ = clock_.now();  // try again, not at once
+    return done;
+  }
+  for (auto& [stream, course] : courses_) course.unsettled = false;
+  unsettled_ = 0;
+  return {};
+}
+
+std::optional<Duration> Sender::pause() const {
+  std::optional<MonoTime> until;
+  const auto at = [&](MonoTime time) { until = until ? std::min(*until, time) : time; };
+  const MonoTime now = clock_.now();
+  if (unsettled_ > 0) at(unsettled_since_ + kSettleWithin);
+  if (connected_ && now < not_before_) at(not_before_);
+  for (const auto& [stream, course] : courses_) {
+    if (connected_ && course.held && *course.held > now) at(*course.held);
+  }
+  if (!until) return std::nullopt;
+  return std::max(*until - now, Duration::zero());
+}
+
+}  // namespace wherry::telemetry

@@ -1,0 +1,1 @@
+UPDATE streams SET cursor = ?2 WHERE id = ?1;

@@ -1,0 +1,274 @@
+#include "telemetry/telemetry.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/backoff.h"
+#include "base/executor.h"
+#include "base/log.h"
+
+namespace wherry::telemetry {
+namespace {
+
+constexpr Duration kWriteAgain = std::chrono::seconds(5);
+// What a log grows by within this is written together.
+constexpr Duration kGather = std::chrono::milliseconds(100);
+constexpr size_t kCopied = 200;
+
+}  // namespace
+
+Result<std::unique_ptr<Telemetry>> Telemetry::open(const TelemetryOptions& options,
+                                                   const Clock& clock, TelemetryHooks hooks,
+                                                   Source source) {
+  auto opened = Outbox::open(options.outbox, clock);
+  if (!opened) return fail(opened.error());
+  if (!opened->set_aside.empty() && hooks.set_aside) {
+    hooks.set_aside(opened->set_aside, opened->damage);
+  }
+  return std::unique_ptr<Telemetry>(new Telemetry(options, clock, std::move(hooks),
+                                                  std::move(source), std::move(opened->outbox)));
+}
+
+Telemetry::Telemetry(const TelemetryOptions& options, const Clock& clock, TelemetryHooks hooks,
+                     Source source, std::unique_ptr<Outbox> outbox)
+    : options_(options),
+      clock_(clock),
+      hooks_(std::move(hooks)),
+      source_(std::move(source)),
+      outbox_(std::move(outbox)),
+      sender_(*outbox_, clock, options.sender, random_unit),
+      copy_at_(clock.now()) {}
+
+Telemetry::~Telemetry() { stop(); }
+
+void Telemetry::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void Telemetry::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+Result<Appended> Telemetry::append(const std::string& stream, Lines lines) {
+  auto appended = outbox_->append(stream, std::move(lines));
+  wake();
+  return appended;
+}
+
+void Telemetry::post(const std::string& stream, std::string record) {
+  {
+    const std::lock_guard lock(mutex_);
+    posted_bytes_ += record.size();
+    posted_.push_back({stream, std::move(record)});
+    shorten_posted();
+  }
+  wake();
+}
+
+void Telemetry::source_grew() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (copy_at_) return;
+    copy_at_ = clock_.now() + kGather;
+  }
+  wake();
+}
+
+Result<Chunk> Telemetry::read(const std::string& stream, uint64_t after, size_t max_bytes) {
+  auto chunk = outbox_->read(stream, after, max_bytes);
+  if (!chunk && outbox_->damaged()) wake();
+  return chunk;
+}
+
+void Telemetry::connected(uint64_t session, bool content_types) {
+  tell({News::Kind::Connected, session, content_types});
+}
+void Telemetry::disconnected() { tell({News::Kind::Disconnected}); }
+void Telemetry::acknowledged(uint64_t ticket, bool accepted) {
+  tell({News::Kind::Acknowledged, ticket, accepted});
+}
+
+void Telemetry::tell(News news) {
+  {
+    const std::lock_guard lock(mutex_);
+    news_.push_back(news);  // bounded by what is in flight
+  }
+  wake();
+}
+
+void Telemetry::wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    woken_ = true;
+  }
+  changed_.notify_all();
+}
+
+void Telemetry::run() {
+  name_this_thread("outbox");
+  while (wait_for_work()) {
+    take_news();
+    if (outbox_->damaged()) renew();
+    copy_source();
+    write_posted();
+    send_and_settle();
+  }
+  copy_source();
+  write_posted();
+  if (const Status settled = sender_.settle(true); !settled) {
+    log_warn("acknowledged records will be sent again", {{"error", settled.error().full()}});
+  }
+}
+
+// False: it is time to stop.
+bool Telemetry::wait_for_work() {
+  std::optional<Duration> pause = sender_.pause();
+  std::unique_lock lock(mutex_);
+  const auto at = [&](MonoTime time) {
+    const Duration until = std::max(time - clock_.now(), Duration::zero());
+    pause = pause ? std::min(*pause, until) : until;
+  };
+  if (!posted_.empty() || outbox_->damaged()) at(write_again_);
+  if (copy_at_) at(*copy_at_);
+  const auto ready = [this] { return woken_ || stopping_; };
+  if (pause) {
+    changed_.wait_for(lock, *pause, ready);
+  } else {
+    changed_.wait(lock, ready);
+  }
+  woken_ = false;
+  return !stopping_;
+}
+
+void Telemetry::take_news() {
+  std::deque<News> news;
+  {
+    const std::lock_guard lock(mutex_);
+    news.swap(news_);
+  }
+  for (const News& one : news) {
+    switch (one.kind) {
+      case News::Kind::Connected:
+        sender_.connected(one.number, one.flag);
+        break;
+      case News::Kind::Disconnected:
+        sender_.disconnected();
+        break;
+      case News::Kind::Acknowledged:
+        sender_.acknowledged(one.number, one.flag);
+        break;
+    }
+  }
+}
+
+void Telemetry::renew() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (clock_.now() < write_again_) return;
+    write_again_ = clock_.now() + kWriteAgain;
+  }
+  const auto aside = outbox_->renew();
+  if (!aside) return log_error("there is no outbox", {{"error", aside.error().full()}});
+  {
+    const std::lock_guard lock(mutex_);
+    write_again_ = {};
+  }
+  if (hooks_.set_aside) hooks_.set_aside(*aside, "it could not be read any more");
+}
+
+void Telemetry::copy_source() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!copy_at_ || (clock_.now() < *copy_at_ && !stopping_)) return;
+    copy_at_.reset();
+  }
+  while (true) {
+    const auto records = source_.read(outbox_->cursor(source_.stream), kCopied);
+    Status done;
+    if (!records) done = fail(records.error());
+    if (records && records->empty()) return;
+    if (records) {
+      Lines lines;
+      for (const Source::Record& record : *records) lines.add(record.json);
+      const auto kept =
+          outbox_->append(source_.stream, std::move(lines), {.cursor = records->back().number});
+      if (!kept) done = fail(kept.error());
+    }
+    if (done) continue;
+    log_warn("cannot copy the log to the outbox", {{"error", done.error().full()}});
+    const std::lock_guard lock(mutex_);
+    copy_at_ = clock_.now() + kWriteAgain;
+    return;
+  }
+}
+
+void Telemetry::write_posted() {
+  std::vector<Posted> posted;
+  std::map<std::string, uint64_t> given_up;
+  {
+    const std::lock_guard lock(mutex_);
+    if (posted_.empty() || (clock_.now() < write_again_ && !stopping_)) return;
+    posted.assign(std::make_move_iterator(posted_.begin()), std::make_move_iterator(posted_.end()));
+    posted_.clear();
+    posted_bytes_ = 0;
+    given_up.swap(given_up_);
+  }
+  std::map<std::string, Lines> streams;
+  for (const Posted& one : posted) streams[one.stream].add(one.record);
+  std::vector<std::string> failed;
+  for (auto& [stream, lines] : streams) {
+    const uint64_t lost = given_up[stream];
+    const auto kept = outbox_->append(stream, std::move(lines), {.lost = lost});
+    if (kept) continue;
+    log_warn("records wait for the disk", {{"stream", stream}, {"error", kept.error().full()}});
+    if (kept.error().code() == Code::InvalidArgument) continue;  // never will be
+    failed.push_back(stream);
+    const std::lock_guard lock(mutex_);
+    given_up_[stream] += lost;
+  }
+  std::erase_if(posted, [&](const Posted& one) {
+    return std::find(failed.begin(), failed.end(), one.stream) == failed.end();
+  });
+  if (!posted.empty()) put_back(std::move(posted));
+}
+
+void Telemetry::put_back(std::vector<Posted> posted) {
+  const std::lock_guard lock(mutex_);
+  for (const Posted& one : posted) posted_bytes_ += one.record.size();
+  posted_.insert(posted_.begin(), std::make_move_iterator(posted.begin()),
+                 std::make_move_iterator(posted.end()));
+  shorten_posted();
+  write_again_ = clock_.now() + kWriteAgain;
+}
+
+// The caller holds the mutex.
+void Telemetry::shorten_posted() {
+  while (posted_bytes_ > options_.max_posted && posted_.size() > 1) {
+    ++given_up_[posted_.front().stream];
+    posted_bytes_ -= posted_.front().record.size();
+    posted_.pop_front();
+  }
+}
+
+void Telemetry::send_and_settle() {
+  while (true) {
+    auto out = sender_.next();
+    if (!out) {
+      if (!outbox_->damaged()) log_warn("cannot read the outbox", {{"error", out.error().full()}});
+      break;
+    }
+    if (!*out) break;
+    hooks_.send(std::move(**out));
+  }
+  const Status settled = sender_.settle(false);
+  if (!settled && !outbox_->damaged()) {
+    log_warn("cannot write the outbox", {{"error", settled.error().full()}});
+  }
+}
+
+}  // namespace wherry::telemetry

@@ -1,0 +1,254 @@
+// What is sent when, what is sent again, and what leaves the disk.
+
+#include "telemetry/outbox/sender.h"
+
+#include <algorithm>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/temp_dir.h"
+
+namespace wherry::telemetry {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+
+class SenderTest : public testing::Test {
+ protected:
+  SenderTest() {
+    options_.compress = false;
+    auto opened = Outbox::open({directory_.path() + "/outbox.db"}, clock_);
+    EXPECT_TRUE(opened) << opened.error().full();
+    outbox_ = std::move(opened->outbox);
+    make();
+  }
+
+  void make() {
+    sender_ = std::make_unique<Sender>(*outbox_, clock_, options_, [this] { return random_; });
+  }
+  void add(const std::string& stream, int count, size_t size = 10) {
+    Lines lines;
+    for (int i = 0; i < count; ++i) lines.add(R"({"x":")" + std::string(size, 'x') + "\"}");
+    ASSERT_TRUE(outbox_->append(stream, std::move(lines)));
+  }
+  std::optional<Outgoing> next() {
+    auto out = sender_->next();
+    EXPECT_TRUE(out) << out.error().full();
+    return out ? std::move(*out) : std::nullopt;
+  }
+  std::vector<Outgoing> all() {
+    std::vector<Outgoing> out;
+    while (auto one = next()) out.push_back(std::move(*one));
+    return out;
+  }
+  uint64_t waiting(const std::string& stream) {
+    for (const StreamState& state : outbox_->streams()) {
+      if (state.name == stream) return state.next - 1 - state.acked;
+    }
+    return 0;
+  }
+  static uint64_t first_of(const Outgoing& out) { return json::parse(out.payload)["first"]; }
+  static size_t count_of(const Outgoing& out) { return json::parse(out.payload)["records"].size(); }
+
+  test::TempDir directory_;
+  FakeClock clock_;
+  SenderOptions options_;
+  double random_ = 0;
+  std::unique_ptr<Outbox> outbox_;
+  std::unique_ptr<Sender> sender_;
+};
+
+TEST_F(SenderTest, SendsNothingWithoutAConnection) {
+  add("events", 1);
+  EXPECT_FALSE(next());
+  EXPECT_FALSE(sender_->pause());
+}
+
+TEST_F(SenderTest, EventsComeFirstAndTelemetryLast) {
+  add("telemetry", 1);
+  add("logs/web/web", 1);
+  add("data/web/temps", 1);
+  add("events", 1);
+  sender_->connected(1, true);
+  std::vector<std::string> order;
+  for (const Outgoing& out : all()) order.push_back(out.stream);
+  EXPECT_EQ(order,
+            (std::vector<std::string>{"events", "data/web/temps", "logs/web/web", "telemetry"}));
+}
+
+TEST_F(SenderTest, RecordsLeaveTheDiskOnlyWhenAcknowledged) {
+  add("events", 3);
+  sender_->connected(1, true);
+  const auto out = next();
+  ASSERT_TRUE(out);
+  EXPECT_EQ(count_of(*out), 3U);
+  EXPECT_EQ(out->content_type, "application/json");
+  ASSERT_TRUE(sender_->settle(true));
+  EXPECT_EQ(waiting("events"), 3U);
+  sender_->acknowledged(out->ticket, true);
+  ASSERT_TRUE(sender_->settle(false));
+  EXPECT_EQ(waiting("events"), 3U) << "they gather";
+  EXPECT_EQ(sender_->pause(), 500ms);
+  clock_.advance(500ms);
+  ASSERT_TRUE(sender_->settle(false));
+  EXPECT_EQ(waiting("events"), 0U);
+}
+
+TEST_F(SenderTest, WhatWasNotAcknowledgedIsSentAgainWithTheSameNumbers) {
+  add("events", 2);
+  sender_->connected(1, true);
+  const auto before = next();
+  EXPECT_FALSE(next()) << "it is in flight";
+  sender_->disconnected();
+  EXPECT_FALSE(next());
+  sender_->connected(1, true);
+  const auto again = next();
+  ASSERT_TRUE(before && again);
+  EXPECT_EQ(again->payload, before->payload);
+  EXPECT_NE(again->ticket, before->ticket);
+  sender_->acknowledged(before->ticket, true);  // late, of the connection that is gone
+  ASSERT_TRUE(sender_->settle(true));
+  EXPECT_EQ(waiting("events"), 2U);
+}
+
+TEST_F(SenderTest, AcknowledgementsMayComeInAnyOrder) {
+  add("data/a/s", 40, 1000);
+  sender_->connected(1, true);
+  std::vector<Outgoing> out = all();
+  ASSERT_GE(out.size(), 3U);
+  sender_->acknowledged(out[1].ticket, true);
+  sender_->acknowledged(out[2].ticket, true);
+  ASSERT_TRUE(sender_->settle(true));
+  EXPECT_EQ(waiting("data/a/s"), 40U) << "the first may be lost";
+  sender_->acknowledged(out[0].ticket, true);
+  ASSERT_TRUE(sender_->settle(true));
+  EXPECT_EQ(waiting("data/a/s"), 40U - (first_of(out[2]) + count_of(out[2]) - 1));
+  sender_->acknowledged(out[0].ticket, true);  // twice
+  sender_->acknowledged(4711, true);           // of nothing
+}
+
+TEST_F(SenderTest, ABrokerThatNeverAcknowledgesGetsNoMoreThanTheWindow) {
+  add("data/a/s", 400, 1000);
+  sender_->connected(1, true);
+  size_t bytes = 0;
+  for (const Outgoing& out : all()) bytes += out.payload.size();
+  EXPECT_LT(bytes, 64U << 10);
+  EXPECT_GT(bytes, 16U << 10);
+}
+
+TEST_F(SenderTest, TheWindowGrowsOnAFastLinkAndShrinksOnASlowOne) {
+  add("data/a/s", 3000, 1000);
+  sender_->connected(1, true);
+  size_t fast = 0, slow = 0;
+  for (int round = 0; round < 6; ++round) {
+    const std::vector<Outgoing> out = all();
+    fast = 0;
+    for (const Outgoing& one : out) fast += one.payload.size();
+    clock_.advance(10ms);
+    for (const Outgoing& one : out) sender_->acknowledged(one.ticket, true);
+  }
+  EXPECT_GT(fast, 300U << 10);
+  for (int round = 0; round < 6; ++round) {
+    const std::vector<Outgoing> out = all();
+    slow = 0;
+    for (const Outgoing& one : out) slow += one.payload.size();
+    clock_.advance(2s);
+    for (const Outgoing& one : out) sender_->acknowledged(one.ticket, true);
+  }
+  EXPECT_LT(slow, fast / 8);
+}
+
+TEST_F(SenderTest, AFreshEventOvertakesABacklog) {
+  add("data/a/s", 2000, 1000);
+  sender_->connected(1, true);
+  std::vector<Outgoing> out = all();
+  add("events", 1);
+  sender_->acknowledged(out[0].ticket, true);
+  const auto fresh = next();
+  ASSERT_TRUE(fresh);
+  EXPECT_EQ(fresh->stream, "events");
+}
+
+TEST_F(SenderTest, ABacklogWaitsAMomentAfterAConnect) {
+  add("events", 1);
+  random_ = 0.5;
+  sender_->connected(1, true);
+  EXPECT_FALSE(next());
+  EXPECT_EQ(sender_->pause(), 1500ms);
+  clock_.advance(1500ms);
+  EXPECT_TRUE(next());
+}
+
+TEST_F(SenderTest, WithoutABacklogNothingWaits) {
+  random_ = 0.5;
+  sender_->connected(1, true);
+  add("events", 1);
+  EXPECT_TRUE(next());
+}
+
+TEST_F(SenderTest, RefusedRecordsAreKeptAndTriedLater) {
+  add("data/a/s", 20, 1000);
+  add("telemetry", 1);
+  random_ = 0.999999;
+  make();
+  sender_->connected(1, true);
+  clock_.advance(3s);
+  std::vector<Outgoing> out = all();
+  ASSERT_GE(out.size(), 3U);
+  sender_->acknowledged(out[0].ticket, true);
+  sender_->acknowledged(out[1].ticket, false);
+  for (const Outgoing& one : out) {
+    if (one.stream == "telemetry") sender_->acknowledged(one.ticket, true);
+  }
+  ASSERT_TRUE(sender_->settle(true));
+  EXPECT_EQ(waiting("data/a/s"), 20U - count_of(out[0]));
+  EXPECT_EQ(waiting("telemetry"), 0U) << "the others go on";
+  EXPECT_FALSE(next());
+  ASSERT_TRUE(sender_->pause());
+  clock_.advance(60s);
+  const auto again = next();
+  ASSERT_TRUE(again);
+  EXPECT_EQ(first_of(*again), first_of(out[1]));
+}
+
+TEST_F(SenderTest, CompressesWhereReceiversLearnOfIt) {
+  options_.compress = true;
+  make();
+  add("events", 1, 2000);
+  sender_->connected(1, false);
+  EXPECT_EQ(next()->content_type, "application/json");
+  sender_->connected(1, true);
+  const auto out = next();
+  ASSERT_TRUE(out);
+  EXPECT_EQ(out->content_type, "application/json+zstd");
+  EXPECT_LT(out->payload.size(), 300U);
+}
+
+TEST_F(SenderTest, AStreamThatCameBackIsSentFromItsBeginning) {
+  add("data/a/s", 5);
+  sender_->connected(1, true);
+  sender_->acknowledged(next()->ticket, true);
+  ASSERT_TRUE(sender_->settle(true));
+  ASSERT_TRUE(outbox_->forget("data/a/s"));
+  add("data/a/s", 9);
+  const auto out = next();
+  ASSERT_TRUE(out);
+  EXPECT_EQ(first_of(*out), 1U);
+  EXPECT_EQ(count_of(*out), 9U);
+}
+
+TEST_F(SenderTest, AHoleIsAnnouncedInTheBatchBehindIt) {
+  Lines lines;
+  lines.add("{}");
+  ASSERT_TRUE(outbox_->append("events", std::move(lines), {.lost = 7}));
+  sender_->connected(1, true);
+  const json batch = json::parse(next()->payload);
+  EXPECT_EQ(batch["first"], 8);
+  EXPECT_EQ(batch["dropped"], json::parse(R"({"count":7,"from":1,"reason":"NotKept"})"));
+}
+
+}  // namespace
+}  // namespace wherry::telemetry
