@@ -211,6 +211,8 @@ struct PodSpec {
   std::string files_hash{};
   // For pulling its images; decides no restart and is not part of the hash.
   std::vector<RegistryCredential> pull_credentials{};
+  // It finds the agent's socket for data at kDataSocket.
+  bool data_api = false;
   // Kept with each container and given back by observe(); the runtime reads none of them.
   std::map<std::string, std::string> labels;
 };
@@ -248,6 +250,10 @@ inline constexpr std::string_view kPodIpMark = "\x01pod-ip\x01";
 inline constexpr std::string_view kHostIpMark = "\x01host-ip\x01";
 // Likewise, also in files of volumes, for what is given to a Pod when it is made.
 inline constexpr std::string_view kPodUidMark = "\x01pod-uid\x01";
+
+// Where a container finds its Pod's socket for data, and the variable that says so.
+inline constexpr const char* kDataSocket = "/run/wherry/data.sock";
+inline constexpr const char* kDataSocketVariable = "WHERRY_DATA_SOCKET";
 
 enum class ContainerState { Created, Running, Exited, Unknown };
 

@@ -38,7 +38,7 @@ forbid '#include <(grpc|grpcpp|google/protobuf)|\.(pb|grpc\.pb)\.h"' '(base|runt
   'gRPC and protobuf stay inside runtime/containerd' runtime/containerd/
 forbid '#include <sqlite3' '(base|runtime|telemetry|agent)/' 'SQLite stays inside its wrapper' base/sqlite/
 forbid '#include "base/sqlite/' '(base|runtime|telemetry|agent)/' 'SQL stays inside the store and the outbox' \
-  base/sqlite/ agent/store/ telemetry/outbox/
+  base/sqlite/ agent/store/ telemetry/outbox/ telemetry/stream/
 forbid '#include <(mqtt/|MQTT)' '(base|runtime|telemetry|agent)/' 'MQTT stays inside agent/fleet' agent/fleet/
 forbid '#include <httplib' '(base|runtime|telemetry|agent)/' 'HTTP stays inside api, cli and the registry client' \
   agent/api/ agent/cli/ runtime/image/

@@ -8,7 +8,10 @@ namespace wherry::http {
 
 Exchange::Exchange(std::shared_ptr<Socket> socket, Peer peer, const Timeouts& timeouts,
                    CancelToken cancel)
-    : socket_(std::move(socket)), peer_(peer), timeouts_(timeouts), cancel_(std::move(cancel)) {}
+    : socket_(std::move(socket)),
+      peer_(std::move(peer)),
+      timeouts_(timeouts),
+      cancel_(std::move(cancel)) {}
 
 bool Exchange::receive() {
   const SystemClock clock;

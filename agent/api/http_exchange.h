@@ -18,6 +18,7 @@ namespace wherry::http {
 struct Peer {
   bool tcp = false;
   bool loopback = false;  // only with tcp
+  std::string tag{};      // of the listener
 };
 
 // Used by one thread.

@@ -56,7 +56,7 @@ Status make_way(const std::string& path, const sockaddr_un& address) {
 }
 
 // Before listen(): until then nobody can connect, so the mode is never wider than wanted.
-Status hand_to_group(const std::string& path, const std::string& group) {
+Status hand_to_group(const std::string& path, const std::string& group, mode_t mode) {
   std::vector<char> buffer(16384);
   struct group entry {};
   struct group* found = nullptr;
@@ -68,7 +68,7 @@ Status hand_to_group(const std::string& path, const std::string& group) {
       errno != EPERM) {
     return failed("give " + path + " to group " + group, errno);
   }
-  if (chmod(path.c_str(), 0660) != 0) return failed("chmod " + path, errno);
+  if (chmod(path.c_str(), mode) != 0) return failed("chmod " + path, errno);
   return {};
 }
 
@@ -125,6 +125,7 @@ Listener::Listener(Listener&& other) noexcept { *this = std::move(other); }
 Listener& Listener::operator=(Listener&& other) noexcept {
   std::swap(fd_, other.fd_);
   std::swap(path_, other.path_);
+  std::swap(tag_, other.tag_);
   std::swap(device_, other.device_);
   std::swap(inode_, other.inode_);
   return *this;
@@ -140,7 +141,8 @@ Listener::~Listener() {
   }
 }
 
-Result<Listener> Listener::unix_socket(const std::string& path, const std::string& group) {
+Result<Listener> Listener::unix_socket(const std::string& path, const std::string& group,
+                                       mode_t mode) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path) {
@@ -164,7 +166,7 @@ Result<Listener> Listener::unix_socket(const std::string& path, const std::strin
   struct stat info {};
   if (lstat(path.c_str(), &info) == 0)
     listener.device_ = info.st_dev, listener.inode_ = info.st_ino;
-  if (Status given = hand_to_group(path, group); !given) return fail(given.error());
+  if (Status given = hand_to_group(path, group, mode); !given) return fail(given.error());
   if (listen(listener.fd_, kBacklog) != 0) return failed("listen on " + path, errno);
   return listener;
 }

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <list>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -62,10 +63,10 @@ struct Server::Registry {
     open.remove(connection);
     emptied.notify_all();
   }
-  size_t tcp_count() {
+  size_t count(const std::function<bool(const Peer&)>& counts) {
     const std::lock_guard lock(mutex);
     return static_cast<size_t>(
-        std::count_if(open.begin(), open.end(), [](const auto& c) { return c->peer.tcp; }));
+        std::count_if(open.begin(), open.end(), [&](const auto& c) { return counts(c->peer); }));
   }
   std::vector<std::shared_ptr<Connection>> all(bool watched_only) {
     const std::lock_guard lock(mutex);
@@ -93,13 +94,29 @@ Status Server::start(std::vector<Listener> listeners) {
   if (wake_fd_ < 0) {
     return fail(Code::ResourceExhausted, std::string("make an eventfd: ") + std::strerror(errno));
   }
-  listeners_ = std::move(listeners);
+  for (Listener& listener : listeners) add(std::move(listener));
   workers_ = std::make_unique<Executor>(name_, limits_.threads, limits_.queued);
   acceptor_ = std::thread([this] {
     name_this_thread(name_ + "-accept");
     accept_loop();
   });
   return {};
+}
+
+void Server::add(Listener listener) {
+  {
+    const std::lock_guard lock(listeners_mutex_);
+    listeners_.push_back(std::move(listener));
+  }
+  wake();
+}
+
+void Server::remove(const std::string& tag) {
+  {
+    const std::lock_guard lock(listeners_mutex_);
+    std::erase_if(listeners_, [&](const Listener& listener) { return listener.tag() == tag; });
+  }
+  wake();
 }
 
 void Server::wake() const {
@@ -116,7 +133,10 @@ void Server::stop(Duration grace) {
   }
   wake();
   acceptor_.join();
-  listeners_.clear();
+  {
+    const std::lock_guard lock(listeners_mutex_);
+    listeners_.clear();
+  }
   for (const auto& connection : registry_->all(false)) connection->cancel.cancel();
   {
     std::unique_lock lock(registry_->mutex);
@@ -131,9 +151,12 @@ void Server::accept_loop() {
   while (true) {
     const auto watched = registry_->all(true);
     polled.assign(1, pollfd{wake_fd_, POLLIN, 0});
-    for (const Listener& listener : listeners_) polled.push_back({listener.fd(), POLLIN, 0});
     for (const auto& connection : watched) {
       polled.push_back({connection->socket->fd(), POLLRDHUP, 0});
+    }
+    {
+      const std::lock_guard lock(listeners_mutex_);
+      for (const Listener& listener : listeners_) polled.push_back({listener.fd(), POLLIN, 0});
     }
     if (poll(polled.data(), polled.size(), -1) < 0) continue;
     uint64_t drained = 0;
@@ -142,17 +165,28 @@ void Server::accept_loop() {
       const std::lock_guard lock(registry_->mutex);
       if (registry_->stopping) return;
     }
-    for (size_t i = 0; i < listeners_.size(); ++i) {
-      if (polled[1 + i].revents != 0) accept_from(listeners_[i]);
-    }
     for (size_t i = 0; i < watched.size(); ++i) {
-      if (polled[1 + listeners_.size() + i].revents == 0) continue;
+      if (polled[1 + i].revents == 0) continue;
       {
         const std::lock_guard lock(registry_->mutex);
         watched[i]->watched = false;
       }
       watched[i]->cancel.cancel();
     }
+    polled.erase(polled.begin(), polled.begin() + 1 + static_cast<std::ptrdiff_t>(watched.size()));
+    std::erase_if(polled, [](const pollfd& entry) { return entry.revents == 0; });
+    accept_ready(polled);
+  }
+}
+
+// One that was removed meanwhile is not among the listeners any more; another that got its
+// descriptor has nobody waiting, which is no harm.
+void Server::accept_ready(const std::vector<pollfd>& ready) {
+  const std::lock_guard lock(listeners_mutex_);
+  for (const Listener& listener : listeners_) {
+    const bool waits = std::any_of(ready.begin(), ready.end(),
+                                   [&](const pollfd& entry) { return entry.fd == listener.fd(); });
+    if (waits) accept_from(listener);
   }
 }
 
@@ -171,18 +205,30 @@ void Server::accept_from(const Listener& listener) {
   auto connection = std::make_shared<Connection>();
   connection->socket = std::make_shared<Socket>(fd);
   connection->peer = peer_of(address);
+  connection->peer.tag = listener.tag();
   if (connection->peer.tcp) {
     const int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   }
-  const bool full = connection->peer.tcp && registry_->tcp_count() >= limits_.tcp_connections;
-  if (!full) {
+  const bool tag_full = is_full(*connection);
+  const bool full = connection->peer.tcp && registry_->count([](const Peer& p) { return p.tcp; }) >=
+                                                limits_.tcp_connections;
+  if (!full && !tag_full) {
     registry_->add(connection);
     if (workers_->post([this, connection] { serve(connection); })) return;
     registry_->remove(connection);
   }
   Exchange(connection->socket, connection->peer, limits_.timeouts)
-      .respond(Problem{503, "too many connections at once; try again", "", {{"Retry-After", "1"}}});
+      .respond(Problem{tag_full ? 429 : 503,
+                       "too many connections at once; try again",
+                       "",
+                       {{"Retry-After", "1"}}});
+}
+
+bool Server::is_full(const Connection& connection) const {
+  const std::string& tag = connection.peer.tag;
+  if (limits_.tag_connections == 0 || tag.empty()) return false;
+  return registry_->count([&](const Peer& p) { return p.tag == tag; }) >= limits_.tag_connections;
 }
 
 void Server::serve(const std::shared_ptr<Connection>& connection) {

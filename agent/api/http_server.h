@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <poll.h>
 #include <thread>
 #include <vector>
 
@@ -18,6 +19,7 @@ struct ServerLimits {
   size_t threads = 12;
   size_t queued = 16;          // accepted, waiting for a thread; more are told 503
   size_t tcp_connections = 4;  // so that the network can never starve the local socket
+  size_t tag_connections = 0;  // of one listener's tag; 0: no limit. More are told 429
   Timeouts timeouts;
 };
 
@@ -33,6 +35,9 @@ class Server {
 
   // Call once, with the listeners open.
   Status start(std::vector<Listener> listeners);
+  // While it runs.
+  void add(Listener listener);
+  void remove(const std::string& tag);  // its sockets are closed when it returns
   // Accepts no more, cancels what runs, waits up to `grace` for it to end, then cuts connections.
   void stop(Duration grace);
 
@@ -45,13 +50,16 @@ class Server {
   struct Registry;
 
   void accept_loop();
+  void accept_ready(const std::vector<pollfd>& ready);
   void accept_from(const Listener& listener);
+  bool is_full(const Connection& connection) const;
   void serve(const std::shared_ptr<Connection>& connection);
   void wake() const;
 
   const std::string name_;
   const ServerLimits limits_;
   const Handler handler_;
+  std::mutex listeners_mutex_;
   std::vector<Listener> listeners_;
   std::unique_ptr<Registry> registry_;
   std::unique_ptr<Executor> workers_;

@@ -21,6 +21,9 @@ std::vector<Route> make_routes(HandlerContext& context) {
   const auto workload = [&context](http::Exchange& exchange, const std::string& name) {
     answer_workload(context, exchange, name);
   };
+  const auto events = [&context](http::Exchange& exchange, const std::string&) {
+    answer_events(context, exchange);
+  };
   const auto logs = [&context](http::Exchange& exchange, const std::string& name) {
     answer_logs(context, exchange, name);
   };
@@ -40,7 +43,7 @@ std::vector<Route> make_routes(HandlerContext& context) {
        "/v1/workloads/{name}/logs",
        logs,
        {"container", "tail", "since", "follow", "timestamps"}},
-      {"GET", "/v1/events", plain(answer_events), {"after", "limit", "follow"}},
+      {"GET", "/v1/events", events, {"after", "limit", "follow"}},
       {"GET", "/v1/images", plain(answer_images)},
       {"POST", "/v1/images", import, {"file"}},
       {"POST", "/v1/images:pull", pull},

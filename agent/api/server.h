@@ -11,6 +11,7 @@
 #include "agent/api/http_server.h"
 #include "agent/reconcile/state_view.h"
 #include "agent/store/store.h"
+#include "base/bell.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "runtime/runtime.h"
@@ -41,6 +42,8 @@ struct ApiDependencies {
   runtime::Images& images;
   // As Store::events.
   std::function<Result<std::vector<EventRecord>>(int64_t after, size_t limit)> events;
+  // Rings after each event. May be null: then they cannot be followed.
+  const Bell* event_bell = nullptr;
   // After an archive was imported: a workload may wait for the image. May be empty.
   std::function<void()> on_images_changed;
   // Removes every image that nobody needs; waits for it. May be empty: then it cannot be asked for.

@@ -119,12 +119,34 @@ void answer_workload(const HandlerContext& context, http::Exchange& exchange,
   answer_json(exchange, 200, to_json(*workload));
 }
 
-void answer_events(const HandlerContext& context, http::Exchange& exchange) {
+// One event a line, those there are and those to come, until the client leaves or the agent stops.
+void follow_events(HandlerContext& context, http::Exchange& exchange, int64_t after) {
+  const std::shared_ptr<void> place = context.follows.take();
+  if (!place || context.deps.event_bell == nullptr) {
+    return exchange.respond(
+        Problem{503, "too many streams are open; try again", "", {{"Retry-After", "5"}}});
+  }
+  const std::shared_ptr<void> watched = context.watch(exchange);
+  if (!exchange.begin(200, "application/x-ndjson")) return;
+  while (!exchange.cancel().cancelled()) {
+    const uint64_t heard = context.deps.event_bell->count();
+    const auto events = context.deps.events(after, kEventsAtMost);
+    if (!events) return;  // past the beginning: it ends without its end mark
+    std::string lines;
+    for (const EventRecord& event : *events) lines += event_record(event) + "\n";
+    if (!lines.empty() && !exchange.write(lines)) return;
+    if (!events->empty()) after = events->back().number;
+    if (events->size() < kEventsAtMost) context.deps.event_bell->wait(heard, exchange.cancel());
+  }
+  static_cast<void>(exchange.finish());
+}
+
+void answer_events(HandlerContext& context, http::Exchange& exchange) {
   int64_t after = 0, limit = kEventsByDefault;
   const http::Request& request = exchange.request();
-  if (request.param("follow") != nullptr) {
-    return exchange.respond(
-        Problem{501, "following events is not available in this version; ask again with after="});
+  const std::string* follow = request.param("follow");
+  if (follow != nullptr && *follow != "true" && *follow != "false") {
+    return exchange.respond(Problem{400, "follow must be true or false"});
   }
   if (const std::string* text = request.param("after"); text && !parse_number(*text, after)) {
     return exchange.respond(Problem{400, "after must be the number of an event"});
@@ -134,6 +156,9 @@ void answer_events(const HandlerContext& context, http::Exchange& exchange) {
       (!parse_number(*text, limit) || limit < 1 || limit > static_cast<int64_t>(kEventsAtMost))) {
     return exchange.respond(
         Problem{400, "limit must be between 1 and " + std::to_string(kEventsAtMost)});
+  }
+  if (follow != nullptr && *follow == "true" && request.method != "HEAD") {
+    return follow_events(context, exchange, after);
   }
   const auto events = context.deps.events(after, static_cast<size_t>(limit));
   if (!events) return exchange.respond(http::problem_from(events.error()));

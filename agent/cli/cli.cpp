@@ -123,15 +123,13 @@ class CommandLine {
   void add_events() {
     CLI::App* events =
         add_plain("events", "What happened on this device", [this](const Session& s) {
-          if (options_.logs.follow) {
-            return report_usage(s.io, "\"wherry events -f\" is not available in this version");
-          }
+          if (options_.events.follow) return follow_events(s, options_.events);
           return list_events(s, options_.events);
         });
     events->add_option("workload", options_.events.workload, "Only of this workload");
     events->add_option("--after", options_.events.after, "Only those after this number")
         ->check(whole_number());
-    events->add_flag("-f,--follow", options_.logs.follow, "Not available in this version");
+    events->add_flag("-f,--follow", options_.events.follow, "Go on until interrupted");
   }
   void add_validate() {
     CLI::App* check = add_plain("validate", "Check documents; needs no daemon",

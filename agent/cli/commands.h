@@ -27,6 +27,7 @@ struct LogsArguments {
 struct EventsArguments {
   std::string workload;
   int64_t after = 0;
+  bool follow = false;
 };
 
 int show_status(const Session& session);
@@ -38,6 +39,7 @@ std::string controllers_table(const nlohmann::ordered_json& controllers, const S
 std::string services_table(const nlohmann::ordered_json& services, const Session& session);
 int print_logs(const Session& session, const LogsArguments& arguments);
 int list_events(const Session& session, const EventsArguments& arguments);
+int follow_events(const Session& session, const EventsArguments& arguments);
 int list_images(const Session& session);
 int import_image(const Session& session, const std::string& path);
 int prune_images(const Session& session);

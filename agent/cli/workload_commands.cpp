@@ -194,6 +194,51 @@ Result<Json> fetch_events(const Client& client, int64_t after) {
   }
 }
 
+// The same columns as the table, each as wide as it needs on most lines: there is no last line to
+// wait for.
+std::string event_line(const Json& event) {
+  std::string subject = text_of(event, "workload");
+  if (const std::string container = text_of(event, "container"); !container.empty()) {
+    subject += "/" + container;
+  }
+  const auto padded = [](std::string text, size_t width) {
+    if (text.size() < width) text.resize(width, ' ');
+    return text;
+  };
+  return text_of(event, "at") + "  " + padded(text_of(event, "type"), 7) + "  " +
+         padded(subject, 20) + "  " + padded(text_of(event, "reason"), 20) + "  " +
+         printable(text_of(event, "message")) + "\n";
+}
+
+int follow_events(const Session& session, const EventsArguments& arguments) {
+  std::string rest;
+  const Status streamed =
+      session.client.stream("/v1/events?follow=true&after=" + std::to_string(arguments.after),
+                            [&](std::string_view bytes) {
+                              rest += bytes;
+                              for (size_t end = 0; (end = rest.find('\n')) != std::string::npos;) {
+                                const std::string line = rest.substr(0, end);
+                                rest.erase(0, end + 1);
+                                const Json event = Json::parse(line, nullptr, false);
+                                if (!event.is_object()) continue;
+                                const bool mine = arguments.workload.empty() ||
+                                                  text_of(event, "workload") == arguments.workload;
+                                if (!mine) continue;
+                                // One document after the other in the other formats, too.
+                                if (session.format == Format::Json) {
+                                  print(session, line + "\n");
+                                } else if (session.format == Format::Yaml) {
+                                  print(session, "---\n");
+                                  print_data(session, event);
+                                } else {
+                                  print(session, event_line(event));
+                                }
+                              }
+                              return std::fflush(session.io.out) == 0;
+                            });
+  return streamed ? kDone : report(session, streamed.error());
+}
+
 std::string events_table(const Json& events, const Session& session) {
   Table table({"NUMBER", "AGE", "TYPE", "WORKLOAD", "REASON", "MESSAGE"});
   for (const Json& event : events) {

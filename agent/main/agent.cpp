@@ -8,6 +8,7 @@
 #include <thread>
 #include <unistd.h>
 
+#include "agent/api/data_server.h"
 #include "agent/api/server.h"
 #include "agent/fleet/fleet_link.h"
 #include "agent/main/clock_doubt.h"
@@ -125,7 +126,7 @@ struct Agent::Parts {
         backend(runtime::make_containerd_backend(client, clock)),
         facts(runtime::make_containerd_store_facts(client)),
         network(runtime::make_cni_network(network_options(config, instance))),
-        volumes(config.storage.state_dir, config.storage.run_dir),
+        volumes(config.storage.state_dir, config.storage.run_dir, {}, data_sockets()),
         services(runtime::make_iptables_services(
             {config.storage.run_dir, config.network.services(), volumes.service_names_file()},
             *network, [this] { volumes.refresh_names(); })),
@@ -155,6 +156,15 @@ struct Agent::Parts {
     made.gc_low = config.images.gc_low_percent;
     made.removable = [this] { return keeping.removable(); };
     return made;
+  }
+  runtime::DataSockets data_sockets() {
+    return {[this](const std::string& pod, const std::string& directory) -> Status {
+              if (data) return data->open(pod, directory);
+              return fail(Code::FailedPrecondition, "there is no outbox to keep data in");
+            },
+            [this](const std::string& pod) {
+              if (data) data->close(pod);
+            }};
   }
   runtime::PodRuntimeOptions pod_options() const {
     runtime::PodRuntimeOptions made;
@@ -201,6 +211,7 @@ struct Agent::Parts {
   // Before the runtime, whose events they take until it is gone.
   Mailbox mailbox;
   std::unique_ptr<telemetry::Telemetry> upstream;  // may be null
+  std::unique_ptr<DataServer> data;                // where upstream is there
   std::unique_ptr<FleetLink> link;
   runtime::Client client;
   std::unique_ptr<runtime::ImageBackend> backend;
@@ -215,6 +226,7 @@ struct Agent::Parts {
   std::unique_ptr<runtime::Gauges> gauges;
   runtime::ContainerExec execs;
   std::unique_ptr<runtime::Health> health;
+  Bell event_bell;
   std::unique_ptr<StoreRecords> records;
   std::unique_ptr<Reconciler> reconciler;
   std::unique_ptr<ApiServer> api;
@@ -264,8 +276,10 @@ Status Agent::Parts::open_store() {
 
 void Agent::Parts::make_reconciler() {
   upstream = open_upstream(config, clock, *store, mailbox, link);
+  if (upstream) data = make_data_server(config, device.boot, clock, *upstream);
   records = std::make_unique<StoreRecords>(*store, [this] {
     if (upstream) upstream->source_grew();
+    event_bell.ring();
   });
   link = make_mqtt_link(fleet_options(config, device.boot), fleet_handlers(), clock);
   ReconcilerOptions made;
@@ -335,7 +349,7 @@ Status Agent::Parts::serve() {
       made,
       ApiDependencies{board, clock, logs, images,
                       [this](int64_t after, size_t limit) { return store->events(after, limit); },
-                      [this] { images_changed(); },
+                      &event_bell, [this] { images_changed(); },
                       [this](const CancelToken& cancel) { return prune_now(mailbox, cancel); },
                       [this] { return reconciler->alive(); }});
   return api->start();
@@ -421,6 +435,7 @@ Status Agent::start() {
   if (Status claimed = p.claim_directories(); !claimed) return claimed;
   if (Status opened = p.open_store(); !opened) return opened;
   p.make_reconciler();
+  p.volumes.reopen_data_sockets();
   p.read_manifests();
   p.reconciler->start();
   p.reconciler->step();  // so that the first reader already sees what is wanted
@@ -457,6 +472,7 @@ bool Agent::stop() {
   p.loop.join();
   if (p.preload_follower.joinable()) p.preload_follower.join();
   p.api->stop();
+  if (p.data) p.data->stop();
   if (p.upstream) p.upstream->stop();
   p.link->stop(kGoodbye);
   p.store.reset();

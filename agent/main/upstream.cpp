@@ -4,6 +4,7 @@
 
 #include "agent/reconcile/event_json.h"
 #include "base/log.h"
+#include "telemetry/stream/cache.h"
 
 namespace wherry {
 namespace {
@@ -57,6 +58,14 @@ std::unique_ptr<telemetry::Telemetry> open_upstream(const Config& config, const 
   note(mailbox, "OutboxUnavailable",
        "no events go upstream until wherryd is restarted: " + opened.error().full());
   return nullptr;
+}
+
+std::unique_ptr<DataServer> make_data_server(const Config& config, const std::string& boot,
+                                             const Clock& clock, telemetry::Telemetry& upstream) {
+  telemetry::CacheOptions cache;
+  cache.path = config.storage.state_dir + "/cache.db";
+  cache.boot = boot;
+  return std::make_unique<DataServer>(upstream, cache, clock);
 }
 
 void tell_upstream(FleetHandlers& handlers, telemetry::Telemetry* upstream, bool content_types) {

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "agent/api/data_server.h"
 #include "agent/config/config.h"
 #include "agent/fleet/fleet_link.h"
 #include "agent/reconcile/mailbox.h"
@@ -16,6 +17,9 @@ namespace wherry {
 std::unique_ptr<telemetry::Telemetry> open_upstream(const Config& config, const Clock& clock,
                                                     Store& store, Mailbox& mailbox,
                                                     const std::unique_ptr<FleetLink>& link);
+
+std::unique_ptr<DataServer> make_data_server(const Config& config, const std::string& boot,
+                                             const Clock& clock, telemetry::Telemetry& upstream);
 
 // Tells `upstream`, which may be null, of the link's connections.
 void tell_upstream(FleetHandlers& handlers, telemetry::Telemetry* upstream, bool content_types);

@@ -36,6 +36,8 @@ void read_pod_metadata(const Cursor& metadata, PodItem& pod) {
   if (strategy != pod.annotations.end() && strategy->second == "delete-first") {
     pod.workload.update_strategy = UpdateStrategy::DeleteFirst;
   }
+  const auto data = pod.annotations.find("wherry/data-api");
+  pod.workload.pod.data_api = data != pod.annotations.end() && data->second == "true";
   read_depends_on(metadata, pod);
 }
 

@@ -159,8 +159,8 @@ constexpr Field kAnnotations[] = {
      "names of workloads, separated by commas: started before this one, stopped after it"},
     {"wherry/update-strategy", Honoured, Type::String, nullptr, "pull-first|delete-first",
      "handover is not supported by this version"},
-    {"wherry/data-api", Refused, Type::String, nullptr, "false|",
-     "the data API is not supported by this version: leave it out"},
+    {"wherry/data-api", Honoured, Type::String, nullptr, "true|false|",
+     "true: a socket to hand in data, at $WHERRY_DATA_SOCKET"},
     {"wherry/log-forward", Refused, Type::String, nullptr, "none|false|",
      "forwarding logs is not supported by this version: leave it out"},
 };

@@ -244,6 +244,7 @@ std::string spec_hash(const WorkloadSpec& workload) {
   out.put("hostname", pod.hostname);
   out.put("host-network", pod.host_network);
   out.put("share-processes", pod.share_processes);
+  out.put("data-api", pod.data_api);
   put_ports(out, pod);
   put_names(out, pod);
   put_volumes(out, pod);

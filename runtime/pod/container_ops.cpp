@@ -113,6 +113,8 @@ Result<std::string> ContainerOps::make_spec(const Plan& plan, const CancelToken&
   PodRuntimeParts& parts = context_.parts;
   ContainerSpec container = plan.container;
   if (Status filled = fill_marks(plan.pod, container); !filled) return fail(filled.error());
+  if (plan.pod.data_api)
+    container.env.insert(container.env.begin(), {kDataSocketVariable, kDataSocket});
   if (container.resources.pids_limit == 0) {
     container.resources.pids_limit = context_.options.default_pids_limit;
   }

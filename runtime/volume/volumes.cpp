@@ -99,11 +99,12 @@ const Volume* find_volume(const PodSpec& pod, const std::string& name) {
 
 }  // namespace
 
-Volumes::Volumes(std::string state_dir, std::string run_dir, HostFiles files)
+Volumes::Volumes(std::string state_dir, std::string run_dir, HostFiles files, DataSockets sockets)
     : state_dir_(std::move(state_dir)),
       run_dir_(std::move(run_dir)),
       files_(std::move(files)),
-      names_(run_dir_ + "/pods", service_names_file()) {}
+      names_(run_dir_ + "/pods", service_names_file()),
+      sockets_(std::move(sockets)) {}
 
 std::string Volumes::source_of(const std::string& pod, const Volume& volume) const {
   if (volume.kind == Volume::Kind::HostPath) return volume.host_path;
@@ -245,8 +246,36 @@ Status Volumes::prepare(const PodSpec& pod, const PodAddress& address) {
     if (Status made = make_shared_ipc(run_dir_ + below); !made) return made;
     if (Status ok = failpoint("volume.prepare.ipc"); !ok) return ok;
   }
+  if (pod.data_api) {
+    if (Status opened = open_data_socket(pod.name); !opened) return opened;
+  }
   if (Status ok = failpoint("volume.prepare.volumes"); !ok) return ok;
   return write_files(pod, address);
+}
+
+// The directory is what containers see, so that the socket in it may be another one after a restart
+// of the agent.
+Status Volumes::open_data_socket(const std::string& pod) {
+  if (!sockets_.open) {
+    return fail(Code::FailedPrecondition, "the data API is not served", "CreateContainerError");
+  }
+  if (Status made = make_directories(data_dir(pod), 0755); !made) return made;
+  const Status opened = sockets_.open(pod, data_dir(pod));
+  if (!opened) return fail(opened.error(), "serve the data API to " + pod);
+  return {};
+}
+
+void Volumes::reopen_data_sockets() {
+  const auto pods = names_in(run_dir_ + "/pods");
+  if (!pods) return log_warn("data sockets", {{"error", pods.error().full()}});
+  for (const std::string& pod : *pods) {
+    struct stat info {};
+    if (stat(data_dir(pod).c_str(), &info) != 0) continue;
+    if (const Status opened = open_data_socket(pod); !opened) {
+      log_warn("a workload cannot hand in data",
+               {{"workload", pod}, {"error", opened.error().full()}});
+    }
+  }
 }
 
 Result<BindMount> Volumes::bind_of(const PodSpec& pod, const ContainerSpec& container,
@@ -297,6 +326,10 @@ Result<std::vector<BindMount>> Volumes::mounts(const PodSpec& pod, const Contain
     binds.push_back(
         {message_file(pod.name, container.name), message, false, MountPropagation::None});
   }
+  const std::string data = std::string(kDataSocket).substr(0, std::string(kDataSocket).rfind('/'));
+  if (pod.data_api && !is_taken(data)) {
+    binds.push_back({data_dir(pod.name), data, true, MountPropagation::None});
+  }
   const bool read_only = container.security.read_only_root_filesystem;
   for (const char* file : {"hosts", "hostname", "resolv.conf"}) {
     const std::string destination = std::string("/etc/") + file;
@@ -342,6 +375,7 @@ std::string Volumes::read_message(const std::string& pod, const std::string& con
 
 Status Volumes::remove(const std::string& pod) {
   if (Status ok = check_name(pod); !ok) return ok;
+  if (sockets_.close) sockets_.close(pod);
   const std::string parts = run_dir(pod) + "/subpaths";
   const Result<std::vector<std::string>> containers = names_in(parts);
   if (!containers) return fail(containers.error());

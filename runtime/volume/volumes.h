@@ -1,6 +1,7 @@
 #pragma once
 // The host side of a Pod's volumes and of the small files every container gets.
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,13 @@ struct HostFiles {
   std::string resolved_upstream = "/run/systemd/resolve/resolv.conf";
 };
 
+// Who listens on the sockets through which Pods hand in data. Called from several threads.
+struct DataSockets {
+  // Serves <directory>/data.sock as the Pod's. Idempotent. An error keeps the Pod from starting.
+  std::function<Status(const std::string& pod, const std::string& directory)> open;
+  std::function<void(const std::string& pod)> close;
+};
+
 // Thread-safe for different Pods. What is in memory and what is mounted by subPath are mounts: the
 // agent must share its mount namespace with containerd.
 class Volumes {
@@ -27,7 +35,8 @@ class Volumes {
   // Pod; files of ConfigMaps), `run_dir`/pods/<pod>/ what does not (emptyDir in memory, Secrets,
   // subPaths, hosts, hostname, resolv.conf). `state_dir`/claims/<claim>/ outlives every Pod:
   // nothing here removes it.
-  Volumes(std::string state_dir, std::string run_dir, HostFiles files = {});
+  Volumes(std::string state_dir, std::string run_dir, HostFiles files = {},
+          DataSockets sockets = {});
 
   // Makes emptyDirs and claims, checks hostPaths by their type, writes the files of volumes, hosts,
   // hostname and resolv.conf. Idempotent; the files are brought up to date in place, so that
@@ -53,6 +62,8 @@ class Volumes {
   // Unmounts and deletes. Missing: success. Never follows a link or enters a hostPath.
   Status remove(const std::string& pod);
   Result<std::vector<std::string>> list();  // Pods that have anything here
+  // Has the sockets of all Pods here served again, after the start of an agent.
+  void reopen_data_sockets();
   // Every Pod's hosts file names those that are there now, whatever an agent was killed at.
   void refresh_names() { names_.refresh(); }
   // Further names for those files, see PodNames.
@@ -63,6 +74,7 @@ class Volumes {
  private:
   std::string disk_dir(const std::string& pod) const { return state_dir_ + "/pods/" + pod; }
   std::string run_dir(const std::string& pod) const { return run_dir_ + "/pods/" + pod; }
+  std::string data_dir(const std::string& pod) const { return run_dir(pod) + "/data"; }
   std::string claims_dir() const { return state_dir_ + "/claims"; }
   Status prepare_volume(const PodSpec& pod, const Volume& volume);
   Status make_own_directory(const std::string& pod, const Volume& volume, unsigned mode);
@@ -71,6 +83,7 @@ class Volumes {
   Status own(const PodSpec& pod, const Volume& volume, bool if_needed);
   Result<BindMount> bind_of(const PodSpec& pod, const ContainerSpec& container,
                             const Volume& volume, const VolumeMount& mount, size_t index);
+  Status open_data_socket(const std::string& pod);
   Status make_message_file(const PodSpec& pod, const ContainerSpec& container);
   Status write_files(const PodSpec& pod, const PodAddress& address);
   std::string usable_resolv_conf(const PodSpec& pod, const std::string& host_text) const;
@@ -79,6 +92,7 @@ class Volumes {
   std::string run_dir_;
   HostFiles files_;
   PodNames names_;
+  DataSockets sockets_;
 };
 
 }  // namespace wherry::runtime

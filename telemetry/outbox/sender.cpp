@@ -70,12 +70,24 @@ Result<std::optional<Outgoing>> Sender::next() {
   if (!connected_ || now < not_before_ || flights_.size() >= options_.max_batches)
     return std::nullopt;
   if (bytes_in_flight_ >= window_ && !flights_.empty()) return std::nullopt;
-  for (const StreamState& state : outbox_.streams()) {  // by importance
-    Course& course = this->course(state);
-    if (course.held && now < *course.held) continue;
-    if (course.sent + 1 >= state.next) continue;
-    auto batch = batch_of(state, course);
-    if (!batch || *batch) return batch;
+  std::vector<StreamState> states = outbox_.streams();  // by importance
+  for (auto begin = states.begin(); begin != states.end();) {
+    const std::optional<Kind> kind = kind_of(begin->name);
+    const auto end = std::find_if(begin, states.end(),
+                                  [&](const StreamState& s) { return kind_of(s.name) != kind; });
+    // Streams of one kind take turns.
+    const auto last = std::find_if(begin, end, [&](const StreamState& s) {
+      return s.name == last_[static_cast<size_t>(*kind)];
+    });
+    if (last != end) std::rotate(begin, last + 1, end);
+    for (; begin != end; ++begin) {
+      Course& course = this->course(*begin);
+      if (course.held && now < *course.held) continue;
+      if (course.sent + 1 >= begin->next) continue;
+      auto batch = batch_of(*begin, course);
+      if (batch && *batch) last_[static_cast<size_t>(*kind)] = begin->name;
+      if (!batch || *batch) return batch;
+    }
   }
   return std::nullopt;
 }

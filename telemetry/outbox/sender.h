@@ -2,6 +2,7 @@
 // What to send next, and what became of it. Knows no MQTT: it hands out messages and is told what
 // the broker acknowledged.
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -95,7 +96,8 @@ class Sender {
   uint64_t last_ticket_ = 0;
   std::deque<Flight> flights_;  // in the order they were sent
   std::map<std::string, Course> courses_;
-  size_t unsettled_ = 0;  // acknowledged batches
+  std::array<std::string, kKinds> last_;  // the stream of each kind that was sent from last
+  size_t unsettled_ = 0;                  // acknowledged batches
   MonoTime unsettled_since_{};
 };
 

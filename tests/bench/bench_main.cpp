@@ -12,6 +12,7 @@
 #include "tests/bench/image_bench.h"
 #include "tests/bench/pod_bench.h"
 #include "tests/bench/process_stats.h"
+#include "tests/bench/upstream_bench.h"
 
 namespace wherry::bench {
 namespace {
@@ -188,6 +189,8 @@ int run(const std::vector<std::string>& wanted) {
       {"ready", start_up},
       {"probes", probes},
       {"images", image_pulls},
+      {"ingest", ingest},
+      {"drain", drain},
   };
   for (const auto& [name, figure] : all) {
     const bool chosen =

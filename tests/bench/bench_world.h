@@ -24,6 +24,7 @@ class World {
   test::WherryDaemon& agent() { return *agent_; }
   runtime::Client& client() { return *client_; }
   test::ContainerdDaemon& containerd() { return *containerd_; }
+  test::MosquittoBroker& broker() { return *broker_; }
   FloorImage floor_image() const { return floor_image_; }
   pid_t agent_pid() { return agent_->process().pid(); }
 

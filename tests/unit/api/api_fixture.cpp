@@ -337,6 +337,14 @@ ApiTest::ApiTest() {
   set_state(sample_state());
 }
 
+void ApiTest::add_event(const EventRecord& event) {
+  {
+    const std::lock_guard lock(events_mutex);
+    events.push_back(event);
+  }
+  event_bell.ring();
+}
+
 void ApiTest::set_state(const StateView& state) {
   board.set(std::make_shared<const StateView>(state));
 }
@@ -348,11 +356,14 @@ void ApiTest::start() {
                        images,
                        [this](int64_t after, size_t limit) -> Result<std::vector<EventRecord>> {
                          std::vector<EventRecord> found;
+                         const std::lock_guard lock(events_mutex);
                          for (const EventRecord& event : events) {
                            if (event.number > after && found.size() < limit) found.push_back(event);
                          }
+                         if (!found.empty()) events_read = found.back().number;
                          return found;
                        },
+                       &event_bell,
                        [this] { ++images_changed; },
                        [this](const CancelToken& cancel) { return images.prune({}, cancel); },
                        [this] { return alive; }};

@@ -128,6 +128,7 @@ class ApiTest : public ::testing::Test {
   Answer ask_tcp(const std::string& request_line, const std::string& more_headers = "") const;
   std::string socket() const { return dir / "run/api.sock"; }
   void set_state(const StateView& state);
+  void add_event(const EventRecord& event);  // also while the server runs
 
   TempDir dir;
   FakeClock clock;
@@ -135,6 +136,9 @@ class ApiTest : public ::testing::Test {
   FakeLogs logs;
   FakeImages images;
   std::vector<EventRecord> events;
+  mutable std::mutex events_mutex;
+  std::atomic<int64_t> events_read{0};  // the highest number that was handed out
+  Bell event_bell;
   Status alive;
   std::atomic<int> images_changed{0};
   ApiOptions options;

@@ -128,7 +128,7 @@ TEST_F(ApiTest, TheSocketFile) {
   EXPECT_EQ(info.st_mode & 0777, 0660u);
 
   // Served already: not taken over.
-  ApiServer second(options, {board, clock, logs, images, {}, {}, {}, {}});
+  ApiServer second(options, {board, clock, logs, images, {}, {}, {}, {}, {}});
   const Status refused = second.start();
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code(), Code::AlreadyExists);

@@ -94,14 +94,31 @@ TEST_F(ApiTest, WhatIsNotInThisVersionSaysSo) {
        {"GET /", "GET /metrics", "GET /openapi.json", "GET /v1/workloads/web/why",
         "POST /v1/workloads/web/restart", "POST /v1/workloads/web/stop",
         "POST /v1/workloads/web/start", "POST /v1/workloads/web/exec", "GET /v1/desired",
-        "PUT /v1/desired", "POST /v1/plan", "GET /v1/check", "GET /v1/support-bundle",
-        "GET /v1/events?follow=true"}) {
+        "PUT /v1/desired", "POST /v1/plan", "GET /v1/check", "GET /v1/support-bundle"}) {
     const Answer answer = ask(line);
     EXPECT_EQ(answer.status, 501) << line;
     EXPECT_NE(problem_of(answer)["detail"].get<std::string>().find("in this version"),
               std::string::npos)
         << line;
   }
+}
+
+TEST_F(ApiTest, EventsAreFollowed) {
+  start();
+  add_event({1, clock.wall(), "web", "web", "Warning", "BackOff", "again", 42});
+  add_event({2, clock.wall(), "", "", "Normal", "ContainerdReady", "it answers", 0});
+  const auto client = RawClient::unix_socket(socket());
+  client->send("GET /v1/events?follow=true&after=1 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  ASSERT_TRUE(client->wait_for("ContainerdReady"));
+  add_event({7, clock.wall(), "web", "web", "Normal", "Started", "attempt 2", 42});
+  ASSERT_TRUE(client->wait_for("attempt 2"));
+  server->stop();
+  const Answer answer = client->answer();
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.header("Content-Type"), "application/x-ndjson");
+  EXPECT_EQ(answer.body.find("BackOff"), std::string::npos) << "it is not after 1";
+  EXPECT_EQ(std::count(answer.body.begin(), answer.body.end(), '\n'), 2);
+  EXPECT_EQ(json::parse(answer.body.substr(0, answer.body.find('\n')))["number"], 2);
 }
 
 TEST_F(ApiTest, UnknownPathsAndMethods) {
@@ -143,6 +160,7 @@ TEST_F(ApiTest, UnknownParametersAreNamed) {
   EXPECT_EQ(ask("GET /v1/status?x=1").status, 400);
   EXPECT_EQ(ask("GET /v1/events?after=1&after=2").status, 400);
   EXPECT_EQ(ask("GET /v1/events?after=%").status, 400);
+  EXPECT_EQ(ask("GET /v1/events?follow=yes").status, 400);
 }
 
 TEST_F(ApiTest, EventsInPages) {

@@ -1,6 +1,7 @@
 // What each command prints, on a clock that stands still, from a real server.
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 
 #include <nlohmann/json.hpp>
 
@@ -209,6 +210,24 @@ TEST_F(CliOutputTest, Events) {
   EXPECT_EQ(
       nlohmann::json::parse(run({"events", "--after", "2498", "-o", "json"}).out)["events"].size(),
       2u);
+}
+
+TEST_F(CliOutputTest, EventsAreFollowedUntilTheDaemonStops) {
+  add_event({1, clock.wall(), "web", "web", "Normal", "Started", "attempt 1", 42});
+  add_event({2, clock.wall(), "queue", "", "Normal", "Started", "not asked for", 42});
+  add_event({3, clock.wall(), "web", "web", "Warning", "BackOff", "again in 10s", 42});
+  std::thread later([this] {
+    ASSERT_TRUE(wait_until([this] { return events_read >= 3; }));
+    server->stop();
+  });
+  const auto followed = run({"events", "web", "-f"});
+  later.join();
+  EXPECT_EQ(followed.exit_code, 0) << followed.err;
+  EXPECT_EQ(followed.out,
+            to_rfc3339(clock.wall()) +
+                "  Normal   web/web               Started               attempt 1\n" +
+                to_rfc3339(clock.wall()) +
+                "  Warning  web/web               BackOff               again in 10s\n");
 }
 
 TEST_F(CliOutputTest, Images) {

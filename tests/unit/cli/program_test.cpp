@@ -167,7 +167,7 @@ TEST_F(ProgramTest, UsageIs2) {
                                              {"list", "get", "web"},
                                              {"images", "pull"},
                                              {"images", "pull", "a", "b"},
-                                             {"events", "-f"}}) {
+                                             {"events", "--after", "x"}}) {
     const CommandResult result = wherry(args);
     EXPECT_EQ(result.exit_code, 2) << (args.empty() ? "" : args[0]) << result.err;
     expect_one_line(result);

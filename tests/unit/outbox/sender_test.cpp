@@ -172,6 +172,16 @@ TEST_F(SenderTest, AFreshEventOvertakesABacklog) {
   EXPECT_EQ(fresh->stream, "events");
 }
 
+TEST_F(SenderTest, StreamsOfOneKindTakeTurns) {
+  add("data/a/s", 60, 1000);
+  add("data/b/s", 60, 1000);
+  add("data/c/s", 60, 1000);
+  sender_->connected(1, true);
+  std::string order;
+  for (const Outgoing& out : all()) order += out.stream[5];
+  EXPECT_EQ(order.substr(0, 4), "abca");
+}
+
 TEST_F(SenderTest, ABacklogWaitsAMomentAfterAConnect) {
   add("events", 1);
   random_ = 0.5;

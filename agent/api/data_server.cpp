@@ -1,0 +1,377 @@
+#include "agent/api/data_server.h"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <unistd.h>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "telemetry/outbox/batch.h"
+#include "telemetry/stream/cache.h"
+#include "telemetry/telemetry.h"
+
+namespace wherry {
+namespace {
+
+using http::Problem;
+using Json = nlohmann::ordered_json;
+
+constexpr Duration kStopGrace = std::chrono::seconds(2);
+constexpr size_t kMaxStreamName = 64;
+constexpr size_t kMaxKey = 200;
+constexpr uint64_t kReadByDefault = 100;
+constexpr uint64_t kReadAtMost = 10'000;
+constexpr const char* kBinary = "application/octet-stream";
+
+bool good_name(std::string_view name, size_t longest) {
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  };
+  return !name.empty() && name.size() <= longest && plain(name.front()) &&
+         std::all_of(name.begin(), name.end(),
+                     [&](char c) { return plain(c) || c == '.' || c == '_' || c == '-'; });
+}
+
+Problem bad_name(std::string_view what, const std::string& name, size_t longest) {
+  return {400, printable(name) + " is no " + std::string(what) + ": write 1 to " +
+                   std::to_string(longest) +
+                   " letters, digits, dots, underscores and dashes, a letter or digit first"};
+}
+
+Problem try_again(int status, std::string detail, std::string reason, int64_t seconds) {
+  return {status, std::move(detail), std::move(reason), {{"Retry-After", std::to_string(seconds)}}};
+}
+
+// Of append() and put(): what a producer can wait for comes with a time to wait.
+Problem problem_of(const Error& error) {
+  if (error.code() != Code::ResourceExhausted) {
+    if (error.code() == Code::DataLoss) return try_again(503, error.full(), "", 5);
+    return http::problem_from(error);
+  }
+  if (error.reason() == "OverQuota" || error.reason() == "TooManyStreams") {
+    return try_again(429, error.full(), std::string(error.reason()), 60);
+  }
+  if (error.retry_after().count() > 0) {
+    return try_again(429, error.full(), std::string(error.reason()), error.retry_after().count());
+  }
+  return try_again(507, error.full(), "", 10);
+}
+
+std::optional<uint64_t> number_of(const std::string* text, uint64_t fallback) {
+  if (text == nullptr) return fallback;
+  uint64_t number = 0;
+  const char* end = text->data() + text->size();
+  const auto parsed = std::from_chars(text->data(), end, number);
+  if (parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
+  return number;
+}
+
+// A record for each line that is not empty; the error names the line.
+Result<telemetry::Lines> records_of(std::string_view body, WallTime at) {
+  telemetry::Lines lines;
+  size_t number = 0;
+  while (!body.empty()) {
+    const size_t end = std::min(body.find('\n'), body.size());
+    const std::string_view line = body.substr(0, end);
+    body.remove_prefix(std::min(end + 1, body.size()));
+    ++number;
+    if (trim(line).empty()) continue;
+    auto record = telemetry::record_from_json(line, at);
+    if (!record) {
+      return fail(Code::InvalidArgument,
+                  "line " + std::to_string(number) + ": " + record.error().message());
+    }
+    lines.add(*record);
+  }
+  return lines;
+}
+
+}  // namespace
+
+struct DataServer::Desk {
+  Desk(telemetry::Telemetry& the_telemetry, telemetry::CacheOptions cache_options,
+       const Clock& the_clock, const DataLimits& given)
+      : telemetry(the_telemetry),
+        options(std::move(cache_options)),
+        clock(the_clock),
+        limits(given),
+        server("data", limits.server, [this](http::Exchange& exchange) { handle(exchange); }) {}
+
+  void handle(http::Exchange& exchange);
+  std::optional<std::string> read_body(http::Exchange& exchange) const;
+
+  void list_streams(http::Exchange& exchange, const std::string& workload);
+  void add_records(http::Exchange& exchange, const std::string& workload, const std::string& name);
+  void read_records(http::Exchange& exchange, const std::string& name);
+  bool has_room(const std::string& workload, const std::string& stream);
+  void handle_stream(http::Exchange& exchange, const std::string& workload,
+                     const std::string& name);
+  void forget_streams_of_others();
+  void forget_caches_of_others();
+
+  void list_keys(http::Exchange& exchange, const std::string& workload);
+  void handle_key(http::Exchange& exchange, const std::string& workload, const std::string& key);
+  void put_value(http::Exchange& exchange, const std::string& workload, const std::string& key);
+
+  telemetry::Telemetry& telemetry;
+  const telemetry::CacheOptions options;
+  const Clock& clock;
+  const DataLimits limits;
+  std::mutex mutex;
+  std::map<std::string, std::string> open;  // workload -> directory
+  std::unique_ptr<telemetry::Cache> cache;  // set before the first connection
+  bool started = false;
+  http::Server server;
+};
+
+void DataServer::Desk::handle(http::Exchange& exchange) {
+  const http::Request& request = exchange.request();
+  const std::string& workload = exchange.peer().tag;
+  const auto& path = request.path;
+  if (path.size() < 2 || path.size() > 3 || path[0] != "v1" ||
+      (path[1] != "streams" && path[1] != "cache")) {
+    return exchange.respond(Problem{404, "there are /v1/streams and /v1/cache here"});
+  }
+  const bool streams = path[1] == "streams";
+  if (path.size() == 3 && streams) return handle_stream(exchange, workload, path[2]);
+  if (path.size() == 3) return handle_key(exchange, workload, path[2]);
+  if (request.method != "GET") {
+    return exchange.respond(Problem{405, "only GET here", "", {{"Allow", "GET"}}});
+  }
+  streams ? list_streams(exchange, workload) : list_keys(exchange, workload);
+}
+
+// Nothing: the answer is given.
+std::optional<std::string> DataServer::Desk::read_body(http::Exchange& exchange) const {
+  const auto too_large = [&] {
+    exchange.respond(Problem{413, "a request has at most " + std::to_string(limits.max_body) +
+                                      " bytes: send the records in several"});
+    return std::nullopt;
+  };
+  if (exchange.request().content_length > limits.max_body) return too_large();
+  std::string body;
+  std::vector<char> buffer(16 << 10);
+  while (true) {
+    const auto got = exchange.read_body(buffer.data(), buffer.size());
+    if (!got) {
+      exchange.respond(http::problem_from(got.error()));
+      return std::nullopt;
+    }
+    if (*got == 0) return body;
+    if (body.size() + *got > limits.max_body) return too_large();
+    body.append(buffer.data(), *got);
+  }
+}
+
+void DataServer::Desk::list_streams(http::Exchange& exchange, const std::string& workload) {
+  Json list = Json::array();
+  const std::string prefix = "data/" + workload + "/";
+  for (const telemetry::StreamState& stream : telemetry.streams()) {
+    if (!stream.name.starts_with(prefix)) continue;
+    list.push_back({{"stream", stream.name.substr(prefix.size())},
+                    {"epoch", stream.epoch},
+                    {"next", stream.next},
+                    {"acknowledged", stream.acked},
+                    {"bytes", stream.bytes},
+                    {"dropped", stream.dropped}});
+  }
+  exchange.respond(200, "application/json", Json{{"streams", std::move(list)}}.dump());
+}
+
+void DataServer::Desk::handle_stream(http::Exchange& exchange, const std::string& workload,
+                                     const std::string& name) {
+  if (!good_name(name, kMaxStreamName)) {
+    return exchange.respond(bad_name("stream", name, kMaxStreamName));
+  }
+  const std::string& method = exchange.request().method;
+  const std::string stream = "data/" + workload + "/" + name;
+  if (method == "POST") return add_records(exchange, workload, stream);
+  if (method == "GET") return read_records(exchange, stream);
+  exchange.respond(Problem{405, "POST records or GET them", "", {{"Allow", "GET, POST"}}});
+}
+
+// What nobody hands in any more, and everybody has, makes room for a new stream.
+void DataServer::Desk::forget_streams_of_others() {
+  std::vector<std::string> gone;
+  {
+    const std::lock_guard lock(mutex);
+    for (const telemetry::StreamState& stream : telemetry.streams()) {
+      const std::vector<std::string> parts = split(stream.name, '/');
+      if (parts[0] == "data" && stream.records == 0 && !open.contains(parts[1])) {
+        gone.push_back(stream.name);
+      }
+    }
+  }
+  for (const std::string& stream : gone) static_cast<void>(telemetry.forget(stream));
+}
+
+void DataServer::Desk::forget_caches_of_others() {
+  const auto workloads = cache->workloads();
+  if (!workloads) return;
+  for (const std::string& workload : *workloads) {
+    const std::lock_guard lock(mutex);
+    if (!open.contains(workload)) static_cast<void>(cache->forget(workload));
+  }
+}
+
+bool DataServer::Desk::has_room(const std::string& workload, const std::string& stream) {
+  size_t count = 0;
+  const std::string prefix = "data/" + workload + "/";
+  for (const telemetry::StreamState& one : telemetry.streams()) {
+    if (one.name == stream) return true;
+    if (one.name.starts_with(prefix)) ++count;
+  }
+  return count < limits.streams;
+}
+
+void DataServer::Desk::add_records(http::Exchange& exchange, const std::string& workload,
+                                   const std::string& stream) {
+  if (!has_room(workload, stream)) {
+    return exchange.respond(
+        try_again(429, "a workload has at most " + std::to_string(limits.streams) + " streams",
+                  "TooManyStreams", 60));
+  }
+  const std::optional<std::string> body = read_body(exchange);
+  if (!body) return;
+  const std::string* type = exchange.request().header("content-type");
+  const WallTime at = clock.wall();
+  telemetry::Lines lines;
+  if (type != nullptr && type->starts_with(kBinary)) {
+    lines.add(telemetry::record_from_bytes(*body, at));
+  } else {
+    auto records = records_of(*body, at);
+    if (!records)
+      return exchange.respond(Problem{
+          400, records.error().message() +
+                   "; a record is one JSON value on one line, or any bytes sent as " + kBinary});
+    lines = std::move(*records);
+  }
+  if (lines.empty()) return exchange.respond(Problem{400, "there is no record in the body"});
+  auto appended = telemetry.append(stream, lines);
+  if (!appended && appended.error().reason() == "TooManyStreams") {
+    forget_streams_of_others();
+    appended = telemetry.append(stream, std::move(lines));
+  }
+  if (!appended) return exchange.respond(problem_of(appended.error()));
+  exchange.respond(200, "application/json",
+                   Json{{"first", appended->first}, {"count", appended->count}}.dump());
+}
+
+void DataServer::Desk::read_records(http::Exchange& exchange, const std::string& name) {
+  const http::Request& request = exchange.request();
+  const auto after = number_of(request.param("after"), 0);
+  const auto limit = number_of(request.param("limit"), kReadByDefault);
+  if (!after || !limit || *limit == 0 || *limit > kReadAtMost) {
+    return exchange.respond(
+        Problem{400, "after is a record's number, limit 1 to " + std::to_string(kReadAtMost)});
+  }
+  auto chunk = telemetry.read(name, *after, limits.read_bytes);
+  if (!chunk) return exchange.respond(problem_of(chunk.error()));
+  if (chunk->lines.count > *limit) {
+    std::string& text = chunk->lines.text;
+    text.resize(telemetry::prefix_of(text, static_cast<uint32_t>(*limit)) - 1);
+    chunk->lines.count = static_cast<uint32_t>(*limit);
+  }
+  std::string epoch;
+  for (const telemetry::StreamState& stream : telemetry.streams()) {
+    if (stream.name != name) continue;
+    epoch = stream.epoch;
+    if (chunk->first == 0) chunk->first = stream.next;
+  }
+  exchange.respond(200, "application/json", telemetry::batch_json(name, epoch, *chunk));
+}
+
+void DataServer::Desk::list_keys(http::Exchange& exchange, const std::string& workload) {
+  const auto keys = cache->keys(workload);
+  if (!keys) return exchange.respond(problem_of(keys.error()));
+  Json list = Json::array();
+  for (const auto& key : *keys) list.push_back({{"key", key.name}, {"bytes", key.bytes}});
+  exchange.respond(200, "application/json", Json{{"keys", std::move(list)}}.dump());
+}
+
+void DataServer::Desk::handle_key(http::Exchange& exchange, const std::string& workload,
+                                  const std::string& key) {
+  if (!good_name(key, kMaxKey)) return exchange.respond(bad_name("key", key, kMaxKey));
+  const std::string& method = exchange.request().method;
+  if (method == "PUT") return put_value(exchange, workload, key);
+  if (method == "GET") {
+    const auto entry = cache->get(workload, key);
+    if (!entry) return exchange.respond(problem_of(entry.error()));
+    return exchange.respond(200, entry->type, entry->value);
+  }
+  if (method == "DELETE") {
+    const Status removed = cache->remove(workload, key);
+    if (!removed) return exchange.respond(problem_of(removed.error()));
+    return exchange.respond(200, "application/json", Json{{"key", key}}.dump());
+  }
+  exchange.respond(Problem{405, "PUT, GET or DELETE a key", "", {{"Allow", "GET, PUT, DELETE"}}});
+}
+
+void DataServer::Desk::put_value(http::Exchange& exchange, const std::string& workload,
+                                 const std::string& key) {
+  std::optional<Duration> ttl;
+  if (const std::string* text = exchange.request().param("ttl")) {
+    auto parsed = parse_duration(*text);
+    if (!parsed || *parsed <= Duration::zero()) {
+      return exchange.respond(Problem{400, "ttl is how long the value counts, as 30s, 5m or 7d"});
+    }
+    ttl = *parsed;
+  }
+  std::optional<std::string> body = read_body(exchange);
+  if (!body) return;
+  const std::string* type = exchange.request().header("content-type");
+  const telemetry::CacheEntry entry{std::move(*body), type == nullptr ? kBinary : *type};
+  Status put = cache->put(workload, key, entry, ttl);
+  if (!put && put.error().reason() == "OverQuota") {
+    forget_caches_of_others();
+    put = cache->put(workload, key, entry, ttl);
+  }
+  if (!put) return exchange.respond(problem_of(put.error()));
+  exchange.respond(200, "application/json",
+                   Json{{"key", key}, {"bytes", entry.value.size()}}.dump());
+}
+
+DataServer::DataServer(telemetry::Telemetry& telemetry, const telemetry::CacheOptions& cache,
+                       const Clock& clock, DataLimits limits)
+    : desk_(std::make_unique<Desk>(telemetry, cache, clock, limits)) {}
+
+DataServer::~DataServer() { stop(); }
+
+Status DataServer::open(const std::string& workload, const std::string& directory) {
+  const std::lock_guard lock(desk_->mutex);
+  const auto known = desk_->open.find(workload);
+  const std::string path = directory + "/data.sock";
+  const bool there = access(path.c_str(), F_OK) == 0;
+  if (known != desk_->open.end() && known->second == directory && there) return {};
+  desk_->server.remove(workload);
+  if (!desk_->cache) {
+    auto cache = telemetry::Cache::open(desk_->options, desk_->clock);
+    if (!cache) return fail(cache.error());
+    desk_->cache = std::move(*cache);
+  }
+  auto listener = http::Listener::unix_socket(path, "", 0666);
+  if (!listener) return fail(listener.error());
+  listener->set_tag(workload);
+  if (!desk_->started) {
+    if (Status started = desk_->server.start({}); !started) return started;
+    desk_->started = true;
+  }
+  desk_->server.add(std::move(*listener));
+  desk_->open[workload] = directory;
+  return {};
+}
+
+void DataServer::close(const std::string& workload) {
+  const std::lock_guard lock(desk_->mutex);
+  if (desk_->open.erase(workload) == 0) return;
+  desk_->server.remove(workload);
+}
+
+void DataServer::stop() { desk_->server.stop(kStopGrace); }
+
+}  // namespace wherry

@@ -1,0 +1,1 @@
+SELECT DISTINCT workload FROM entries;

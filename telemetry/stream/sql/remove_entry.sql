@@ -1,0 +1,1 @@
+DELETE FROM entries WHERE workload = ?1 AND key = ?2;

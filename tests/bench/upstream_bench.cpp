@@ -1,0 +1,243 @@
+#include "tests/bench/upstream_bench.h"
+
+#include <atomic>
+#include <cstring>
+#include <mosquitto.h>
+#include <stdexcept>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <thread>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "base/fd.h"
+#include "tests/bench/bench_table.h"
+#include "tests/bench/bench_world.h"
+#include "tests/bench/process_stats.h"
+
+namespace wherry::bench {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kBatch = 100;  // records of a request, and of the floor's transaction
+constexpr int kProducers = 8;
+constexpr Duration kFor = std::chrono::seconds(10);
+constexpr int kBacklog = 1'000'000;
+constexpr int kWindow = 16;  // messages in flight, as the agent has
+
+double seconds(Duration duration) { return ms(duration) / 1000; }
+
+// One record of 256 bytes, newline included.
+std::string record(int number) {
+  std::string text = R"({"n":)" + std::to_string(number) + R"(,"v":")";
+  uint32_t state = static_cast<uint32_t>(number) * 2654435761u;
+  while (text.size() < 253) {
+    text += static_cast<char>('a' + (state = state * 1664525 + 1013904223) / 165191050);
+  }
+  return text + "\"}\n";
+}
+
+std::string body_of(int first) {
+  std::string body;
+  for (int i = 0; i < kBatch; ++i) body += record(first + i);
+  return body;
+}
+
+// The answer to one request on the socket at `path`.
+std::string ask(const std::string& path, const std::string& request) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  const Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return {};
+  for (size_t sent = 0; sent < request.size();) {
+    const ssize_t done = send(fd.get(), request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
+    if (done <= 0) return {};
+    sent += static_cast<size_t>(done);
+  }
+  std::string answer;
+  char buffer[4096];
+  for (ssize_t got = 0; (got = read(fd.get(), buffer, sizeof buffer)) > 0;) {
+    answer.append(buffer, static_cast<size_t>(got));
+  }
+  return answer;
+}
+
+std::string post(const std::string& stream, const std::string& body) {
+  return "POST /v1/streams/" + stream +
+         " HTTP/1.1\r\nHost: data\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+         body;
+}
+
+// Records a second of a bare loop: one connection, WAL, synchronous=FULL, a transaction a batch.
+double bare_sqlite(const std::string& path) {
+  sqlite3* database = nullptr;
+  sqlite3_open(path.c_str(), &database);
+  sqlite3_exec(database,
+               "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+               "CREATE TABLE r (n INTEGER PRIMARY KEY, body BLOB)",
+               nullptr, nullptr, nullptr);
+  sqlite3_stmt* insert = nullptr;
+  sqlite3_prepare_v2(database, "INSERT INTO r (body) VALUES (?1)", -1, &insert, nullptr);
+  const std::string body = record(1);
+  const SystemClock clock;
+  const MonoTime begin = clock.now();
+  int64_t records = 0;
+  while (clock.now() - begin < kFor) {
+    sqlite3_exec(database, "BEGIN", nullptr, nullptr, nullptr);
+    for (int i = 0; i < kBatch; ++i) {
+      sqlite3_bind_blob(insert, 1, body.data(), static_cast<int>(body.size()), SQLITE_STATIC);
+      sqlite3_step(insert);
+      sqlite3_reset(insert);
+    }
+    sqlite3_exec(database, "COMMIT", nullptr, nullptr, nullptr);
+    records += kBatch;
+  }
+  const double rate = static_cast<double>(records) / seconds(clock.now() - begin);
+  sqlite3_finalize(insert);
+  sqlite3_close(database);
+  return rate;
+}
+
+// Messages a second of a bare loop: QoS 1, so many bytes each, kWindow in flight.
+double bare_mqtt(int port, size_t size, int messages) {
+  struct State {
+    int acknowledged = 0;
+  } state;
+  mosquitto_lib_init();
+  mosquitto* client = mosquitto_new(nullptr, true, &state);
+  mosquitto_int_option(client, MOSQ_OPT_TCP_NODELAY, 1);
+  mosquitto_publish_callback_set(
+      client, [](mosquitto*, void* self, int) { ++static_cast<State*>(self)->acknowledged; });
+  if (mosquitto_connect(client, "127.0.0.1", port, 60) != 0) throw std::runtime_error("no broker");
+  const std::string payload(size, 'x');
+  const SystemClock clock;
+  const MonoTime begin = clock.now();
+  for (int sent = 0; state.acknowledged < messages;) {
+    while (sent < messages && sent - state.acknowledged < kWindow) {
+      mosquitto_publish(client, nullptr, "bench", static_cast<int>(size), payload.data(), 1, false);
+      ++sent;
+    }
+    mosquitto_loop(client, 100, 1);
+  }
+  const double rate = messages / seconds(clock.now() - begin);
+  mosquitto_destroy(client);
+  mosquitto_lib_cleanup();
+  return rate;
+}
+
+// A world with a workload whose socket takes in records; the socket.
+std::string socket_of(World& world) {
+  json pod = world.pod("pump", true);
+  pod["metadata"]["annotations"]["wherry/data-api"] = "true";
+  world.publish({pod});
+  world.settle(1);
+  return world.agent().run_dir() + "/pods/pump/data/data.sock";
+}
+
+// Records a second that `producers` got an answer for.
+double produce(const std::string& socket, int64_t at_most) {
+  std::atomic<int64_t> accepted{0};
+  std::vector<std::thread> threads;
+  const SystemClock clock;
+  const MonoTime begin = clock.now();
+  for (int i = 0; i < kProducers; ++i) {
+    threads.emplace_back([&, i] {
+      const std::string request = post("s" + std::to_string(i), body_of(i));
+      while (accepted < at_most && (at_most != INT64_MAX || clock.now() - begin < kFor)) {
+        if (ask(socket, request).find(" 200 ") != std::string::npos) accepted += kBatch;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return static_cast<double>(accepted) / seconds(clock.now() - begin);
+}
+
+// From a document that is refused to its event at the fleet, in ms.
+double fresh_event(test::MqttClient& fleet) {
+  const SystemClock clock;
+  fleet.clear();
+  const MonoTime begin = clock.now();
+  fleet.publish_retained("wherry/v1/devices/dev-1/desired",
+                         "kind: Nonsense " + std::to_string(begin.time_since_epoch().count()));
+  const auto came =
+      fleet.wait_for([](const test::MqttMessage& m) { return m.topic.ends_with("/events"); });
+  return came ? ms(clock.now() - begin) : -1;
+}
+
+}  // namespace
+
+void ingest() {
+  World world;
+  heading("Records of 256 bytes through the data API, 100 a request, 8 producers, each synced");
+  test::TempDir files;
+  const double before = bare_sqlite(files / "before.db");
+  world.agent().options().sets = {"telemetry.outbox.max_bytes=1Gi"};
+  world.agent().restart();
+  const std::string socket = socket_of(world);
+  const double rate = produce(socket, INT64_MAX);
+  const double floor = (before + bare_sqlite(files / "after.db")) / 2;
+  row("floor: bare SQLite, WAL, FULL, 100 a transaction", floor, "/s", 0);
+  row("data API", rate, "/s", 0, "target: at least 20000");
+  row("  as a ratio to the floor", rate / floor, "x", 0, "target: at least 0.5");
+  world.clear();
+}
+
+void drain() {
+  World world;
+  heading("A backlog of a million records of 256 bytes, drained");
+  world.agent().options().sets = {"telemetry.outbox.max_bytes=2Gi"};
+  world.agent().restart();
+  const std::string socket = socket_of(world);
+  world.broker().stop();
+  produce(socket, kBacklog);
+  const auto left = [&] {
+    const std::string answer = ask(socket, "GET /v1/streams HTTP/1.1\r\nHost: data\r\n\r\n");
+    const json streams = json::parse(answer.substr(answer.find("\r\n\r\n") + 4))["streams"];
+    int64_t all = 0;
+    for (const json& stream : streams) {
+      all += stream["next"].get<int64_t>() - 1 - stream["acknowledged"].get<int64_t>();
+    }
+    return all;
+  };
+  const int64_t records = left();
+  const pid_t pid = world.agent_pid();
+  const int64_t dirty = footprint(pid).private_dirty;
+  reset_peak(pid);
+  const int64_t resident_before = resident(pid);
+  world.broker().start();
+  test::MqttClient fleet(world.broker().port());
+  fleet.subscribe("wherry/v1/devices/dev-1/events");
+  const SystemClock clock;
+  if (!test::wait_until([&] { return left() < records; })) throw std::runtime_error("nothing goes");
+  const MonoTime begin = clock.now();
+  std::vector<double> fresh;
+  int64_t most_dirty = 0, now_left = left();
+  const int64_t first_left = now_left;
+  while (now_left > 0) {
+    if (fresh.size() < 5) fresh.push_back(fresh_event(fleet));
+    most_dirty = std::max(most_dirty, footprint(pid).private_dirty);
+    (void)test::wait_until([] { return false; }, std::chrono::milliseconds(200));
+    now_left = left();
+    if (clock.now() - begin > std::chrono::minutes(10)) throw std::runtime_error("it does not end");
+  }
+  const double took = seconds(clock.now() - begin);
+  const double rate = static_cast<double>(first_left) / took;
+  // What a message of the agent's holds: 64 KiB of records and their times.
+  constexpr double kRecordsAMessage = (64 << 10) / (255.0 + 33);
+  constexpr int kFloorMessages = 4000;
+  const double floor =
+      bare_mqtt(world.broker().port(), 64 << 10, kFloorMessages) * kRecordsAMessage;
+  row("floor: bare QoS 1 loop, 64 KiB a message, 16 in flight", floor, "/s", 0);
+  row("drain", rate, "/s", 0);
+  row("  as a ratio to the floor", rate / floor, "x", 0, "target: at least 0.7");
+  row("growth of resident memory at its peak", mib(peak_resident(pid) - resident_before), "MiB", 8);
+  row("growth of private dirty memory", mib(most_dirty - dirty), "MiB", 8);
+  row("a fresh event meanwhile, median of 5", median(fresh), "ms", 500);
+  world.clear();
+}
+
+}  // namespace wherry::bench
