@@ -163,6 +163,13 @@ constexpr Field kAnnotations[] = {
      "the data API is not supported by this version: leave it out"},
     {"wherry/log-forward", Refused, Type::String, nullptr, "none|false|",
      "forwarding logs is not supported by this version: leave it out"},
+    {"cdi.k8s.io/...",
+     Honoured,
+     Type::String,
+     nullptr,
+     {},
+     "CDI devices for every container of the Pod, as `vendor.com/class=name`, separated by commas, "
+     "see devices.md"},
 };
 
 constexpr std::string_view kNoApi = "leave it out: there is no API server to grant access to";
