@@ -195,6 +195,7 @@ class Reader::Walk {
 
   // A map of the fields that the form has.
   bool one_entry(const Key& key, const YAML::Node& node, const std::string& name, int line) {
+    reader_.places_[key.path] = place(line);  // also of what it lacks
     const std::string path = std::string(key.path) + "." + name;
     const Status begun = key.form->read({"", name}, key.range, key.slot(config()));
     if (!begun) return refuse(line, path + ": " + begun.error().message());

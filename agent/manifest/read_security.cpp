@@ -162,7 +162,9 @@ int64_t quantity(const Cursor& at, std::string_view field, bool milli) {
 
 // Kubernetes, "Extended resources" and "Manage HugePages".
 bool is_counted(std::string_view name) {
-  return name.find('/') != std::string_view::npos || runtime::huge_page_of(name).has_value();
+  if (name.find('/') != std::string_view::npos) return true;
+  static const Schema& limits = *find_field(kResourcesSchema, "limits")->of;
+  return runtime::huge_page_of(name) && find_field(limits, name) != nullptr;
 }
 
 void check_counted(const Cursor& at, std::string_view name, int64_t amount) {
