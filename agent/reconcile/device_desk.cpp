@@ -21,7 +21,7 @@ void DeviceDesk::look(Dispatcher& dispatcher, Ledger& ledger, const Plan& plan, 
   if (ledger.take_devices_doubt()) look_at_ = {};
   const bool waits =
       std::any_of(plan.workloads.begin(), plan.workloads.end(),
-                  [](const auto& each) { return is_device_wait(each.second.reason); });
+                  [](const auto& each) { return is_about_devices(each.second.reason); });
   if (waits && look_at_ > now + kSoon) look_at_ = now + kSoon;
   if (now < look_at_) return;
   look_at_ = now + (waits ? kSoon : kGaugeInterval);

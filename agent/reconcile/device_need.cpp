@@ -170,13 +170,9 @@ bool wants_devices(const runtime::PodSpec& pod) {
                      [](const auto& each) { return !each.resources.extended.empty(); });
 }
 
-bool is_device_wait(const std::string& reason) {
-  return reason == kWaitingForDevice || reason == kDeviceNotConfigured ||
-         reason == kInsufficientPages;
-}
-
 bool is_about_devices(const std::string& reason) {
-  return is_device_wait(reason) || reason == kInsufficientDevices;
+  return reason == kWaitingForDevice || reason == kDeviceNotConfigured ||
+         reason == kInsufficientDevices || reason == kInsufficientPages;
 }
 
 }  // namespace wherry

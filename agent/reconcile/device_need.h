@@ -40,9 +40,7 @@ std::optional<DeviceWait> wait_for_devices(const PlanInput& input, const Workloa
 std::string lost_devices(const runtime::PodStatus& pod, const runtime::DeviceInventory* inventory);
 
 bool wants_devices(const runtime::PodSpec& pod);
-// Somebody waits for what may come at any moment.
-bool is_device_wait(const std::string& reason);
-// A start failed for this reason, which is over when the devices are others.
+// Somebody waits for this reason, which may be over when the devices are others.
 bool is_about_devices(const std::string& reason);
 
 }  // namespace wherry
