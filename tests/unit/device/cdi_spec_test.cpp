@@ -148,8 +148,9 @@ class CdiFiles : public testing::Test {
  protected:
   void put(const std::string& file, const std::string& kind, const std::string& device,
            const std::string& env) {
-    test::write_text(dir_ / file, "cdiVersion: '0.6.0'\nkind: " + kind + "\ndevices:\n- name: " +
-                                      device + "\n  containerEdits: { env: [FROM=" + env + "] }\n");
+    test::write_text(dir_ / file, "cdiVersion: '0.6.0'\nkind: " + kind + "\ndevices:\n- name: '" +
+                                      device + "'\n  containerEdits: { env: [FROM=" + env +
+                                      "] }\n");
   }
   CdiFiles() {
     std::filesystem::create_directories(dir_ / "etc");
