@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <dirent.h>
+#include <sys/stat.h>
 
 #include "base/files.h"
 #include "base/text.h"
@@ -68,6 +69,25 @@ void read_directory(const std::string& dir, CdiRegistry& all) {
 }
 
 }  // namespace
+
+std::string cdi_files_state(const std::vector<std::string>& dirs) {
+  std::string state;
+  for (const std::string& dir : dirs) {
+    state += dir + "\n";
+    for (const std::string& file : files_in(dir)) {
+      struct stat info {};
+      if (stat(file.c_str(), &info) != 0) continue;
+      state += file;
+      for (const auto part : {static_cast<int64_t>(info.st_ino), int64_t{info.st_size},
+                              int64_t{info.st_mtim.tv_sec}, int64_t{info.st_mtim.tv_nsec},
+                              int64_t{info.st_ctim.tv_sec}, int64_t{info.st_ctim.tv_nsec}}) {
+        state += " " + std::to_string(part);
+      }
+      state += "\n";
+    }
+  }
+  return state;
+}
 
 CdiRegistry read_cdi(const std::vector<std::string>& dirs) {
   CdiRegistry all;

@@ -28,5 +28,7 @@ struct CdiRegistry {
 // one of the same name of an earlier one. A file that cannot be read is an error and hides no
 // other.
 CdiRegistry read_cdi(const std::vector<std::string>& dirs);
+// Which files those are, and as of when: while it is the same, so is what they say.
+std::string cdi_files_state(const std::vector<std::string>& dirs);
 
 }  // namespace wherry::runtime

@@ -96,11 +96,6 @@ void add_huge_pages(const std::string& directory, DeviceInventory& made) {
   closedir(listing);
 }
 
-bool has_cdi(const DeviceOptions& options) {
-  return std::any_of(options.classes.begin(), options.classes.end(),
-                     [](const auto& entry) { return !entry.second.cdi.empty(); });
-}
-
 // Chooses units of one resource.
 class Chooser {
  public:
@@ -181,10 +176,25 @@ DeviceOptions HostDevices::options() const {
   return options_;
 }
 
+std::shared_ptr<const CdiRegistry> HostDevices::registry(
+    const std::vector<std::string>& dirs) const {
+  std::string state = cdi_files_state(dirs);
+  {
+    const std::lock_guard lock(mutex_);
+    if (registry_ && state == read_state_) return registry_;
+  }
+  auto read = std::make_shared<const CdiRegistry>(read_cdi(dirs));
+  const std::lock_guard lock(mutex_);
+  read_state_ = std::move(state);
+  registry_ = read;
+  return read;
+}
+
 DeviceInventory HostDevices::inventory() {
   const DeviceOptions now = options();
   DeviceInventory made;
-  CdiRegistry registry = read_cdi(now.cdi_dirs);
+  const auto read = registry(now.cdi_dirs);
+  const CdiRegistry& registry = *read;
   for (const auto& [resource, wanted] : now.classes) {
     made.resources[resource] = stock_of(wanted, registry);
   }
@@ -192,7 +202,7 @@ DeviceInventory HostDevices::inventory() {
   for (const auto& [name, device] : registry.devices) made.cdi[name] = true;
   for (const auto& [name, why] : registry.disputed) made.cdi[name] = false;
   made.cdi_dirs = now.cdi_dirs;
-  made.cdi_errors = std::move(registry.errors);
+  made.cdi_errors = registry.errors;
   return made;
 }
 
@@ -200,8 +210,8 @@ Result<DeviceGrant> HostDevices::choose(const PodSpec& pod, const ContainerSpec&
                                         const std::vector<HeldDevice>& taken,
                                         const std::vector<HeldDevice>& before) const {
   const DeviceOptions now = options();
-  const CdiRegistry registry =
-      pod.cdi_devices.empty() && !has_cdi(now) ? CdiRegistry() : read_cdi(now.cdi_dirs);
+  const auto read = this->registry(now.cdi_dirs);
+  const CdiRegistry& registry = *read;
   DeviceGrant grant;
   for (const auto& [resource, count] : container.resources.extended) {
     if (huge_page_of(resource)) continue;

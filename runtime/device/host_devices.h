@@ -49,9 +49,13 @@ class HostDevices final : public Devices {
 
  private:
   DeviceOptions options() const;
+  // Read again only where a file has changed: it is looked every second while a Pod waits.
+  std::shared_ptr<const CdiRegistry> registry(const std::vector<std::string>& dirs) const;
 
   mutable std::mutex mutex_;
   DeviceOptions options_;
+  mutable std::string read_state_;
+  mutable std::shared_ptr<const CdiRegistry> registry_;
 };
 
 // `spec_json` of make_oci_spec(), with what was granted.

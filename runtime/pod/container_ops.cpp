@@ -109,7 +109,6 @@ Status ContainerOps::make_container(Plan& plan, const CancelToken& cancel) {
     turn.lock();
     if (Status granted = grant_devices(plan); !granted)
       return fail_as(granted.error(), "devices", kCreateError);
-    if (Status status = failpoint("pod.start.devices-chosen"); !status) return status;
   }
   const auto spec = make_spec(plan, cancel);
   if (!spec) return fail_as(spec.error(), "specification", kCreateError);

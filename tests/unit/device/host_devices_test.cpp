@@ -210,6 +210,26 @@ TEST_F(SpecWithDevices, NamedByAnnotationAlone) {
   EXPECT_EQ(missing.error().reason(), "WaitingForDevice");
 }
 
+TEST_F(SpecWithDevices, AChangedFileIsReadAgain) {
+  const auto file = [](const std::string& name) {
+    return "cdiVersion: '0.6.0'\nkind: v.com/gpu\ndevices: [{ name: " + name + " }]\n";
+  };
+  HostDevices devices(options_);
+  EXPECT_TRUE(devices.inventory().cdi.empty());
+  put_cdi(file("a"));
+  EXPECT_TRUE(devices.inventory().cdi.contains("v.com/gpu=a"));
+  EXPECT_TRUE(devices.inventory().cdi.contains("v.com/gpu=a")) << "read once, known on";
+  put_cdi(file("b2"));
+  EXPECT_TRUE(devices.inventory().cdi.contains("v.com/gpu=b2"));
+  std::filesystem::remove(dir_ / "cdi/a.yaml");
+  EXPECT_TRUE(devices.inventory().cdi.empty());
+  DeviceOptions other = options_;
+  other.cdi_dirs = {dir_ / "none"};
+  put_cdi(file("c"));
+  devices.set(other);
+  EXPECT_TRUE(devices.inventory().cdi.empty());
+}
+
 TEST_F(SpecWithDevices, ACdiNodeThatTheHostLacksIsSaid) {
   put_cdi(
       "cdiVersion: '0.6.0'\nkind: v.com/gpu\ndevices: [{ name: a, containerEdits: { "

@@ -215,6 +215,22 @@ TEST_F(DevicesBench, NoneIsSharedAlsoByTheNextLifeOfTheAgent) {
   EXPECT_EQ(unit("b"), second);
 }
 
+TEST_F(DevicesBench, AnUpdateGetsTheDeviceOfThePreviousVersion) {
+  plug("cam0", "full");
+  apply(document(1, {asking("web")}));
+  const uint32_t before = pid("web");
+  apply(document(2, {asking("web", "{ a: b }", "{ example.com/camera: 1, memory: 64Mi }")}));
+  EXPECT_EQ(workload("web").phase, Phase::Running);
+  EXPECT_NE(pid("web"), before) << "its class of service changed";
+  EXPECT_EQ(unit("web"), "cam0");
+  // One that asks for more than there is leaves the previous one running.
+  const uint32_t kept = pid("web");
+  apply(document(3, {asking("web", "{}", "{ example.com/camera: 2 }")}));
+  EXPECT_EQ(pid("web"), kept);
+  EXPECT_EQ(workload("web").reason, "WaitingForDevice");
+  EXPECT_THAT(workload("web").message, HasSubstr("the previous version keeps running"));
+}
+
 TEST_F(DevicesBench, AnUnpluggedDeviceLeavesItsContainerUntilItEnds) {
   plug("cam0", "full");
   apply(document(1, {asking("web")}));
