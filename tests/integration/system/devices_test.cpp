@@ -20,9 +20,9 @@ class DevicesTest : public SystemTest {
     options.sets.push_back("containerd.cdi_spec_dirs=[" + (files_ / "cdi") + "]");
   }
   void plug(const std::string& name, const std::string& like) {
-    std::filesystem::create_symlink("/dev/" + like, files_ / "dev" / name);
+    std::filesystem::create_symlink("/dev/" + like, files_ / ("dev/" + name));
   }
-  void unplug(const std::string& name) { std::filesystem::remove(files_ / "dev" / name); }
+  void unplug(const std::string& name) { std::filesystem::remove(files_ / ("dev/" + name)); }
   json asking(const std::string& name, const std::string& resource = "example.com/camera") {
     json pod = sleeper(name);
     pod["spec"]["containers"][0]["resources"] = {{"limits", {{resource, 1}}}};
