@@ -1,12 +1,41 @@
 #include <algorithm>
 
+#include "base/quantity.h"
 #include "runtime/runtime.h"
 
 namespace wherry::runtime {
+namespace {
+
+int64_t sum(int64_t a, int64_t b) { return a > INT64_MAX - b ? INT64_MAX : a + b; }
+
+std::map<std::string, int64_t> extended_of(const PodSpec& pod) {
+  std::map<std::string, int64_t> together, sidecars, most;
+  for (const ContainerSpec& container : pod.containers) {
+    for (const auto& [name, amount] : container.resources.extended) {
+      if (container.role == ContainerRole::Init) {
+        most[name] = std::max(most[name], sum(sidecars[name], amount));
+        continue;
+      }
+      together[name] = sum(together[name], amount);
+      if (container.role == ContainerRole::Sidecar) sidecars[name] = sum(sidecars[name], amount);
+    }
+  }
+  for (const auto& [name, amount] : together) most[name] = std::max(most[name], amount);
+  return most;
+}
+
+}  // namespace
 
 bool same_size(const Resources& a, const Resources& b) {
   return a.cpu_limit_milli == b.cpu_limit_milli && a.cpu_request_milli == b.cpu_request_milli &&
          a.memory_limit == b.memory_limit && a.memory_request == b.memory_request;
+}
+
+std::optional<int64_t> huge_page_of(std::string_view resource) {
+  constexpr std::string_view kPrefix = "hugepages-";
+  if (!resource.starts_with(kPrefix)) return std::nullopt;
+  const auto bytes = parse_quantity(resource.substr(kPrefix.size()));
+  return bytes && *bytes > 0 ? std::optional(*bytes) : std::nullopt;
 }
 
 QosClass qos_class(const PodSpec& pod) {
@@ -28,19 +57,19 @@ Resources request_of(const PodSpec& pod) {
     apply(&Resources::memory_request);
     apply(&Resources::storage_request);
   };
-  const auto add = [](int64_t a, int64_t b) { return a > INT64_MAX - b ? INT64_MAX : a + b; };
   Resources together, sidecars, most;
   for (const ContainerSpec& container : pod.containers) {
     const Resources& own = container.resources;
     each([&](auto field) {
-      if (container.role != ContainerRole::Init) together.*field = add(together.*field, own.*field);
+      if (container.role != ContainerRole::Init) together.*field = sum(together.*field, own.*field);
       if (container.role == ContainerRole::Sidecar)
-        sidecars.*field = add(sidecars.*field, own.*field);
+        sidecars.*field = sum(sidecars.*field, own.*field);
       if (container.role != ContainerRole::Init) return;
-      most.*field = std::max(most.*field, add(sidecars.*field, own.*field));
+      most.*field = std::max(most.*field, sum(sidecars.*field, own.*field));
     });
   }
   each([&](auto field) { most.*field = std::max(most.*field, together.*field); });
+  most.extended = extended_of(pod);
   return most;
 }
 

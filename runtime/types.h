@@ -54,6 +54,7 @@ struct Volume {
   HostPathType host_path_type = HostPathType::Unset;
   bool memory = false;     // EmptyDir, Files: on tmpfs
   int64_t size_limit = 0;  // EmptyDir; 0: none
+  int64_t huge_page = 0;   // EmptyDir: in huge pages of this many bytes; 0: not
   // Files: what it shows now, sorted by path, no path twice. prepare_pod() brings a running Pod's
   // up to date, all at once.
   std::vector<VolumeFile> files{};
@@ -88,10 +89,15 @@ struct Resources {
   int64_t pids_limit = 0;       // 0: the agent's default
   // A change of it replaces the Pod; else it is made while the container runs.
   bool cpu_restarts = false, memory_restarts = false;
+  // What is counted: devices by the name of their resource ("example.com/camera", units), memory in
+  // huge pages ("hugepages-2Mi", bytes). Request and limit are one; none is 0.
+  std::map<std::string, int64_t> extended{};
   bool operator==(const Resources&) const = default;
 };
 // Alike in what can change while a container runs: limits and requests of cpu and memory.
 bool same_size(const Resources& a, const Resources& b);
+// Bytes of a page of "hugepages-2Mi"; nothing where it is another resource.
+std::optional<int64_t> huge_page_of(std::string_view resource);
 
 // Of seccomp or AppArmor. Unset leaves the process as the container stack starts it.
 struct SecurityProfile {
@@ -207,6 +213,8 @@ struct PodSpec {
   bool fs_group_if_needed = false;  // only where the volume's root is not as it should be
   std::vector<std::pair<std::string, std::string>> sysctls{};  // by name
   std::string runtime_class{};                                 // empty: the default runtime
+  // For every container: qualified names of the Container Device Interface ("vendor.com/gpu=0").
+  std::vector<std::string> cdi_devices{};
   // Of the content of all volumes of files; empty where there are none. Decides no restart.
   std::string files_hash{};
   // For pulling its images; decides no restart and is not part of the hash.
@@ -221,7 +229,8 @@ struct PodSpec {
 enum class QosClass { BestEffort, Burstable, Guaranteed };
 QosClass qos_class(const PodSpec& pod);
 // What a Pod asks for as a whole: what its containers and sidecars need together, or what one of
-// its init containers needs with the sidecars before it, whichever is more. Only requests are set.
+// its init containers needs with the sidecars before it, whichever is more. Only requests and
+// `extended` are set.
 Resources request_of(const PodSpec& pod);
 // Whom the kernel kills first for want of memory, -997 to 1000, higher first (proc(5),
 // oom_score_adj). `device_memory`: bytes; 0: not known.
@@ -255,6 +264,14 @@ inline constexpr std::string_view kPodUidMark = "\x01pod-uid\x01";
 inline constexpr const char* kDataSocket = "/run/wherry/data.sock";
 inline constexpr const char* kDataSocketVariable = "WHERRY_DATA_SOCKET";
 
+// A unit of a counted resource that a container was started with.
+struct HeldDevice {
+  std::string resource;
+  std::string unit;      // path of a device node, or a qualified CDI name
+  std::string number{};  // of the node as it was then: "c 188:0"; empty where there is none
+  bool operator==(const HeldDevice&) const = default;
+};
+
 enum class ContainerState { Created, Running, Exited, Unknown };
 
 struct ContainerStatus {
@@ -275,6 +292,7 @@ struct ContainerStatus {
   std::string message{};  // Exited: what it left as its last words
   // Cpu and memory that it was given; nothing where its record does not say.
   std::optional<Resources> size{};
+  std::vector<HeldDevice> devices{};
 };
 
 struct PodStatus {

@@ -45,8 +45,17 @@ struct Config {
     std::string snapshotter = "overlayfs";
     std::string runtime = "io.containerd.runc.v2";
     std::map<std::string, std::string> runtime_classes;
+    std::vector<std::string> cdi_spec_dirs{"/etc/cdi", "/var/run/cdi"};
     bool operator==(const Containerd&) const = default;
   } containerd;
+  // What one extended resource stands for. Either `paths` or `cdi`.
+  struct DeviceClass {
+    std::vector<std::string> paths, cdi;
+    int shared = 1;
+    std::string permissions = "rwm", container_path;
+    bool operator==(const DeviceClass&) const = default;
+  };
+  std::map<std::string, DeviceClass> devices;  // by the name of the resource
   struct Images {
     std::string hosts_dir = "/etc/containerd/certs.d";
     std::string docker_config, credential_helper;

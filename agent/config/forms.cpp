@@ -8,6 +8,7 @@
 #include "agent/config/patterns.h"
 #include "base/quantity.h"
 #include "base/text.h"
+#include "runtime/device/cdi_spec.h"
 
 namespace wherry::config {
 namespace {
@@ -192,6 +193,64 @@ Status read_switch(const Item& item, const Range&, const Slot& slot) {
   return read_boolean_into(in<std::map<std::string, bool>>(slot)[std::string(item.entry)], item);
 }
 
+// --- reading what devices resources stand for
+
+using Classes = std::map<std::string, Config::DeviceClass>;
+
+Status add_once(std::vector<std::string>& list, std::string_view text) {
+  if (std::find(list.begin(), list.end(), text) != list.end()) return bad(text, "is listed twice");
+  list.emplace_back(text);
+  return {};
+}
+
+Status read_device(const Item& item, const Range&, const Slot& slot) {
+  Classes& classes = in<Classes>(slot);
+  if (item.field.empty()) {
+    return check_resource(item.entry).map([&] { classes[std::string(item.entry)] = {}; });
+  }
+  Config::DeviceClass& device = classes[std::string(item.entry)];
+  if (item.field == "paths") {
+    const Status good = check_path(item.text);
+    return good ? add_once(device.paths, item.text) : good;
+  }
+  if (item.field == "cdi") {
+    const auto name = runtime::parse_cdi_name(item.text, true);
+    return name ? add_once(device.cdi, item.text) : Status(fail(name.error()));
+  }
+  if (item.field == "shared") {
+    return read_int(item.text, item, {1, 1000}, Slot(&device.shared), "is not a whole number",
+                    show_number);
+  }
+  if (item.field == "permissions") {
+    return check_permissions(item.text).map([&] { device.permissions = item.text; });
+  }
+  return check_path(item.text).map([&] { device.container_path = item.text; });
+}
+
+std::string show_texts(const std::vector<std::string>& list) {
+  auto copy = list;
+  return show_list(Slot(&copy));
+}
+
+std::string show_devices(const Slot& slot) {
+  std::vector<std::string> parts;
+  for (const auto& [name, device] : in<Classes>(slot)) {
+    std::vector<std::string> fields;
+    if (!device.paths.empty()) fields.push_back("paths: " + show_texts(device.paths));
+    if (!device.cdi.empty()) fields.push_back("cdi: " + show_texts(device.cdi));
+    fields.push_back("shared: " + std::to_string(device.shared));
+    fields.push_back("permissions: " + whole(device.permissions));
+    if (!device.container_path.empty()) {
+      fields.push_back("container_path: " + whole(device.container_path));
+    }
+    parts.push_back(whole(name) + ": {" + join(fields, ", ") + "}");
+  }
+  return "{" + join(parts, ", ") + "}";
+}
+
+constexpr EntryField kDeviceFields[] = {
+    {"paths", true}, {"cdi", true}, {"shared"}, {"permissions"}, {"container_path"}};
+
 }  // namespace
 
 const Form kText{"text", Shape::Scalar, read_string<check_text>, show_string};
@@ -218,6 +277,8 @@ const Form kLogFormat{"format", Shape::Scalar, read_string<check_log_format>, sh
 const Form kClock{"trust", Shape::Scalar, read_string<check_clock>, show_string};
 const Form kBrokers{"list of URLs", Shape::List, read_element<check_broker>, show_list};
 const Form kGroups{"list of names", Shape::List, read_element<check_name>, show_list};
+const Form kPaths{"list of paths", Shape::List, read_element<check_path>, show_list};
+const Form kDevices{"map of devices", Shape::Entries, read_device, show_devices, kDeviceFields};
 const Form kLabels{"map of labels", Shape::Map, read_label, show_map<std::string>};
 const Form kSwitches{"map of switches", Shape::Map, read_switch, show_map<bool>};
 const Form kTexts{"map of texts", Shape::Map, read_text_entry, show_map<std::string>};

@@ -10,6 +10,6 @@ extern const Form kText, kDeviceId, kIdentifier, kRuntime, kPath, kOptionalPath,
     kTopic;
 extern const Form kBoolean, kCount, kPercent, kMqttVersion, kSize, kDuration, kSeconds;
 extern const Form kSubnet, kListen, kLogForward, kLogLevel, kLogFormat, kClock;
-extern const Form kBrokers, kGroups, kLabels, kSwitches, kTexts;
+extern const Form kBrokers, kGroups, kPaths, kLabels, kSwitches, kTexts, kDevices;
 
 }  // namespace wherry::config

@@ -6,6 +6,8 @@
 namespace wherry::config {
 namespace {
 
+Slot devices(Config& config) { return &config.devices; }
+
 template <auto Section, auto Field>
 Slot at(Config& config) {
   return &(config.*Section.*Field);
@@ -67,6 +69,10 @@ constexpr Key kKeys[] = {
     {"containerd.snapshotter", &kIdentifier, at<&C::containerd, &C::Containerd::snapshotter>},
     {"containerd.runtime", &kRuntime, at<&C::containerd, &C::Containerd::runtime>},
     {"containerd.runtime_classes", &kTexts, at<&C::containerd, &C::Containerd::runtime_classes>},
+    {"containerd.cdi_spec_dirs", &kPaths, at<&C::containerd, &C::Containerd::cdi_spec_dirs>,
+     Reload},
+
+    {"devices", &kDevices, devices, Reload},
 
     {"images.hosts_dir", &kPath, at<&C::images, &C::Images::hosts_dir>},
     {"images.docker_config", &kOptionalPath, at<&C::images, &C::Images::docker_config>},
@@ -157,6 +163,15 @@ std::vector<Contradiction> contradictions(const Config& config) {
     found.push_back({"network.service_subnet",
                      "must not overlap with network.bridge_subnet, which is " +
                          network.bridge_subnet + ": Services are no neighbours of Pods"});
+  }
+  for (const auto& [name, device] : config.devices) {
+    if (device.paths.empty() == device.cdi.empty()) {
+      found.push_back({"devices", "has \"" + name + "\", which needs either paths or cdi"});
+    } else if (!device.cdi.empty() && !device.container_path.empty()) {
+      found.push_back({"devices", "has \"" + name +
+                                      "\", whose container_path goes with paths only: a CDI "
+                                      "specification says where its nodes are"});
+    }
   }
   if (config.storage.state_dir == config.storage.run_dir) {
     found.push_back({"storage.run_dir",

@@ -17,9 +17,10 @@
 namespace wherry::config {
 
 // Where the value of a key is kept.
-using Slot = std::variant<std::string*, bool*, int*, int64_t*, Duration*, LogLevel*,
-                          std::vector<std::string>*, std::map<std::string, std::string>*,
-                          std::map<std::string, bool>*>;
+using Slot =
+    std::variant<std::string*, bool*, int*, int64_t*, Duration*, LogLevel*,
+                 std::vector<std::string>*, std::map<std::string, std::string>*,
+                 std::map<std::string, bool>*, std::map<std::string, Config::DeviceClass>*>;
 
 struct Range {
   int64_t min = 0;  // in the unit of the slot: nanoseconds, bytes, a count
@@ -30,17 +31,25 @@ struct Range {
 struct Item {
   std::string_view text;
   std::string_view entry;
+  std::string_view field{};  // of the entry, where entries are maps themselves
 };
 
-enum class Shape { Scalar, List, Map };
+enum class Shape { Scalar, List, Map, Entries };  // Entries: a map of maps of Form::fields
+
+struct EntryField {
+  std::string_view name;
+  bool list = false;
+};
 
 // How a value is written, read and shown.
 struct Form {
   std::string_view name;  // as docs/configuration.md calls it
   Shape shape;
-  // Stores a scalar, appends to a list or sets one entry of a map.
+  // Stores a scalar, appends to a list or sets one entry of a map; of Entries it sets one field of
+  // an entry, or, without a field, begins the entry anew.
   Status (*read)(const Item& item, const Range& range, const Slot& slot);
   std::string (*show)(const Slot& slot);  // YAML that reads back as the same value
+  std::span<const EntryField> fields{};   // Entries
 };
 
 enum class Applies {

@@ -234,4 +234,28 @@ Status check_label(std::string_view key, std::string_view value) {
   return {};
 }
 
+Status check_resource(std::string_view text) {
+  const size_t slash = text.find('/');
+  const std::string_view domain = text.substr(0, slash);
+  if (slash == std::string_view::npos || !is_word(domain, 253, ".-") ||
+      !is_word(text.substr(slash + 1), 63, "._-")) {
+    return bad(text, "is no name of an extended resource; write for example example.com/camera");
+  }
+  if (domain == "kubernetes.io" || domain.ends_with(".kubernetes.io")) {
+    return bad(text, "is in Kubernetes' own domain; name the resource after a domain of yours");
+  }
+  return {};
+}
+
+Status check_permissions(std::string_view text) {
+  std::string_view all = "rwm";
+  for (const char c : text) {
+    const bool once = std::count(text.begin(), text.end(), c) == 1;
+    if (all.find(c) == std::string_view::npos || !once) text = {};
+    if (text.empty()) break;
+  }
+  if (!text.empty()) return {};
+  return fail(Code::InvalidArgument, "must be some of r (read), w (write) and m (mknod), as rw");
+}
+
 }  // namespace wherry::config

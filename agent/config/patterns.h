@@ -27,7 +27,9 @@ Status check_broker(std::string_view text);  // mqtt://host[:port] or ws://host[
 Status check_subnet(std::string_view text);  // IPv4 CIDR, a network address, /8 to /29
 // Two that check_subnet() finds good: is one within the other?
 bool networks_overlap(std::string_view a, std::string_view b);
-Status check_listen(std::string_view text);  // "" or address:port
+Status check_listen(std::string_view text);       // "" or address:port
+Status check_resource(std::string_view text);     // of an extended resource: domain/name
+Status check_permissions(std::string_view text);  // some of r, w and m, each once
 // Kubernetes' syntax of label keys and values.
 Status check_label(std::string_view key, std::string_view value);
 

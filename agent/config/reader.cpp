@@ -108,12 +108,16 @@ class Reader::Walk {
       case Shape::Map:
         good = map(key, node, line);
         break;
+      case Shape::Entries:
+        good = entries(key, node, line);
+        break;
     }
     if (good) settle(key, line);
   }
 
   bool entry(const Key& key, const std::string& name, const YAML::Node& node, int line) {
-    const bool good = scalar(key, node, name, line);
+    const bool good = key.form->shape == Shape::Entries ? one_entry(key, node, name, line)
+                                                        : scalar(key, node, name, line);
     if (good) settle(key, line);
     return good;
   }
@@ -178,6 +182,63 @@ class Reader::Walk {
     return good;
   }
 
+  bool entries(const Key& key, const YAML::Node& node, int line) {
+    if (node.IsNull()) return false;  // all of its entries are commented out
+    const std::string path(key.path);
+    if (!node.IsMap()) return refuse(line, path + " must be a map; write {name: {…}}");
+    bool good = true;
+    each_entry(node, path, line, [&](const std::string& name, const YAML::Node& value, int at) {
+      good = one_entry(key, value, name, at) && good;
+    });
+    return good;
+  }
+
+  // A map of the fields that the form has.
+  bool one_entry(const Key& key, const YAML::Node& node, const std::string& name, int line) {
+    reader_.places_[key.path] = place(line);  // also of what it lacks
+    const std::string path = std::string(key.path) + "." + name;
+    const Status begun = key.form->read({"", name}, key.range, key.slot(config()));
+    if (!begun) return refuse(line, path + ": " + begun.error().message());
+    std::vector<std::string_view> known;
+    for (const EntryField& field : key.form->fields) known.push_back(field.name);
+    if (!node.IsMap()) {
+      return refuse(line, path + " must be a map; write {" + std::string(known[0]) + ": …}");
+    }
+    bool good = true;
+    each_entry(node, path, line, [&](const std::string& word, const YAML::Node& value, int at) {
+      const auto& fields = key.form->fields;
+      const auto field = std::find_if(fields.begin(), fields.end(),
+                                      [&](const EntryField& each) { return each.name == word; });
+      if (field != fields.end()) {
+        good = field_of_entry(key, {{}, name, field->name}, field->list, value, at) && good;
+        return;
+      }
+      const std::string near = nearest(word, known);
+      good = refuse(at, path + "." + word + " is not a known key" +
+                            (near.empty() ? "" : "; did you mean " + near + "?"));
+    });
+    return good;
+  }
+
+  bool field_of_entry(const Key& key, Item item, bool list, const YAML::Node& node, int line) {
+    const std::string path =
+        std::string(key.path) + "." + std::string(item.entry) + "." + std::string(item.field);
+    if (list != node.IsSequence() || (!list && !node.IsScalar())) {
+      return refuse(line, path + (list ? " must be a list" : " must be a single value"));
+    }
+    const auto read = [&](const YAML::Node& value) {
+      const int at = line_of(value, line);
+      if (!value.IsScalar()) return refuse(at, path + ": each entry must be a single value");
+      item.text = value.Scalar();
+      const Status done = key.form->read(item, key.range, key.slot(config()));
+      return done || refuse(at, path + ": " + done.error().message());
+    };
+    if (!list) return read(node);
+    bool good = true;
+    for (const auto& element : node) good = read(element) && good;
+    return good;
+  }
+
   // The value is stored: remember where it came from and refuse what this version cannot do.
   void settle(const Key& key, int line) {
     reader_.places_[key.path] = place(line);
@@ -239,8 +300,9 @@ void Reader::read_set(const std::string& set) {
   if (is_section(path)) return walk.section(value, path, 0);
   // What follows the path of a map is one of its keys, which may hold dots itself.
   for (const Key& key : keys()) {
-    if (key.form->shape == Shape::Map && path.size() > key.path.size() + 1 &&
-        path.starts_with(key.path) && path[key.path.size()] == '.') {
+    const bool has_entries = key.form->shape == Shape::Map || key.form->shape == Shape::Entries;
+    if (has_entries && path.size() > key.path.size() + 1 && path.starts_with(key.path) &&
+        path[key.path.size()] == '.') {
       walk.entry(key, path.substr(key.path.size() + 1), value, 0);
       return;
     }

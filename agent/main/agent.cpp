@@ -82,7 +82,20 @@ runtime::HostFacts host_facts() {
     log_info("no container can be kept from the OOM killer here: CAP_SYS_RESOURCE is missing",
              {{"least_oom_score_adj", std::to_string(facts.least_oom_score)}});
   }
+  if (!facts.hugetlb && !facts.huge_pages.empty()) {
+    log_info("huge pages are counted but not limited: the kernel has no hugetlb cgroup");
+  }
   return facts;
+}
+
+runtime::DeviceOptions device_options(const Config& config) {
+  runtime::DeviceOptions options;
+  for (const auto& [name, device] : config.devices) {
+    options.classes[name] = {device.paths, device.cdi, device.shared, device.permissions,
+                             device.container_path};
+  }
+  options.cdi_dirs = config.containerd.cdi_spec_dirs;
+  return options;
 }
 
 std::string hostname() {
@@ -134,8 +147,9 @@ struct Agent::Parts {
         logs({config.storage.state_dir + "/logs", options.program_dir + "/wherry-logger",
               config.telemetry.logs_max_bytes}),
         images(*backend, image_options()),
-        pods(runtime::make_pod_runtime({client, *backend, *network, volumes, logs, host_facts()},
-                                       pod_options())),
+        devices(device_options(config)),
+        pods(runtime::make_pod_runtime(
+            {client, *backend, *network, volumes, logs, host_facts(), &devices}, pod_options())),
         gauges(runtime::make_gauges(client, facts.get(), {config.storage.state_dir, instance})),
         execs(client, config.storage.run_dir),
         health(runtime::make_prober(execs, clock)),
@@ -222,6 +236,7 @@ struct Agent::Parts {
   ServiceFile service_file;
   runtime::ContainerLogs logs;
   runtime::ImageService images;
+  runtime::HostDevices devices;
   std::unique_ptr<runtime::ContainerRuntime> pods;
   std::unique_ptr<runtime::Gauges> gauges;
   runtime::ContainerExec execs;
@@ -316,7 +331,8 @@ void Agent::Parts::make_reconciler() {
                       health.get(),
                       {services.get(), &service_file, config.network.services()},
                       pods.get(),
-                      gauges.get()},
+                      gauges.get(),
+                      &devices},
       std::move(made));
   health->listen({[this](runtime::ProbeNews news) {
                     mailbox.post([&](Mail& mail) { mail.probed.push_back(std::move(news)); });
@@ -460,6 +476,8 @@ void Agent::reload(const Config& fresh) {
       log_warn("a changed setting takes effect when wherryd is restarted", {{"key", change.key}});
     }
   }
+  parts_->devices.set(device_options(fresh));
+  parts_->mailbox.post([](Mail& mail) { mail.devices_changed = true; });
   parts_->read_manifests();
   log_info("configuration and local manifests read again");
 }

@@ -167,9 +167,6 @@ void unknown_field(const Cursor& object, const Node& value, const Schema& schema
     object.findings().error(at.place().path, value.key->mark, std::move(message));
   };
   if (object.findings().full()) return say({});  // only counted
-  if (!schema.domain_names.empty() && name.find('/') != std::string_view::npos) {
-    return say(std::string(schema.domain_names));
-  }
   std::string message = "unknown field " + quoted(name);
   std::vector<std::string_view> names;
   names.reserve(schema.fields.size());
@@ -199,6 +196,8 @@ void check_field(const Cursor& at, const Field& field) {
 void check(const Cursor& object, const Schema& schema) {
   for (const Node& value : object.node()) {
     const Field* field = find_field(schema, value.key->text);
+    const bool of_domain = value.key->text.find('/') != std::string_view::npos;
+    if (field == nullptr && of_domain) field = schema.domain_field;
     if (field == nullptr) {
       unknown_field(object, value, schema);
     } else if (!value.is_null()) {

@@ -5,6 +5,7 @@
 #include "agent/manifest/items.h"
 #include "agent/manifest/names.h"
 #include "base/text.h"
+#include "runtime/device/cdi_spec.h"
 
 namespace wherry::manifest {
 namespace {
@@ -30,6 +31,25 @@ void read_depends_on(const Cursor& metadata, PodItem& pod) {
   });
 }
 
+// cdi.k8s.io/<key>: as containerd and CRI-O take them.
+void read_cdi(const Cursor& metadata, PodItem& pod) {
+  std::vector<std::string>& devices = pod.workload.pod.cdi_devices;
+  metadata.each_string("annotations", [&](const Cursor& annotation) {
+    if (!annotation.node().key->text.starts_with("cdi.k8s.io/")) return;
+    for (const std::string& part : split(annotation.node().text, ',')) {
+      std::string name(trim(part));
+      if (const auto read = runtime::parse_cdi_name(name, false); !read) {
+        annotation.error(read.error().message());
+      } else if (std::find(devices.begin(), devices.end(), name) == devices.end()) {
+        devices.push_back(std::move(name));
+      }
+    }
+    if (trim(annotation.node().text).empty()) {
+      annotation.error("names no device: write vendor.com/class=name");
+    }
+  });
+}
+
 void read_pod_metadata(const Cursor& metadata, PodItem& pod) {
   read_metadata(metadata, true, pod.labels, pod.annotations);
   const auto strategy = pod.annotations.find("wherry/update-strategy");
@@ -39,6 +59,7 @@ void read_pod_metadata(const Cursor& metadata, PodItem& pod) {
   const auto data = pod.annotations.find("wherry/data-api");
   pod.workload.pod.data_api = data != pod.annotations.end() && data->second == "true";
   read_depends_on(metadata, pod);
+  read_cdi(metadata, pod);
 }
 
 void read_hostname(const Cursor& spec, PodItem& pod) {
@@ -73,6 +94,32 @@ void read_containers(const Cursor& spec, PodItem& pod, const PodContext& context
   });
   spec.each("containers", Kind::Map,
             [&](const Cursor& entry) { read(entry, runtime::ContainerRole::Main); });
+}
+
+// Volumes of huge pages are of a size that the Pod asks for; where it asks for one only, that one.
+void settle_huge_pages(const Cursor& spec, PodItem& pod) {
+  std::set<int64_t> sizes;
+  for (const ContainerItem& container : pod.containers) {
+    for (const auto& [name, amount] : container.spec.resources.extended) {
+      if (const auto size = runtime::huge_page_of(name)) sizes.insert(*size);
+    }
+  }
+  size_t index = 0;
+  spec.each("volumes", Kind::Map, [&](const Cursor& entry) {
+    const size_t at = index++;
+    entry.with("emptyDir", [&](const Cursor& source) {
+      const std::string_view medium = source.string("medium");
+      if (!medium.starts_with("HugePages") || at >= pod.workload.pod.volumes.size()) return;
+      int64_t& size = pod.workload.pod.volumes[at].huge_page;
+      if (medium == "HugePages" && sizes.size() == 1) size = *sizes.begin();
+      if (sizes.contains(size)) return;
+      source.error_at("medium", sizes.size() > 1 && medium == "HugePages"
+                                    ? "the Pod has huge pages of several sizes: write for example "
+                                      "HugePages-2Mi"
+                                    : "needs a container with a limit of such huge pages, as "
+                                      "hugepages-2Mi: 64Mi");
+    });
+  });
 }
 
 void read_priority(const Cursor& spec, WorkloadSpec& workload) {
@@ -126,6 +173,7 @@ void read_pod_spec(const Cursor& spec, PodItem& pod) {
   });
   read_volumes(spec, pod, context);
   read_containers(spec, pod, context);
+  settle_huge_pages(spec, pod);
   pod.host_ports = read_host_ports(spec, context.host_network);
   workload.named_ports = read_named_ports(spec);
   workload.service_links = spec.boolean("enableServiceLinks", true);

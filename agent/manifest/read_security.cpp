@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <vector>
 
 #include "agent/manifest/items.h"
@@ -159,6 +160,66 @@ int64_t quantity(const Cursor& at, std::string_view field, bool milli) {
   return number.value_or(0);
 }
 
+// Kubernetes, "Extended resources" and "Manage HugePages".
+bool is_counted(std::string_view name) {
+  if (name.find('/') != std::string_view::npos) return true;
+  static const Schema& limits = *find_field(kResourcesSchema, "limits")->of;
+  return runtime::huge_page_of(name) && find_field(limits, name) != nullptr;
+}
+
+void check_counted(const Cursor& at, std::string_view name, int64_t amount) {
+  if (const auto page = runtime::huge_page_of(name)) {
+    if (amount % *page != 0) {
+      at.error("must be a whole number of pages of " + format_bytes_exact(*page));
+    }
+    return;
+  }
+  const auto milli = parse_quantity_milli(at.node().text);
+  if (milli && *milli % 1000 != 0) at.error("must be a whole number of devices");
+  const std::string_view domain = name.substr(0, name.find('/'));
+  if (const auto problem = label_key_problem(name); !problem.empty()) {
+    at.error(std::string(problem));
+  } else if (domain == "kubernetes.io" || domain.ends_with(".kubernetes.io")) {
+    at.error("kubernetes.io is Kubernetes' own: name the resource after a domain of yours");
+  }
+}
+
+// Every amount of what is counted, by name; zeros too.
+std::map<std::string, int64_t> read_counted(const Cursor& at) {
+  std::map<std::string, int64_t> amounts;
+  for (const Node& value : at.node()) {
+    const std::string_view name = value.key->text;
+    if (!is_counted(name) || !value.is_scalar() || value.is_null()) continue;
+    const Cursor place(at, name, value);
+    const int64_t amount = parse_quantity(value.text).value_or(0);
+    check_counted(place, name, amount);
+    amounts.emplace(name, amount);
+  }
+  return amounts;
+}
+
+void read_extended(const Cursor& at, runtime::Resources& resources) {
+  at.with("limits", [&](const Cursor& limits) { resources.extended = read_counted(limits); });
+  at.with("requests", [&](const Cursor& requests) {
+    for (const auto& [name, amount] : read_counted(requests)) {
+      const auto limit = resources.extended.find(name);
+      if (limit == resources.extended.end()) {
+        if (amount == 0) continue;
+        requests.error_at(name, "needs the same under limits: what is counted cannot be exceeded");
+      } else if (limit->second != amount) {
+        requests.error_at(name, "must equal the limit of " + name + ", or be left out");
+      }
+    }
+  });
+  std::erase_if(resources.extended, [](const auto& each) { return each.second == 0; });
+  const bool pages =
+      std::any_of(resources.extended.begin(), resources.extended.end(),
+                  [](auto& each) { return runtime::huge_page_of(each.first).has_value(); });
+  if (pages && same_size(resources, {})) {
+    at.error("huge pages need a limit or request of cpu or memory beside them");
+  }
+}
+
 }  // namespace
 
 runtime::SecurityContext read_security(const Cursor& context, runtime::SecurityContext base) {
@@ -215,6 +276,7 @@ runtime::Resources read_resources(const Cursor& at) {
     check("memory", false, resources.memory_limit, resources.memory_request);
     check("ephemeral-storage", false, resources.storage_limit, resources.storage_request);
   });
+  read_extended(at, resources);
   return resources;
 }
 

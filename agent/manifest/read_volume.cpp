@@ -39,7 +39,12 @@ void read_host_path(const Cursor& source, Volume& volume) {
 }
 
 void read_empty_dir(const Cursor& source, Volume& volume) {
-  volume.memory = source.string("medium") == "Memory";
+  const std::string_view medium = source.string("medium");
+  volume.memory = medium == "Memory";
+  constexpr std::string_view kHuge = "HugePages-";
+  if (medium.starts_with(kHuge)) {
+    volume.huge_page = parse_quantity(medium.substr(kHuge.size())).value_or(0);
+  }
   const Node* limit = source.get("sizeLimit");
   if (limit == nullptr || !limit->is_scalar()) return;
   volume.size_limit = parse_quantity(limit->text).value_or(0);

@@ -48,8 +48,8 @@ struct Field {
 struct Schema {
   std::string_view name;  // as Kubernetes calls it
   std::span<const Field> fields;
-  // Set where names of the form domain/name, which no table can list, get this answer.
-  std::string_view domain_names = {};
+  // Of names of the form domain/name, which no table can list; null: there are none here.
+  const Field* domain_field = nullptr;
 };
 
 // Kubernetes kinds (and DesiredState), with the apiVersion they need.

@@ -93,8 +93,21 @@ constexpr Field kPort[] = {
 };
 constexpr Schema kPortSchema{"ContainerPort", kPort};
 
-constexpr std::string_view kDomainResource =
-    "extended resources are not supported by this version: leave it out";
+constexpr Field kDomainLimit{
+    "domain/name",
+    Honoured,
+    Type::Quantity,
+    nullptr,
+    {},
+    "an extended resource: so many devices of those that `devices` in wherry.yaml names so, see "
+    "devices.md; a whole number. A Pod waits while there are too few, or while nothing is "
+    "configured"};
+constexpr Field kDomainRequest{"domain/name", Honoured, Type::Quantity,
+                               nullptr,       {},       "must equal the limit; default: the limit"};
+constexpr std::string_view kPages =
+    "a whole number of pages that the kernel keeps ready; with cpu or memory beside it, see "
+    "devices.md";
+constexpr std::string_view kPageRequest = "must equal the limit; default: the limit";
 constexpr Field kLimits[] = {
     {"cpu", Honoured, Type::Quantity, nullptr, {}, "cores, as 500m or 2"},
     {"memory", Honoured, Type::Quantity, nullptr, {}, "bytes, as 64Mi; a limit is at least 1Mi"},
@@ -104,10 +117,12 @@ constexpr Field kLimits[] = {
      nullptr,
      {},
      "looked at every 30 s: a Pod above it is stopped and started again after a pause"},
-    {"hugepages-2Mi", Refused, Type::Quantity, nullptr, "0", kLater},
-    {"hugepages-1Gi", Refused, Type::Quantity, nullptr, "0", kLater},
+    {"hugepages-64Ki", Honoured, Type::Quantity, nullptr, {}, kPages},
+    {"hugepages-2Mi", Honoured, Type::Quantity, nullptr, {}, kPages},
+    {"hugepages-32Mi", Honoured, Type::Quantity, nullptr, {}, kPages},
+    {"hugepages-1Gi", Honoured, Type::Quantity, nullptr, {}, kPages},
 };
-constexpr Schema kLimitsSchema{"ResourceRequirements.limits", kLimits, kDomainResource};
+constexpr Schema kLimitsSchema{"ResourceRequirements.limits", kLimits, &kDomainLimit};
 
 constexpr Field kRequests[] = {
     {"cpu", Honoured, Type::Quantity, nullptr, {}, "at most the limit; default: the limit"},
@@ -118,10 +133,12 @@ constexpr Field kRequests[] = {
      nullptr,
      {},
      "of the disk of the state directory"},
-    {"hugepages-2Mi", Refused, Type::Quantity, nullptr, "0", kLater},
-    {"hugepages-1Gi", Refused, Type::Quantity, nullptr, "0", kLater},
+    {"hugepages-64Ki", Honoured, Type::Quantity, nullptr, {}, kPageRequest},
+    {"hugepages-2Mi", Honoured, Type::Quantity, nullptr, {}, kPageRequest},
+    {"hugepages-32Mi", Honoured, Type::Quantity, nullptr, {}, kPageRequest},
+    {"hugepages-1Gi", Honoured, Type::Quantity, nullptr, {}, kPageRequest},
 };
-constexpr Schema kRequestsSchema{"ResourceRequirements.requests", kRequests, kDomainResource};
+constexpr Schema kRequestsSchema{"ResourceRequirements.requests", kRequests, &kDomainRequest};
 
 constexpr Field kResizePolicy[] = {
     {"resourceName", Honoured, Type::String, nullptr, "cpu|memory", {}, true},

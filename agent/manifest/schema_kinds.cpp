@@ -163,6 +163,13 @@ constexpr Field kAnnotations[] = {
      "true: a socket to hand in data, at $WHERRY_DATA_SOCKET"},
     {"wherry/log-forward", Refused, Type::String, nullptr, "none|false|",
      "forwarding logs is not supported by this version: leave it out"},
+    {"cdi.k8s.io/...",
+     Honoured,
+     Type::String,
+     nullptr,
+     {},
+     "CDI devices for every container of the Pod, as `vendor.com/class=name`, separated by commas, "
+     "see devices.md"},
 };
 
 constexpr std::string_view kNoApi = "leave it out: there is no API server to grant access to";

@@ -22,8 +22,9 @@ constexpr Field kHostPath[] = {
 constexpr Schema kHostPathSchema{"HostPathVolumeSource", kHostPath};
 
 constexpr Field kEmptyDir[] = {
-    {"medium", Honoured, Type::String, nullptr, "|Memory",
-     "huge pages are not supported by this version"},
+    {"medium", Honoured, Type::String, nullptr,
+     "|Memory|HugePages|HugePages-64Ki|HugePages-2Mi|HugePages-32Mi|HugePages-1Gi",
+     "huge pages: of a size that a container of the Pod has a limit of"},
     {"sizeLimit",
      Honoured,
      Type::Quantity,

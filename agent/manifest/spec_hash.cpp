@@ -82,6 +82,7 @@ void put_volumes(Canonical& out, const runtime::PodSpec& pod) {
     out.put("path", volume.host_path);
     out.put("type", static_cast<int64_t>(volume.host_path_type));
     out.put("memory", volume.memory);
+    out.put("huge-page", volume.huge_page);
     out.put("size", volume.size_limit);
     out.put("files", volume.definition);
     out.put("claim", volume.claim);
@@ -152,6 +153,11 @@ void put_resources(Canonical& out, const runtime::Resources& resources) {
     out.put("memory-request", resources.memory_request);
   }
   out.put("pids-limit", resources.pids_limit);
+  // What is asked for, never which device was given.
+  for (const auto& [name, amount] : resources.extended) {
+    out.put_always("counted", name);
+    out.put("amount", amount);
+  }
 }
 
 void put_handler(Canonical& out, const runtime::Handler& handler) {
@@ -254,6 +260,7 @@ std::string spec_hash(const WorkloadSpec& workload) {
     out.put_always("is", value);
   }
   out.put("runtime-class", pod.runtime_class);
+  out.put_each("cdi", sorted(pod.cdi_devices));
   // Whom the kernel kills first is decided when a container starts.
   out.put("qos", static_cast<int64_t>(runtime::qos_class(pod)));
   for (const runtime::ContainerSpec& container : pod.containers) {

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
+#include <set>
 #include <tuple>
 
+#include "agent/reconcile/device_need.h"
 #include "agent/reconcile/pod_tally.h"
 #include "base/quantity.h"
 #include "base/text.h"
@@ -20,33 +23,47 @@ using runtime::PodStatus;
 constexpr int64_t kMost = int64_t{1} << 50;
 constexpr size_t kHoldersNamed = 4;
 
+// One thing that there is so much of.
 struct Dimension {
-  int64_t Amounts::*field;
-  const char* reason;
-  const char* of;
-};
-constexpr std::array<Dimension, 3> kDimensions{
-    {{&Amounts::memory, "InsufficientMemory", "memory"},
-     {&Amounts::cpu_milli, "InsufficientCPU", "cpu"},
-     {&Amounts::storage, "InsufficientEphemeralStorage", "ephemeral storage"}}};
+  int64_t Amounts::*field;  // null: the extended resource named `of`
+  std::string reason;
+  std::string of;
 
-Amounts operator+(Amounts a, const Amounts& b) {
-  for (const Dimension& each : kDimensions) a.*each.field += b.*each.field;
+  int64_t in(const Amounts& amounts) const {
+    if (field != nullptr) return amounts.*field;
+    const auto found = amounts.extended.find(of);
+    return found == amounts.extended.end() ? 0 : found->second;
+  }
+};
+const std::array<Dimension, 3>& fixed_dimensions() {
+  static const std::array<Dimension, 3> kFixed{
+      {{&Amounts::memory, "InsufficientMemory", "memory"},
+       {&Amounts::cpu_milli, "InsufficientCPU", "cpu"},
+       {&Amounts::storage, "InsufficientEphemeralStorage", "ephemeral storage"}}};
+  return kFixed;
+}
+
+template <typename Combine>
+Amounts combine(Amounts a, const Amounts& b, Combine with) {
+  for (const Dimension& each : fixed_dimensions()) {
+    a.*each.field = with(a.*each.field, b.*each.field);
+  }
+  for (const auto& [name, amount] : b.extended) {
+    a.extended[name] = with(a.extended[name], amount);
+  }
   return a;
 }
-Amounts operator-(Amounts a, const Amounts& b) {
-  for (const Dimension& each : kDimensions) a.*each.field -= b.*each.field;
-  return a;
-}
+Amounts operator+(Amounts a, const Amounts& b) { return combine(std::move(a), b, std::plus<>()); }
+Amounts operator-(Amounts a, const Amounts& b) { return combine(std::move(a), b, std::minus<>()); }
 Amounts larger(Amounts a, const Amounts& b) {
-  for (const Dimension& each : kDimensions) a.*each.field = std::max(a.*each.field, b.*each.field);
-  return a;
+  return combine(std::move(a), b, [](int64_t x, int64_t y) { return std::max(x, y); });
 }
 
 Amounts asked(const PodSpec& pod) {
-  const runtime::Resources request = request_of(pod);
+  runtime::Resources request = request_of(pod);
+  for (auto& [name, amount] : request.extended) amount = std::min(amount, kMost);
   return {std::min(request.cpu_request_milli, kMost), std::min(request.memory_request, kMost),
-          std::min(request.storage_request, kMost)};
+          std::min(request.storage_request, kMost), std::move(request.extended)};
 }
 
 bool is_there(const ContainerStatus& container) {
@@ -69,6 +86,21 @@ Amounts held(const PodSpec& spec, const PodStatus& pod) {
   return asked(now);
 }
 
+// Of devices, what its containers have is known, whatever its spec says; what is gone nobody else
+// could have.
+void correct_devices(const PodStatus& pod, const runtime::DeviceInventory* inventory,
+                     Amounts& hold) {
+  const HeldUnits units = held_units(pod, inventory);
+  for (const auto& [name, count] : units.gone) {
+    int64_t& amount = hold.extended[name];
+    amount = std::max<int64_t>(0, amount - count);
+  }
+  for (const auto& [name, count] : units.there) {
+    int64_t& amount = hold.extended[name];
+    amount = std::max(amount, count);
+  }
+}
+
 struct Party {
   std::string name;
   const WorkloadSpec* wanted = nullptr;
@@ -88,10 +120,16 @@ class Bookkeeper {
   explicit Bookkeeper(const PlanInput& input) : input_(input) {
     const Capacity& capacity = input.capacity;
     limit_ = capacity.has - capacity.kept;
+    if (input.devices) {
+      for (const auto& [name, stock] : input.devices->resources) {
+        limit_.extended[name] = stock.total;
+      }
+    }
   }
 
   Rooms run() {
     gather();
+    list_dimensions();
     if (all_fit()) return {};
     for (const Party& party : parties_) {
       if (party.holds) used_ = used_ + party.hold;
@@ -126,6 +164,18 @@ class Bookkeeper {
     }
   }
 
+  void list_dimensions() {
+    dimensions_.assign(fixed_dimensions().begin(), fixed_dimensions().end());
+    std::set<std::string> names;
+    for (const Party& party : parties_) {
+      for (const auto& [name, amount] : party.want.extended) names.insert(name);
+    }
+    for (const std::string& name : names) {
+      const bool pages = runtime::huge_page_of(name).has_value();
+      dimensions_.push_back({nullptr, pages ? kInsufficientPages : kInsufficientDevices, name});
+    }
+  }
+
   void add(const std::string& name, const WorkloadSpec* wanted, const PodStatus* pod) {
     const WorkloadMemory* memory = memory_of(name);
     Party party;
@@ -135,7 +185,10 @@ class Bookkeeper {
     party.senior = pod != nullptr || (memory != nullptr && memory->placed);
     const bool there =
         pod != nullptr && std::any_of(pod->containers.begin(), pod->containers.end(), is_there);
-    if (there) party.hold = held_by(*pod, wanted, memory);
+    if (there) {
+      party.hold = held_by(*pod, wanted, memory);
+      correct_devices(*pod, input_.devices.get(), party.hold);
+    }
     if (wanted == nullptr) {
       (input_.held_sources.contains(pod_label(*pod, kSourceLabel)) ? party.holds : party.leaving) =
           there;
@@ -213,19 +266,20 @@ class Bookkeeper {
   bool all_fit() const {
     Amounts all;
     for (const Party& party : parties_) all = all + larger(party.hold, party.want);
-    return std::all_of(kDimensions.begin(), kDimensions.end(),
+    return std::all_of(dimensions_.begin(), dimensions_.end(),
                        [&](const Dimension& each) { return fits(each, all, {}); });
   }
 
   bool fits(const Dimension& each, const Amounts& want, const Amounts& used) const {
-    if (input_.capacity.has.*each.field == 0 || want.*each.field == 0) return true;
-    return want.*each.field <= limit_.*each.field - used.*each.field;
+    const bool unlimited = each.field != nullptr && input_.capacity.has.*each.field == 0;
+    if (unlimited || each.in(want) == 0) return true;
+    return each.in(want) <= each.in(limit_)-each.in(used);
   }
   // The first dimension in which it does not; null where it does in all.
   const Dimension* short_of(const Amounts& want, const Amounts& used) const {
-    const auto found = std::find_if(kDimensions.begin(), kDimensions.end(),
+    const auto found = std::find_if(dimensions_.begin(), dimensions_.end(),
                                     [&](const Dimension& each) { return !fits(each, want, used); });
-    return found == kDimensions.end() ? nullptr : &*found;
+    return found == dimensions_.end() ? nullptr : &*found;
   }
 
   void give(Party& party) {
@@ -238,6 +292,13 @@ class Bookkeeper {
       return settle(party, others);
     }
     room.reason = lacks->reason;
+    if (lacks->field == nullptr) {
+      if (const auto wait = absent(input_.devices.get(), lacks->of, lacks->in(party.want))) {
+        room.reason = wait->reason;
+        room.message = wait->message;
+        return;
+      }
+    }
     std::vector<Party*> victims;
     if (short_of(party.want, others) != nullptr) {
       victims = choose_victims(party, others);
@@ -295,7 +356,8 @@ class Bookkeeper {
   }
 
   static std::string shown(const Dimension& each, const Amounts& amounts) {
-    const int64_t amount = std::max<int64_t>(0, amounts.*each.field);
+    const int64_t amount = std::max<int64_t>(0, each.in(amounts));
+    if (each.field == nullptr && !runtime::huge_page_of(each.of)) return std::to_string(amount);
     return each.field == &Amounts::cpu_milli ? std::to_string(amount) + "m" : format_bytes(amount);
   }
 
@@ -312,12 +374,11 @@ class Bookkeeper {
   std::string holders(const Party& party, const Dimension& each) const {
     std::vector<const Party*> list;
     for (const Party& other : parties_) {
-      const bool has = (other.holds || other.leaving) && other.hold.*each.field > 0;
+      const bool has = (other.holds || other.leaving) && each.in(other.hold) > 0;
       if (has && &other != &party) list.push_back(&other);
     }
     std::sort(list.begin(), list.end(), [&](const Party* a, const Party* b) {
-      return std::tuple(-(a->hold.*each.field), a->name) <
-             std::tuple(-(b->hold.*each.field), b->name);
+      return std::tuple(-each.in(a->hold), a->name) < std::tuple(-each.in(b->hold), b->name);
     });
     std::vector<std::string> names;
     for (const Party* other : list) {
@@ -342,6 +403,7 @@ class Bookkeeper {
   const PlanInput& input_;
   Amounts limit_, used_, leaving_;
   std::vector<Party> parties_;
+  std::vector<Dimension> dimensions_;
   Rooms rooms_;
 };
 

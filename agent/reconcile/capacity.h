@@ -3,15 +3,18 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
+#include <string>
 
 #include "agent/manifest/document.h"
 
 namespace wherry {
 
 struct Amounts {
-  int64_t cpu_milli = 0;  // thousandths of a core
-  int64_t memory = 0;     // bytes
-  int64_t storage = 0;    // bytes of the state directory's disk
+  int64_t cpu_milli = 0;                      // thousandths of a core
+  int64_t memory = 0;                         // bytes
+  int64_t storage = 0;                        // bytes of the state directory's disk
+  std::map<std::string, int64_t> extended{};  // what is counted, by resource
   bool operator==(const Amounts&) const = default;
 };
 

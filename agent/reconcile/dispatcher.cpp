@@ -120,6 +120,13 @@ bool Dispatcher::gauge(runtime::Gauges& gauges, int64_t disk_reserve, bool limit
   });
 }
 
+bool Dispatcher::look_for_devices(runtime::Devices& devices) {
+  return lanes_.post(Lane::Look, [&devices, &box = mailbox_] {
+    auto inventory = devices.inventory();
+    box.post([&](Mail& mail) { mail.devices = std::move(inventory); });
+  });
+}
+
 bool Dispatcher::prune(runtime::PruneRequest request) {
   return lanes_.post(Lane::Tidy, [request = std::move(request), cancel = pruning_,
                                   &images = images_, &box = mailbox_] {

@@ -42,6 +42,7 @@ class Dispatcher {
   bool look(uint64_t begun);
   bool list_images();
   bool gauge(runtime::Gauges& gauges, int64_t disk_reserve, bool limits);
+  bool look_for_devices(runtime::Devices& devices);
   bool prune(runtime::PruneRequest request);
   bool collect(std::vector<std::string> pods);
   bool drop_abandoned(std::vector<std::string> wanted);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "agent/reconcile/device_need.h"
 #include "base/log.h"
 
 namespace wherry {
@@ -287,6 +288,7 @@ void Ledger::not_started(const WorkloadSpec& spec, WorkloadMemory& memory,
     past.hash = spec.pod.hash;
   }
   past.start.failed(error, "CreateContainerError", clock_.now());
+  devices_doubt_ = devices_doubt_ || is_about_devices(past.start.reason);
   event(spec.name(), container, "Warning", past.start.reason, past.start.message);
 }
 

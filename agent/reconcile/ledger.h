@@ -29,7 +29,7 @@ class Ledger {
   const std::map<std::string, WorkloadMemory>& memory() const { return memory_; }
   const std::map<std::string, PullMemory>& pulls() const { return pulls_; }
   PlanInput input(const std::set<std::string>& held, MonoTime now) const {
-    return {desired_, observed_, memory_, pulls_, digests_, held, now, capacity_};
+    return {desired_, observed_, memory_, pulls_, digests_, held, now, capacity_, devices_};
   }
 
   // --- looking. A look that began before an action on a Pod began or ended says nothing about it.
@@ -56,6 +56,13 @@ class Ledger {
   void evict(const Eviction& eviction);
   // What was stopped for it waits at least until then.
   void keep_evicted(MonoTime until);
+
+  // --- devices
+  const std::shared_ptr<const runtime::DeviceInventory>& devices() const { return devices_; }
+  // Where it is another one than before, what failed for want of a device is tried again at once.
+  void set_devices(runtime::DeviceInventory inventory);
+  // True after a start that found other devices than the inventory has.
+  bool take_devices_doubt() { return std::exchange(devices_doubt_, false); }
 
   // --- images
   // Those of all Pods that want it.
@@ -118,6 +125,8 @@ class Ledger {
   std::map<std::string, WorkloadMemory> memory_;
   std::map<std::string, PullMemory> pulls_;
   std::map<std::string, std::string> digests_;
+  std::shared_ptr<const runtime::DeviceInventory> devices_;
+  bool devices_doubt_ = false;
 
   uint64_t count_ = 0;
   std::map<std::string, uint64_t> look_at_;

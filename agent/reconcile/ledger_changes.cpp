@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "agent/reconcile/device_need.h"
 #include "agent/reconcile/ledger.h"
 
 namespace wherry {
@@ -64,6 +65,16 @@ void Ledger::keep_evicted(MonoTime until) {
   for (auto& [name, memory] : memory_) {
     if (!memory.eviction || !memory.eviction.waits(clock_.now())) continue;
     memory.eviction.not_before = std::max(memory.eviction.not_before, until);
+  }
+}
+
+void Ledger::set_devices(runtime::DeviceInventory inventory) {
+  if (devices_ && *devices_ == inventory) return;
+  devices_ = std::make_shared<const runtime::DeviceInventory>(std::move(inventory));
+  for (auto& [name, memory] : memory_) {
+    for (auto& [container, past] : memory.containers) {
+      if (past.start && is_about_devices(past.start.reason)) past.start.clear();
+    }
   }
 }
 

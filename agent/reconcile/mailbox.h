@@ -16,6 +16,7 @@
 #include "agent/reconcile/eviction.h"
 #include "agent/store/store.h"
 #include "base/clock.h"
+#include "runtime/devices.h"
 #include "runtime/runtime.h"
 
 namespace wherry {
@@ -71,6 +72,8 @@ struct Mail {
   std::optional<Status> collected;
   std::optional<Status> services;  // that were to be brought up to date
   std::optional<GaugeResult> gauged;
+  std::optional<runtime::DeviceInventory> devices;
+  bool devices_changed = false;    // what resources stand for
   std::optional<Status> dropped;   // what abandoned pulls had left
   std::vector<EventRecord> notes;  // for the event log
   std::optional<std::string> runtime_version;

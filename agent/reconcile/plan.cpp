@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/reconcile/admission.h"
+#include "agent/reconcile/device_need.h"
 #include "agent/reconcile/plan_order.h"
 #include "agent/reconcile/plan_resize.h"
 #include "agent/reconcile/pod_stop.h"
@@ -398,26 +399,25 @@ class WorkloadPlanner {
     if (end_some(spec, sum)) return describe(sum);
     if (!sum.due.empty()) return start(spec, sum);
     describe(sum);
-    update_files(spec, sum);
-    if (spec == wanted_ && pod_ != nullptr && sum.running > 0) {
-      plan_resize({input_, spec, *pod_, *memory_, rooms_.find(name_)}, verdict_);
-    }
+    note_lost_devices();
+    if (pod_ == nullptr || sum.running == 0) return;
+    const RunningPod about{input_, spec, *pod_, *memory_, rooms_.find(name_)};
+    plan_file_update(about, verdict_);
+    if (spec == wanted_) plan_resize(about, verdict_);
   }
 
-  // The content of ConfigMaps and Secrets changed, or another life of the agent was the last to see
-  // to it. A start does this by itself.
-  void update_files(const SpecPtr& spec, const PodTally& sum) {
-    if (spec->pod.files_hash == memory_->files_hash) return;
-    if (pod_ == nullptr || !pod_->network_ready || sum.running == 0) return;
-    if (!memory_->files.waits(input_.now)) {
-      act(ActionKind::UpdateFiles).spec = spec;
-      return;
-    }
-    earlier(verdict_.wake_at, memory_->files.not_before);
-    if (verdict_.reason.empty()) {
-      verdict_.reason = "VolumeUpdateFailed";
-      verdict_.message = "its volumes show older content: " + memory_->files.message;
-    }
+  // It is about what runs; says it only where nothing else is to be said.
+  void note_lost_devices() {
+    if (pod_ == nullptr || !verdict_.reason.empty()) return;
+    const std::string lost = lost_devices(*pod_, input_.devices.get());
+    if (!lost.empty()) say(verdict_.phase, "DeviceLost", lost);
+  }
+
+  bool waits_for_devices(const SpecPtr& spec, const PodTally& sum) {
+    const auto wait = wait_for_devices(input_, *spec, sum.due);
+    if (!wait) return false;
+    say(sum.running > 0 ? Phase::Running : Phase::Pending, wait->reason, wait->message);
+    return true;
   }
 
   void describe(const PodTally& sum) {
@@ -451,6 +451,7 @@ class WorkloadPlanner {
     }
     if (waits_for_setup()) return;
     if (fresh && (is_evicted() || !has_room(true) || !dependencies_ready())) return;
+    if (waits_for_devices(spec, sum)) return;
     if (spec == wanted_ && !images_ready()) return;
     if (fresh && !has_room(false)) return;
     if (pod_ != nullptr && !pod_->network_ready && sum.running > 0) {

@@ -3,6 +3,7 @@
 // is remembered. No I/O and no clock of its own.
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -11,6 +12,7 @@
 #include "agent/reconcile/capacity.h"
 #include "agent/reconcile/memory.h"
 #include "agent/reconcile/state_view.h"
+#include "runtime/devices.h"
 #include "runtime/runtime.h"
 
 namespace wherry {
@@ -65,6 +67,7 @@ struct PlanInput {
   const std::set<std::string>& held_sources;
   MonoTime now;
   Capacity capacity{};
+  std::shared_ptr<const runtime::DeviceInventory> devices{};  // null: nobody has looked yet
 };
 
 // About one workload: the next action, if any, and why it is as it is, for people.

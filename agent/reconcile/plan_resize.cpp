@@ -1,8 +1,10 @@
 #include "agent/reconcile/plan_resize.h"
 
+#include "agent/reconcile/wake.h"
+
 namespace wherry {
 
-void plan_resize(const ResizeInput& about, Verdict& verdict) {
+void plan_resize(const RunningPod& about, Verdict& verdict) {
   if (verdict.action) return;
   const auto resized = resized_containers(about.spec->pod, about.pod);
   if (resized.empty()) return;
@@ -25,6 +27,23 @@ void plan_resize(const ResizeInput& about, Verdict& verdict) {
     action.container_ids.push_back(container->id);
     action.starts.push_back({container->name, container->attempt});
   }
+}
+
+void plan_file_update(const RunningPod& about, Verdict& verdict) {
+  const Trouble& trouble = about.memory.files;
+  if (verdict.action || about.spec->pod.files_hash == about.memory.files_hash) return;
+  if (!about.pod.network_ready) return;
+  if (!trouble.waits(about.input.now)) {
+    Action& action = verdict.action.emplace();
+    action.kind = ActionKind::UpdateFiles;
+    action.workload = about.pod.name;
+    action.spec = about.spec;
+    return;
+  }
+  earlier(verdict.wake_at, trouble.not_before);
+  if (!verdict.reason.empty()) return;
+  verdict.reason = "VolumeUpdateFailed";
+  verdict.message = "its volumes show older content: " + trouble.message;
 }
 
 }  // namespace wherry

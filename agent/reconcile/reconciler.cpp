@@ -39,6 +39,7 @@ Reconciler::Reconciler(ReconcilerParts parts, ReconcilerOptions options)
       book_(parts_.uses),
       services_(parts_.services, parts_.clock),
       gauges_(parts_.gauges, options_.facts.disk_reserve),
+      devices_(parts_.devices),
       containerd_("ContainerdReady", "NotAskedYet", "containerd has not answered yet"),
       broker_("BrokerConnected", "Connecting", "not connected to a broker yet"),
       store_("StoreReady", "NotReadYet", "the store has not been read yet"),
@@ -112,6 +113,7 @@ void Reconciler::step() {
   const Plan done = act();
   look_after_services(done);
   look_after_health();
+  devices_.look(dispatcher_, ledger_, done, now);
   gauges_.look(may_act() && !stopping_, dispatcher_, ledger_, now);
   prune();
   record();
@@ -165,6 +167,7 @@ std::optional<MonoTime> Reconciler::wake_at() const {
   earlier(wake, controllers_.wake_at());
   earlier(wake, flush_at_);
   earlier(wake, gauges_.wake_at());
+  earlier(wake, devices_.wake_at());
   // Neither is asked to do anything before.
   if (first_pass_done_ && may_act() && !stopping_) {
     earlier(wake, services_.wake_at());
@@ -255,6 +258,8 @@ void Reconciler::read_results(Mail& mail) {
     }
   }
   if (mail.gauged) gauges_.gauged(*mail.gauged, ledger_, pruning_, parts_.clock.now());
+  if (mail.devices) devices_.looked(std::move(*mail.devices), ledger_);
+  if (mail.devices_changed) devices_.look_again();
   if (mail.dropped) {
     dropping_ = false;
     if (!*mail.dropped) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "agent/reconcile/controller_desk.h"
+#include "agent/reconcile/device_desk.h"
 #include "agent/reconcile/dispatcher.h"
 #include "agent/reconcile/document_desk.h"
 #include "agent/reconcile/gauge_desk.h"
@@ -50,6 +51,7 @@ struct ReconcilerParts {
   ServiceDesk::Parts services{};             // as they are: Services lead nowhere
   runtime::Resizer* resizer = nullptr;       // null: what runs keeps its cpu and memory
   runtime::Gauges* gauges = nullptr;         // null: nobody is stopped when the device runs short
+  runtime::Devices* devices = nullptr;       // null: there are none
 };
 
 class Reconciler {
@@ -102,6 +104,7 @@ class Reconciler {
   PruneDesk pruning_;
   ServiceDesk services_;
   GaugeDesk gauges_;
+  DeviceDesk devices_;
 
   Condition containerd_, broker_, store_;
   DeviceView device_;

@@ -121,16 +121,21 @@ Result<ContainerStatus> FakeRuntime::start_locked(const PodSpec& pod,
                 "CreateContainerError");
   }
   Pod& entry = found->second;
+  std::vector<HeldDevice> before;
   for (auto it = entry.containers.begin(); it != entry.containers.end();) {
     const ContainerStatus& existing = it->second.status;
     const bool same = existing.name == container.name;
     if (same && existing.state == ContainerState::Running && existing.attempt == attempt) {
       return existing;
     }
+    if (same) before = existing.devices;
     it = same && existing.state != ContainerState::Running ? entry.containers.erase(it)
                                                            : std::next(it);
   }
+  auto devices = devices_locked(pod, container, before);
+  if (!devices) return fail(devices.error());
   ContainerStatus status;
+  status.devices = std::move(*devices);
   status.id = pod.name + "-" + container.name + "-" + std::to_string(attempt);
   status.pod = pod.name;
   status.name = container.name;
@@ -147,6 +152,25 @@ Result<ContainerStatus> FakeRuntime::start_locked(const PodSpec& pod,
   entry.containers[status.id] = {status, stubborn_.count(pod.name + "/" + container.name) > 0};
   changed_.notify_all();
   return status;
+}
+
+Result<std::vector<HeldDevice>> FakeRuntime::devices_locked(
+    const PodSpec& pod, const ContainerSpec& container,
+    const std::vector<HeldDevice>& before) const {
+  if (!wants_devices(pod, container)) return std::vector<HeldDevice>();
+  if (devices_ == nullptr) {
+    return fail(Code::FailedPrecondition, "no devices are configured", "DeviceNotConfigured");
+  }
+  std::vector<HeldDevice> taken;
+  for (const auto& [name, other] : pods_) {
+    for (const auto& [id, each] : other.containers) {
+      if (each.status.state != ContainerState::Running) continue;
+      taken.insert(taken.end(), each.status.devices.begin(), each.status.devices.end());
+    }
+  }
+  auto grant = devices_->choose(pod, container, taken, before);
+  if (!grant) return fail(grant.error());
+  return std::move(grant->held);
 }
 
 Event FakeRuntime::end_locked(Container& container, int exit_code, bool oom_killed) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "runtime/device/host_devices.h"
 #include "runtime/fake/fake_images.h"
 #include "runtime/runtime.h"
 
@@ -45,6 +46,9 @@ class FakeRuntime final : public Runtime, public Execs, public Resizer {
   // Knows "true", "false", "echo WORDS", "sleep SECONDS" (never done in time); has no other
   // program.
   Result<ExecResult> exec(const ExecRequest& request, CancelToken cancel) override;
+
+  // From now on containers get devices of these. Must outlive the fake.
+  void use(HostDevices& devices) { devices_ = &devices; }
 
   // --- what the test controls. An empty `pod` means any Pod.
   // The next `times` calls of this kind fail with `error` and change nothing.
@@ -102,11 +106,14 @@ class FakeRuntime final : public Runtime, public Execs, public Resizer {
   Result<ContainerStatus> start_locked(const PodSpec& pod, const ContainerSpec& container,
                                        uint32_t attempt, const Image& image);
   Event end_locked(Container& container, int exit_code, bool oom_killed);
+  Result<std::vector<HeldDevice>> devices_locked(const PodSpec& pod, const ContainerSpec& container,
+                                                 const std::vector<HeldDevice>& before) const;
   bool hangs_locked(Op op, const std::string& pod) const;
   void emit(const std::vector<Event>& events);
 
   FakeImages& images_;
   const Clock& clock_;
+  HostDevices* devices_ = nullptr;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::string, Pod> pods_;

@@ -41,7 +41,7 @@ Result<ContainerStatus> ContainerOps::start(const PodSpec& pod, const ContainerS
   if (Status status = failpoint("pod.start.begin"); !status) return fail(status.error());
   auto image = context_.images.find(container.image);
   if (!image) return fail_as(image.error(), what, kCreateError);
-  Plan plan{pod, container, attempt, std::move(*image), ""};
+  Plan plan{pod, container, attempt, std::move(*image), "", {}, {}};
   plan.id = context_.identity.container_id(pod, container, attempt, plan.image.image.digest);
   if (context_.known.may_exist(pod.name, container.name)) {
     auto existing = settle_existing(plan);
@@ -66,7 +66,7 @@ Result<ContainerStatus> ContainerOps::start(const PodSpec& pod, const ContainerS
   return fail(started.error(), what);
 }
 
-Result<std::optional<ContainerStatus>> ContainerOps::settle_existing(const Plan& plan) {
+Result<std::optional<ContainerStatus>> ContainerOps::settle_existing(Plan& plan) {
   Client& client = context_.parts.client;
   const auto records =
       client.containers().list({context_.identity.filter(plan.pod.name, plan.container.name)});
@@ -78,6 +78,7 @@ Result<std::optional<ContainerStatus>> ContainerOps::settle_existing(const Plan&
     const bool runs =
         task && (task->state == TaskState::Running || task->state == TaskState::Paused);
     if (!runs) {
+      plan.before = read_labels(record).status.devices;
       if (Status removed = remove(record.id); !removed) return fail(removed.error());
     } else if (read_labels(record).status.attempt == plan.attempt) {
       adopted = read_labels(record).status;
@@ -90,15 +91,8 @@ Result<std::optional<ContainerStatus>> ContainerOps::settle_existing(const Plan&
   return adopted;
 }
 
-Result<ContainerStatus> ContainerOps::start_planned(const Plan& plan, const CancelToken& cancel) {
-  const auto spec = make_spec(plan, cancel);
-  if (!spec) return fail_as(spec.error(), "specification", kCreateError);
-  if (Status status = create_record(plan, *spec, cancel); !status) {
-    // What is there already is not ours to undo.
-    if (status.error().code() == Code::AlreadyExists) return fail(status.error());
-    static_cast<void>(remove(plan.id));
-    return fail_as(status.error(), "create", kCreateError);
-  }
+Result<ContainerStatus> ContainerOps::start_planned(Plan& plan, const CancelToken& cancel) {
+  if (Status made = make_container(plan, cancel); !made) return fail(made.error());
   auto started = run(plan, cancel);
   if (started) return started;
   if (Status removed = remove(plan.id); !removed) {
@@ -107,6 +101,54 @@ Result<ContainerStatus> ContainerOps::start_planned(const Plan& plan, const Canc
         {{"workload", plan.pod.name}, {"container", plan.id}, {"error", removed.error().full()}});
   }
   return started;
+}
+
+Status ContainerOps::make_container(Plan& plan, const CancelToken& cancel) {
+  std::unique_lock turn(context_.device_turn, std::defer_lock);
+  if (wants_devices(plan.pod, plan.container)) {
+    turn.lock();
+    if (Status granted = grant_devices(plan); !granted)
+      return fail_as(granted.error(), "devices", kCreateError);
+  }
+  const auto spec = make_spec(plan, cancel);
+  if (!spec) return fail_as(spec.error(), "specification", kCreateError);
+  Status created = create_record(plan, *spec, cancel);
+  if (created) return {};
+  // What is there already is not ours to undo.
+  if (created.error().code() == Code::AlreadyExists) return created;
+  static_cast<void>(remove(plan.id));
+  return fail_as(created.error(), "create", kCreateError);
+}
+
+Status ContainerOps::grant_devices(Plan& plan) {
+  if (context_.parts.devices == nullptr) {
+    return fail(Code::FailedPrecondition, "no devices are configured", "DeviceNotConfigured");
+  }
+  const auto taken = taken_devices();
+  if (!taken) return fail(taken.error());
+  auto grant = context_.parts.devices->choose(plan.pod, plan.container, *taken, plan.before);
+  if (!grant) return fail(grant.error());
+  plan.grant = std::move(*grant);
+  return {};
+}
+
+Result<std::vector<HeldDevice>> ContainerOps::taken_devices() {
+  Client& client = context_.parts.client;
+  const auto records = client.containers().list({context_.identity.filter_of_devices()});
+  if (!records) return fail(records.error());
+  std::vector<HeldDevice> taken;
+  for (const ContainerRecord& record : *records) {
+    const ContainerIdentity identity = read_labels(record);
+    if (identity.boot_id != context_.identity.boot_id) continue;
+    const auto task = client.tasks().get(record.id);
+    if (!task && task.error().code() != Code::NotFound) return fail(task.error());
+    // One without a task that was never started is about to be, or its remains are about to go.
+    const bool dead =
+        task ? task->state == TaskState::Stopped : context_.notes.get(record.id).has_value();
+    if (dead) continue;
+    taken.insert(taken.end(), identity.status.devices.begin(), identity.status.devices.end());
+  }
+  return taken;
 }
 
 Result<std::string> ContainerOps::make_spec(const Plan& plan, const CancelToken& cancel) {
@@ -143,7 +185,9 @@ Result<std::string> ContainerOps::make_spec(const Plan& plan, const CancelToken&
     // Without it numbers still work; the specification says so where a name needs it.
     if (!users && users.error().code() != Code::FailedPrecondition) return fail(users.error());
   }
-  return make_oci_spec(input);
+  auto spec = make_oci_spec(input);
+  if (!spec || !wants_devices(plan.pod, container)) return spec;
+  return with_devices(*spec, plan.grant);
 }
 
 // Where the environment, a command or a subPath asks for what is known only now.
@@ -199,6 +243,7 @@ Status ContainerOps::create_record(const Plan& plan, const std::string& spec,
   const auto shown = context_.image_volumes.shown(plan.pod);
   if (!shown) return fail(shown.error());
   add_volume_images(*shown, record.labels);
+  add_devices(plan.grant.held, record.labels);
   record.image = plan.image.image.name;
   const auto runtime = runtime_of(plan.pod);
   if (!runtime) return fail(runtime.error());
@@ -272,6 +317,7 @@ ContainerStatus ContainerOps::status_of(const Plan& plan) const {
   status.image_digest = plan.image.image.digest;
   status.role = plan.container.role;
   status.size = plan.container.resources;
+  status.devices = plan.grant.held;
   status.attempt = plan.attempt;
   status.state = ContainerState::Running;
   return status;

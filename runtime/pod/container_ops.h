@@ -2,7 +2,9 @@
 // One container: making it run, and making it gone. Every step may be the last before a crash, and
 // both may be called again after it.
 
+#include <mutex>
 #include <string>
+#include <vector>
 
 #include "base/cancel.h"
 #include "runtime/pod/cgroups.h"
@@ -27,6 +29,9 @@ struct PodContext {
   ImageLookup images;
   ImageVolumes image_volumes;
   SharedPids pids;
+  // Held from choosing devices until the container's record tells of them: none is given twice. A
+  // turn to wait for, which only containers with devices do.
+  std::mutex device_turn{};
 };
 
 class ContainerOps {
@@ -46,12 +51,19 @@ class ContainerOps {
     uint32_t attempt;
     RunnableImage image;
     std::string id;
+    std::vector<HeldDevice> before{};  // what it had in its last life
+    DeviceGrant grant{};
   };
 
-  Result<ContainerStatus> start_planned(const Plan& plan, const CancelToken& cancel);
+  Result<ContainerStatus> start_planned(Plan& plan, const CancelToken& cancel);
   // Of what exists under this Pod and container name: the running one of this attempt, to adopt.
   // The dead are removed.
-  Result<std::optional<ContainerStatus>> settle_existing(const Plan& plan);
+  Result<std::optional<ContainerStatus>> settle_existing(Plan& plan);
+  // Its specification and record, with the devices that it gets.
+  Status make_container(Plan& plan, const CancelToken& cancel);
+  Status grant_devices(Plan& plan);
+  // What containers that are not dead have.
+  Result<std::vector<HeldDevice>> taken_devices();
   Result<std::string> make_spec(const Plan& plan, const CancelToken& cancel);
   Status fill_marks(const PodSpec& pod, ContainerSpec& container);
   Result<std::string> runtime_of(const PodSpec& pod) const;

@@ -27,6 +27,8 @@ constexpr const char* kSize = "wherry/size";
 constexpr std::string_view kOwnPrefix = "wherry/label/";
 // A volume that shows an image: its digest, a space, its name.
 constexpr std::string_view kVolumeImage = "wherry/volume-image/";
+// What it was given, from 0 on: resource, number ("c_188:0", "-" for none), unit; spaces between.
+constexpr std::string_view kDevice = "wherry/device/";
 constexpr const char* kNoInstance = "default";
 
 constexpr size_t kNamePart = 24;  // of each name in an id; the hash tells the rest apart
@@ -67,6 +69,17 @@ std::optional<Resources> size_of(const std::string& label) {
   return size;
 }
 
+std::optional<HeldDevice> device_of(const std::string& label) {
+  const size_t first = label.find(' ');
+  const size_t second = first == std::string::npos ? first : label.find(' ', first + 1);
+  if (second == std::string::npos) return {};
+  HeldDevice device{label.substr(0, first), label.substr(second + 1),
+                    label.substr(first + 1, second - first - 1)};
+  std::replace(device.number.begin(), device.number.end(), '_', ' ');
+  if (device.number == "-") device.number.clear();
+  return device;
+}
+
 }  // namespace
 
 std::string Identity::filter(const std::string& pod, const std::string& container) const {
@@ -74,6 +87,10 @@ std::string Identity::filter(const std::string& pod, const std::string& containe
   if (!pod.empty()) text += "," + equals(kPod, pod);
   if (!container.empty()) text += "," + equals(kContainer, container);
   return text;
+}
+
+std::string Identity::filter_of_devices() const {
+  return filter() + ",labels.\"" + std::string(kDevice) + "0\"";
 }
 
 void Identity::own(StringMap& labels, const std::string& pod) const {
@@ -124,6 +141,12 @@ ContainerIdentity read_labels(const ContainerRecord& record) {
   if (role == "init") identity.status.role = ContainerRole::Init;
   if (role == "sidecar") identity.status.role = ContainerRole::Sidecar;
   identity.status.size = size_of(value_of(record.labels, kSize));
+  for (size_t i = 0;; ++i) {
+    auto device =
+        device_of(value_of(record.labels, (std::string(kDevice) + std::to_string(i)).c_str()));
+    if (!device) break;
+    identity.status.devices.push_back(std::move(*device));
+  }
   identity.hash = value_of(record.labels, kHash);
   identity.boot_id = value_of(record.labels, kBoot);
   identity.host_network = value_of(record.labels, kHostNetwork) == "true";
@@ -152,6 +175,15 @@ void add_volume_images(const std::map<std::string, std::pair<std::string, std::s
                        StringMap& labels) {
   for (const auto& [volume, image] : images) {
     labels[std::string(kVolumeImage) + volume] = image.second + " " + image.first;
+  }
+}
+
+void add_devices(const std::vector<HeldDevice>& devices, StringMap& labels) {
+  for (size_t i = 0; i < devices.size(); ++i) {
+    std::string number = devices[i].number.empty() ? "-" : devices[i].number;
+    std::replace(number.begin(), number.end(), ' ', '_');
+    labels[std::string(kDevice) + std::to_string(i)] =
+        devices[i].resource + " " + number + " " + devices[i].unit;
   }
 }
 

@@ -19,6 +19,7 @@ struct Identity {
 
   // Of containers and snapshots: all of ours, or those of one Pod (and container).
   std::string filter(const std::string& pod = "", const std::string& container = "") const;
+  std::string filter_of_devices() const;  // all of ours that were given any
   // "/wherry/web", "/wherry-test/web": where the containers' cgroups are.
   std::string cgroup_root() const { return instance.empty() ? "/wherry" : "/wherry-" + instance; }
   std::string cgroup_of_pod(const std::string& pod) const { return cgroup_root() + "/" + pod; }
@@ -54,6 +55,8 @@ void add_volume_images(const std::map<std::string, std::pair<std::string, std::s
                        StringMap& labels);
 // Cpu and memory of a container: ContainerStatus::size.
 void add_size(const Resources& resources, StringMap& labels);
+// What it was given: ContainerStatus::devices.
+void add_devices(const std::vector<HeldDevice>& devices, StringMap& labels);
 ContainerIdentity read_labels(const ContainerRecord& record);
 
 // /proc/sys/kernel/random/boot_id; empty where it cannot be read.

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "runtime/containerd/client.h"
+#include "runtime/device/host_devices.h"
 #include "runtime/log/container_log.h"
 #include "runtime/network/network.h"
 #include "runtime/runtime.h"
@@ -43,6 +44,7 @@ struct PodRuntimeParts {
   Volumes& volumes;
   ContainerLogs& logs;
   HostFacts host;
+  HostDevices* devices = nullptr;  // null: no container can have any
 };
 
 class ContainerRuntime : public Runtime, public Resizer {};

@@ -44,6 +44,29 @@ bool v2_has_swap_limit() {
   return found;
 }
 
+bool has_hugetlb(bool cgroup_v2) {
+  if (!cgroup_v2) return exists("/sys/fs/cgroup/hugetlb");
+  const Result<std::string> controllers = read_file("/sys/fs/cgroup/cgroup.controllers", 4096);
+  return controllers && (" " + *controllers).find(" hugetlb") != std::string::npos;
+}
+
+std::set<int64_t> kept_huge_pages() {
+  std::set<int64_t> sizes;
+  const std::string directory = "/sys/kernel/mm/hugepages";
+  DIR* listing = opendir(directory.c_str());
+  if (listing == nullptr) return sizes;
+  while (const dirent* entry = readdir(listing)) {
+    constexpr std::string_view kPrefix = "hugepages-";
+    const std::string name = entry->d_name;
+    if (!name.starts_with(kPrefix)) continue;
+    const auto count = read_file(directory + "/" + name + "/nr_hugepages", 64);
+    if (!count || std::atoll(count->c_str()) == 0) continue;
+    sizes.insert(std::atoll(name.c_str() + kPrefix.size()) * 1024);
+  }
+  closedir(listing);
+  return sizes;
+}
+
 bool is_cgroup_v2() {
   struct statfs info {};
   return statfs("/sys/fs/cgroup", &info) == 0 && info.f_type == kCgroup2Magic;
@@ -56,6 +79,8 @@ HostFacts detect_host() {
   facts.cgroup_v2 = is_cgroup_v2();
   facts.swap_limit = facts.cgroup_v2 ? v2_has_swap_limit()
                                      : exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes");
+  facts.hugetlb = has_hugetlb(facts.cgroup_v2);
+  facts.huge_pages = kept_huge_pages();
   const Result<std::string> status = read_file("/proc/self/status");
   if (status) facts.capabilities = bounding_set(*status);
   facts.can_raise_rlimits = (facts.capabilities >> kCapSysResource & 1) != 0;

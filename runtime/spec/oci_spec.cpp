@@ -170,6 +170,7 @@ std::string make_resize(const Resources& resources, const HostFacts& host) {
   Json json = linux_resources(resources, false, host);
   json.erase("devices");
   json.erase("pids");
+  json.erase("hugepageLimits");
   if (resources.cpu_limit_milli == 0) {
     json["cpu"]["quota"] = -1;
     json["cpu"]["period"] = kCpuPeriod;

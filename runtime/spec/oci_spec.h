@@ -2,6 +2,7 @@
 // The OCI runtime specification (runtime-spec v1.0) of one container, as JSON.
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,8 @@ struct HostFacts {
   bool seccomp = false;
   bool swap_limit = false;        // the kernel accounts swap per cgroup
   int64_t memory_bytes = 0;       // of the device; 0: not known
+  bool hugetlb = false;           // the kernel limits huge pages per cgroup
+  std::set<int64_t> huge_pages;   // sizes in bytes of those that the device keeps ready
   int least_oom_score = -1000;    // oom_score_adj that containers may be given, see proc(5)
   uint64_t capabilities = ~0ULL;  // bounding set, bit n is capability n: nobody can grant more
   std::string apparmor_profiles = "/sys/kernel/security/apparmor/profiles";  // those loaded

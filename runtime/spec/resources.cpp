@@ -2,6 +2,7 @@
 #include <array>
 #include <dirent.h>
 #include <fcntl.h>
+#include <map>
 #include <string_view>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -34,6 +35,29 @@ Json cpu(const Resources& wanted) {
     cpu["period"] = kCpuPeriod;
   }
   return cpu;
+}
+
+// As config-linux.md#huge-page-limits writes sizes: 64KB, 2MB, 1GB.
+std::string page_name(int64_t bytes) {
+  constexpr std::array<const char*, 3> kUnits{"KB", "MB", "GB"};
+  size_t unit = 0;
+  for (bytes /= 1024; bytes >= 1024 && unit + 1 < kUnits.size(); bytes /= 1024) ++unit;
+  return std::to_string(bytes) + kUnits[unit];
+}
+
+// As kubelet does: of what it does not ask for a container has none.
+Json huge_page_limits(const Resources& wanted, const HostFacts& host) {
+  Json list = Json::array();
+  if (!host.hugetlb) return list;
+  std::map<int64_t, int64_t> limits;
+  for (const int64_t size : host.huge_pages) limits[size] = 0;
+  for (const auto& [name, amount] : wanted.extended) {
+    if (const auto size = huge_page_of(name)) limits[*size] = amount;
+  }
+  for (const auto& [size, limit] : limits) {
+    list.push_back({{"pageSize", page_name(size)}, {"limit", limit}});
+  }
+  return list;
 }
 
 bool is_own_of_container(std::string_view name) {
@@ -94,6 +118,8 @@ Json linux_resources(const Resources& wanted, bool privileged, const HostFacts& 
     if (host.swap_limit) resources["memory"]["swap"] = wanted.memory_limit;
   }
   resources["pids"]["limit"] = wanted.pids_limit > 0 ? wanted.pids_limit : kDefaultPids;
+  Json pages = huge_page_limits(wanted, host);
+  if (!pages.empty()) resources["hugepageLimits"] = std::move(pages);
   return resources;
 }
 

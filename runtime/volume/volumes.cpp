@@ -69,6 +69,19 @@ Status mount_memory(const std::string& path, unsigned mode, int64_t size, bool f
   return {};
 }
 
+Status mount_huge_pages(const std::string& path, unsigned mode, const Volume& volume) {
+  if (is_mount_point(path)) return {};
+  char text[16];
+  std::snprintf(text, sizeof text, "mode=%04o", mode);
+  std::string options = std::string(text) + ",pagesize=" + std::to_string(volume.huge_page);
+  if (volume.size_limit > 0) options += ",size=" + std::to_string(volume.size_limit);
+  if (mount("hugetlbfs", path.c_str(), "hugetlbfs", MS_NOSUID | MS_NODEV, options.c_str()) == 0) {
+    return {};
+  }
+  const Status failed = fail_errno("mount huge pages on " + path);
+  return fail(failed.error().with_reason("CreateContainerConfigError"));
+}
+
 Status unmount_all(const std::string& directory) {
   const Result<std::vector<std::string>> names = names_in(directory);
   if (!names) return fail(names.error());
@@ -85,7 +98,7 @@ std::string normal(std::string path) {
 
 // What a reboot takes away anyway.
 bool in_run_dir(const Volume& volume) {
-  return volume.memory || volume.kind == Volume::Kind::Image;
+  return volume.memory || volume.huge_page > 0 || volume.kind == Volume::Kind::Image;
 }
 
 bool is_shared(const PodSpec& pod) { return pod.containers.size() > 1; }
@@ -141,6 +154,7 @@ Status Volumes::make_own_directory(const std::string& pod, const Volume& volume,
   } else if (errno != EEXIST) {  // from an earlier attempt: a container may have changed its mode
     return fail_errno("make " + path);
   }
+  if (volume.huge_page > 0) return mount_huge_pages(path, mode, volume);
   if (!volume.memory) return {};
   return mount_memory(path, mode, volume.size_limit, volume.kind == Volume::Kind::Files);
 }

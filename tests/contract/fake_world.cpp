@@ -6,7 +6,10 @@ namespace {
 
 class FakeWorld final : public RuntimeWorld {
  public:
-  FakeWorld() { images_.add(image()); }
+  FakeWorld() {
+    images_.add(image());
+    runtime_.use(shelf_.devices());
+  }
   Runtime& runtime() override { return runtime_; }
   Execs& execs() override { return runtime_; }
   Resizer& resizer() override { return runtime_; }
@@ -17,10 +20,13 @@ class FakeWorld final : public RuntimeWorld {
   void disconnect() override { runtime_.disconnect(); }
   void connect() override { runtime_.connect(); }
   void reboot() override { runtime_.reboot(); }
+  void plug(const std::string& name, const std::string& like) override { shelf_.plug(name, like); }
+  void unplug(const std::string& name) override { shelf_.unplug(name); }
   std::set<std::string> host_sides() override { return runtime_.prepared(); }
 
  private:
   SystemClock clock_;
+  DeviceShelf shelf_;
   FakeImages images_;
   FakeRuntime runtime_{images_, clock_};
 };

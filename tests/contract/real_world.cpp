@@ -42,15 +42,16 @@ RealWorld::~RealWorld() {
 }
 
 void RealWorld::make_runtime() {
-  runtime_ = make_pod_runtime({*client_, *images_, *network_, *volumes_, *logs_, detect_host()},
-                              {dir_ / "run",
-                               "io.containerd.runc.v2",
-                               instance_,
-                               200,
-                               {},
-                               {},
-                               "boot-" + std::to_string(boots_),
-                               WHERRY_BIN_DIR "/wherry-pause"});
+  runtime_ = make_pod_runtime(
+      {*client_, *images_, *network_, *volumes_, *logs_, detect_host(), &shelf_.devices()},
+      {dir_ / "run",
+       "io.containerd.runc.v2",
+       instance_,
+       200,
+       {},
+       {},
+       "boot-" + std::to_string(boots_),
+       WHERRY_BIN_DIR "/wherry-pause"});
   execs_ = std::make_unique<ContainerExec>(*client_, dir_ / "run");
 }
 

@@ -27,12 +27,15 @@ class RealWorld final : public RuntimeWorld {
   void disconnect() override { daemon_.stop(); }
   void connect() override { daemon_.start(); }
   void reboot() override;
+  void plug(const std::string& name, const std::string& like) override { shelf_.plug(name, like); }
+  void unplug(const std::string& name) override { shelf_.unplug(name); }
   std::set<std::string> host_sides() override;
 
   // --- for the tests of the real thing only
   test::ContainerdDaemon& daemon() { return daemon_; }
   Client& client() { return *client_; }
   ContainerLogs& logs() { return *logs_; }
+  DeviceShelf& shelf() { return shelf_; }
   std::string instance() const { return instance_; }
   std::string run_dir() const { return dir_ / "run"; }
   std::string state_dir() const { return dir_ / "state"; }
@@ -50,6 +53,7 @@ class RealWorld final : public RuntimeWorld {
   test::ContainerdDaemon daemon_;
   test::TempDir dir_;
   SystemClock clock_;
+  DeviceShelf shelf_;
   const std::string instance_;
   int boots_ = 1;
   std::unique_ptr<Client> client_;

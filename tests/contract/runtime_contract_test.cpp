@@ -73,6 +73,54 @@ class RuntimeContract : public testing::TestWithParam<Kind> {
 
 TEST_P(RuntimeContract, ShowsNothingWhereNothingIs) { EXPECT_THAT(observe(), IsEmpty()); }
 
+TEST_P(RuntimeContract, GivesNoDeviceTwice) {
+  world_->plug("cam0", "full");
+  world_->plug("cam1", "zero");
+  const auto asking = [&](const std::string& name) {
+    PodSpec pod = host_network_pod(name, {script("app")});
+    pod.containers[0].resources.extended["example.com/camera"] = 1;
+    return pod;
+  };
+  const PodSpec a = asking("a"), b = asking("b"), c = asking("c");
+  const ContainerStatus first = run(a).at(0), second = run(b).at(0);
+  ASSERT_THAT(first.devices, SizeIs(1));
+  ASSERT_THAT(second.devices, SizeIs(1));
+  EXPECT_EQ(first.devices[0].resource, "example.com/camera");
+  EXPECT_EQ(first.devices[0].number, "c 1:7");
+  EXPECT_NE(first.devices[0].unit, second.devices[0].unit);
+  for (const PodStatus& pod : observe()) {
+    const auto& expected = pod.name == "a" ? first.devices : second.devices;
+    EXPECT_EQ(pod.containers.at(0).devices, expected)
+        << "it is observed, and so outlives the agent";
+  }
+  ASSERT_TRUE(runtime().prepare_pod(c, {}));
+  const auto none = runtime().start_container(c, c.containers[0], 0, {});
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().reason(), "InsufficientDevices");
+  ASSERT_TRUE(runtime().remove_container(first.id));
+  EXPECT_EQ(start(c, c.containers[0], 0).devices, first.devices) << "free again";
+
+  // A start again gets the same one; what is not there is waited for.
+  world_->plug("cam2", "random");
+  world_->end_with_3(second);
+  ASSERT_TRUE(test::wait_until([&] {
+    for (const PodStatus& pod : observe()) {
+      if (pod.name == "b") return pod.containers.at(0).state == ContainerState::Exited;
+    }
+    return false;
+  }));
+  const ContainerStatus again = start(b, b.containers[0], 1);
+  EXPECT_EQ(again.devices, second.devices);
+  world_->unplug("cam2");
+  ASSERT_TRUE(runtime().prepare_pod(a, {}));
+  PodSpec more = a;
+  more.containers[0].resources.extended["example.com/camera"] = 3;
+  const auto absent = runtime().start_container(more, more.containers[0], 0, {});
+  ASSERT_FALSE(absent);
+  EXPECT_EQ(absent.error().reason(), "WaitingForDevice");
+  for (const PodSpec& pod : {a, b, c}) EXPECT_TRUE(runtime().remove_pod(pod.name));
+}
+
 TEST_P(RuntimeContract, RunsProgramsInARunningContainer) {
   const PodSpec pod = host_network_pod("web", {script("app")});
   const std::string id = run(pod).at(0).id;

@@ -5,7 +5,9 @@
 #include <set>
 #include <string>
 
+#include "runtime/device/host_devices.h"
 #include "runtime/runtime.h"
+#include "tests/support/temp_dir.h"
 
 namespace wherry::runtime {
 
@@ -24,8 +26,25 @@ class RuntimeWorld {
   virtual void connect() = 0;
   // The device reboots: processes and network namespaces are gone, what is on disk is not.
   virtual void reboot() = 0;
+  // A device that containers may ask for as "example.com/camera" is plugged in, or pulled out.
+  virtual void plug(const std::string& name, const std::string& like) = 0;
+  virtual void unplug(const std::string& name) = 0;
   // Pods that have a host side: directories, network.
   virtual std::set<std::string> host_sides() = 0;
+};
+
+// Devices in a directory of a test's own.
+class DeviceShelf {
+ public:
+  DeviceShelf();
+  HostDevices& devices() { return devices_; }
+  std::string path(const std::string& name) const { return dir_ / name; }
+  void plug(const std::string& name, const std::string& like);
+  void unplug(const std::string& name);
+
+ private:
+  test::TempDir dir_;
+  HostDevices devices_;
 };
 
 std::unique_ptr<RuntimeWorld> make_fake_world();

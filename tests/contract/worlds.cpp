@@ -1,6 +1,22 @@
+#include <filesystem>
+
 #include "tests/contract/runtime_world.h"
 
 namespace wherry::runtime {
+
+DeviceShelf::DeviceShelf() : devices_({}) {
+  DeviceOptions options;
+  options.classes["example.com/camera"].paths = {dir_ / "cam*"};
+  options.cdi_dirs = {dir_ / "cdi"};
+  std::filesystem::create_directories(dir_ / "cdi");
+  devices_.set(std::move(options));
+}
+
+void DeviceShelf::plug(const std::string& name, const std::string& like) {
+  std::filesystem::create_symlink("/dev/" + like, path(name));
+}
+
+void DeviceShelf::unplug(const std::string& name) { std::filesystem::remove(path(name)); }
 
 ContainerSpec script_container(const RuntimeWorld& world, const std::string& name) {
   ContainerSpec container;

@@ -45,6 +45,9 @@ class Writer {
     Json json{{"type", "object"}};
     if (!required.empty()) json["required"] = std::move(required);
     json["properties"] = std::move(properties);
+    if (schema.domain_field != nullptr) {
+      json["patternProperties"] = {{"/", property(*schema.domain_field, schema)}};
+    }
     json["additionalProperties"] = false;
     return json;
   }

@@ -215,9 +215,8 @@ void rows(const std::string& prefix, const Schema& schema, std::string& out) {
     }
     rows(name + (field.type == Type::Objects ? "[]." : "."), *field.of, out);
   }
-  if (!schema.domain_names.empty()) {
-    out += "| `" + prefix + "domain/name` | refused | " + std::string(schema.domain_names) + " |\n";
-  }
+  if (const Field* field = schema.domain_field)
+    out += row(prefix + std::string(field->name), *field);
 }
 
 std::string table(const std::string& title, const Schema& schema) {

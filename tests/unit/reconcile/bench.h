@@ -78,7 +78,8 @@ class BenchTest : public testing::Test {
                         health_,
                         services_,
                         &runtime_,
-                        gauges_},
+                        gauges_,
+                        devices_},
         options);
     mailbox_.post([](Mail& mail) { mail.manifests = LocalManifests{}; });
     mailbox_.post_event({runtime::Event::Kind::Connected, "", "", ""});
@@ -152,7 +153,8 @@ class BenchTest : public testing::Test {
   runtime::Health* health_ = nullptr;  // of the next life
   ServiceDesk::Parts services_;        // … too
   runtime::Gauges* gauges_ = nullptr;  // likewise
-  std::string clock_doubt_;            // why the wall clock cannot be relied on
+  runtime::Devices* devices_ = nullptr;
+  std::string clock_doubt_;  // why the wall clock cannot be relied on
   std::string boot_ = "boot-1";
   DeviceFacts facts_{"host", "amd64", {}};
   FakeClock clock_;

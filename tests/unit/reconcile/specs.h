@@ -76,6 +76,7 @@ struct Scene {
   std::set<std::string> held;
   MonoTime now{std::chrono::hours(1)};
   Capacity capacity{};  // unlimited
+  std::shared_ptr<runtime::DeviceInventory> devices;
 
   void want(const WorkloadSpec& spec) {
     desired[spec.name()] = share(spec);
@@ -104,7 +105,7 @@ struct Scene {
     memory[name].missing.clear();
   }
   PlanInput input() const {
-    return {desired, observed, memory, pulls, digests, held, now, capacity};
+    return {desired, observed, memory, pulls, digests, held, now, capacity, devices};
   }
   Plan plan() const { return wherry::plan(input()); }
   Verdict verdict(const std::string& name) const { return plan().workloads.at(name); }

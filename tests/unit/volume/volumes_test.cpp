@@ -129,6 +129,24 @@ TEST_F(VolumesTest, MountsMemoryOfTheSizeAskedFor) {
   EXPECT_EQ(static_cast<int64_t>(info.f_blocks) * info.f_bsize, 1 << 20);
 }
 
+TEST_F(VolumesTest, MountsHugePagesOfTheSizeAskedFor) {
+  if (access("/sys/kernel/mm/hugepages/hugepages-2048kB", F_OK) != 0) {
+    GTEST_SKIP() << "this kernel has no such pages";
+  }
+  Volume huge = memory(4 << 20);
+  huge.memory = false;
+  huge.huge_page = 2 << 20;
+  pod.volumes = {huge};
+  ASSERT_TRUE(volumes->prepare(pod, {""}));
+  ASSERT_TRUE(volumes->prepare(pod, {""})) << "it is there already";
+  struct statfs info {};
+  ASSERT_EQ(statfs((dir + "/run/pods/web/volumes/mem").c_str(), &info), 0);
+  EXPECT_EQ(static_cast<uint32_t>(info.f_type), 0x958458f6U);  // HUGETLBFS_MAGIC
+  EXPECT_EQ(info.f_bsize, 2 << 20);
+  ASSERT_TRUE(volumes->remove("web"));
+  EXPECT_NE(statfs((dir + "/run/pods/web/volumes/mem").c_str(), &info), 0);
+}
+
 TEST_F(VolumesTest, RemovesEverythingButWhatIsNotItsOwn) {
   mkdir((dir + "/precious").c_str(), 0755);
   write(dir + "/precious/file", "kept");
