@@ -3,7 +3,6 @@
 // being needed for it. A door of the runtime room beside runtime.h.
 
 #include <cstdint>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -52,8 +51,8 @@ class Services {
   // and none was made, no tool is called. Repairs what somebody else removed.
   // Reasons: ServicesUnavailable where the device has no iptables or its kernel lacks a part.
   virtual Status apply(const std::vector<ServiceRules>& services, CancelToken cancel) = 0;
-  // The Pods that the last apply() led to, in this boot, whichever agent called it.
-  virtual std::set<std::string> served() = 0;
+  // What the last apply() was given, in this boot, whichever agent called it.
+  virtual std::vector<ServiceRules> applied() = 0;
 };
 
 }  // namespace wherry::runtime

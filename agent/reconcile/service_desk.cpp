@@ -65,7 +65,11 @@ std::vector<std::string> pods_of(const runtime::ServiceRules& rules) {
 }  // namespace
 
 Status ServiceDesk::load() {
-  if (parts_.services != nullptr) served_before_ = parts_.services->served();
+  if (parts_.services != nullptr) shown_ = parts_.services->applied();
+  for (const runtime::ServiceRules& rules : shown_) {
+    const std::vector<std::string> pods = pods_of(rules);
+    served_before_.insert(pods.begin(), pods.end());
+  }
   if (parts_.records == nullptr) return {};
   auto records = parts_.records->services();
   if (!records) return store_status_ = fail(records.error(), "read what Services have");
@@ -80,13 +84,11 @@ void ServiceDesk::set(const Merged& merged, const std::set<std::string>& held) {
   before.insert(before.end(), kept_.begin(), kept_.end());
   if (before.empty()) before = stored_;
   kept_.clear();
-  frozen_ = false;
   for (const ServiceRecord& record : before) {
     const auto is_it = [&](const auto& each) { return each.name == record.name; };
     if (std::any_of(services_.begin(), services_.end(), is_it)) continue;
     if (!held.contains(record.source)) continue;
     kept_.push_back(record);
-    frozen_ = frozen_ || std::none_of(shown_.begin(), shown_.end(), is_it);
   }
   records_ = choose(merged, before, kept_, parts_.subnet);
   environment_ = service_environment(services_, records_);
@@ -208,7 +210,7 @@ void ServiceDesk::update(const PlanInput& input, const Plan& plan, Lanes& lanes,
   if (parts_.services == nullptr) return;
   const MonoTime now = clock_.now();
   if (!store_status_ && store_at_ <= now) store();
-  if (busy_ || frozen_ || not_before_ > now) return;
+  if (busy_ || not_before_ > now) return;
   std::vector<runtime::ServiceRules> rules;
   if (!services_.empty()) {
     const std::vector<Chosen> pods = look_at_pods(input, plan);
@@ -305,7 +307,7 @@ std::vector<Finding> ServiceDesk::errors() const {
 std::optional<MonoTime> ServiceDesk::wake_at() const {
   std::optional<MonoTime> wake;
   const bool again = parts_.services != nullptr && stale_ && failures_ > 0;
-  if (again && !busy_ && !frozen_) wake = not_before_;
+  if (again && !busy_) wake = not_before_;
   if (!store_status_ && (!wake || store_at_ < *wake)) wake = store_at_;
   return wake;
 }

@@ -72,14 +72,13 @@ class ServiceDesk {
   std::vector<ServiceSpec> services_;
   std::vector<ServiceRecord> records_;  // of services_, in their order
   std::vector<ServiceRecord> kept_;     // of those that stay as they are
-  bool frozen_ = false;                 // nobody knows how one that stays is
   std::vector<std::pair<std::string, std::string>> environment_;
   std::set<std::string> leaving_;        // Pods that were told to stop
   std::set<std::string> served_before_;  // by another life of the agent, and not asked yet
   std::vector<ServiceRecord> stored_;
   Status store_status_;
 
-  std::vector<runtime::ServiceRules> shown_;  // as posted last
+  std::vector<runtime::ServiceRules> shown_;  // as posted last, if by another life
   bool stale_ = true;                         // to be posted even so
   bool busy_ = false;
   uint32_t failures_ = 0;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/run_process.h"
 #include "base/text.h"
+#include "runtime/network/applied_services.h"
 #include "runtime/network/host_address.h"
 #include "runtime/network/pod_record.h"
 #include "runtime/network/service_flows.h"
@@ -61,32 +62,26 @@ class IptablesServices final : public Services {
     if (services.empty() && !before) return {};
     if (Status made = make_directories(directory(), 0755); !made) return made;
     // Before the rules: a new agent must know whom they lead to, rather than cut them off.
-    std::string pods;
-    for (const ServiceRules& service : services) add_pods(service, pods);
-    if (Status kept = write_volatile(directory() + "/served", pods); !kept) return kept;
+    if (Status kept = write_applied(notes(), services); !kept) return kept;
     Status ruled = apply_rules(services, cancel);
     if (Status named = write_names(services); ruled && !named) ruled = named;
     if (ruled && services.empty()) return remove_tree(directory());
     return ruled;
   }
 
-  std::set<std::string> served() override {
-    const std::vector<std::string> lines =
-        split(read_file(directory() + "/served").value_or(""), '\n');
-    std::set<std::string> pods(lines.begin(), lines.end());
-    pods.erase("");
-    return pods;
+  std::vector<ServiceRules> applied() override {
+    auto known = read_applied(notes());
+    if (known) return std::move(*known);
+    if (known.error().code() != Code::NotFound) {
+      log_warn("what Services led to is not known", {{"error", known.error().full()}});
+    }
+    return {};
   }
 
  private:
   std::string directory() const { return options_.run_dir + "/services"; }
   std::string marker() const { return directory() + "/rules"; }
-
-  static void add_pods(const ServiceRules& service, std::string& pods) {
-    for (const ServiceForward& port : service.ports) {
-      for (const ServiceEndpoint& endpoint : port.endpoints) pods += endpoint.pod + "\n";
-    }
-  }
+  std::string notes() const { return directory() + "/applied.json"; }
 
   Status write_names(const std::vector<ServiceRules>& services) {
     const std::string& path = options_.names_file;

@@ -3,8 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/files.h"
 #include "base/text.h"
+#include "runtime/network/applied_services.h"
 #include "runtime/network/service_network.h"
+#include "tests/support/temp_dir.h"
 
 namespace wherry::runtime {
 namespace {
@@ -130,6 +133,25 @@ TEST(ServiceRules, PodsOnTheDevicesNetworkAndProtocols) {
   ServiceRules headless = web(kTwo);
   headless.address.clear();
   EXPECT_EQ(plan({headless}).input, "") << "names need no rules";
+}
+
+TEST(AppliedServices, AreReadAsTheyWereWritten) {
+  const test::TempDir dir;
+  const std::string path = dir / "applied.json";
+  EXPECT_EQ(read_applied(path).error().code(), Code::NotFound);
+  ServiceRules all = web({{"host", "", 53}, {"b", "10.89.0.3", 8000}}, 30080);
+  all.affinity_seconds = 60;
+  all.keep_client = true;
+  all.ports[0].protocol = Protocol::Sctp;
+  all.names = {{"10.90.0.7", {"web", "web.default"}}, {"", {"host"}}};
+  ServiceRules headless;
+  headless.name = "db";
+  ASSERT_TRUE(write_applied(path, {all, headless}));
+  EXPECT_THAT(*read_applied(path), testing::ElementsAre(all, headless));
+  for (const char* wrong : {"", "{}x", "[1]", "[{\"name\":3}]"}) {
+    ASSERT_TRUE(write_file_atomic(path, wrong));
+    EXPECT_EQ(read_applied(path).error().code(), Code::DataLoss) << wrong;
+  }
 }
 
 TEST(ServiceNames, AreLinesThatEveryResolverReads) {
