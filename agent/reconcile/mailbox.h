@@ -17,6 +17,7 @@
 #include "agent/store/store.h"
 #include "base/clock.h"
 #include "runtime/runtime.h"
+#include "runtime/services.h"
 
 namespace wherry {
 
@@ -69,7 +70,8 @@ struct Mail {
   std::map<std::string, runtime::PullProgress> progress;  // newest by reference
   std::optional<Result<std::vector<runtime::Image>>> images;
   std::optional<Status> collected;
-  std::optional<Status> services;  // that were to be brought up to date
+  // That were to be brought up to date, with those that were left out.
+  std::optional<Result<std::vector<runtime::ServiceFault>>> services;
   std::optional<GaugeResult> gauged;
   std::optional<Status> dropped;   // what abandoned pulls had left
   std::vector<EventRecord> notes;  // for the event log

@@ -224,7 +224,7 @@ void ServiceDesk::update(const PlanInput& input, const Plan& plan, Lanes& lanes,
   if (!stale_ && rules == shown_) return;
   busy_ =
       lanes.post(Lane::Services, [rules, cancel = cancel_, services = parts_.services, &mailbox] {
-        Status applied = services->apply(rules, cancel);
+        auto applied = services->apply(rules, cancel);
         mailbox.post([&](Mail& mail) { mail.services = std::move(applied); });
       });
   if (!busy_) return;
@@ -232,18 +232,25 @@ void ServiceDesk::update(const PlanInput& input, const Plan& plan, Lanes& lanes,
   stale_ = false;
 }
 
-void ServiceDesk::done(const Status& status) {
+void ServiceDesk::done(const Result<std::vector<runtime::ServiceFault>>& result) {
   busy_ = false;
-  if (status) {
+  if (result) {
     if (!trouble_.empty()) log_info("Services are reachable again");
     trouble_.clear();
     failures_ = 0;
+    std::map<std::string, std::string> faults;
+    for (const runtime::ServiceFault& fault : *result) {
+      faults[fault.service] = fault.message;
+      if (faults_.contains(fault.service)) continue;
+      log_warn("a Service is left out", {{"service", fault.service}, {"error", fault.message}});
+    }
+    faults_ = std::move(faults);
     return;
   }
   stale_ = true;
   not_before_ = clock_.now() + kRetry.delay(++failures_, random_unit());
-  if (trouble_ == status.error().full()) return;
-  trouble_ = status.error().full();
+  if (trouble_ == result.error().full()) return;
+  trouble_ = result.error().full();
   log_warn("Services are not as they should be", {{"error", trouble_}});
 }
 
@@ -282,6 +289,9 @@ std::vector<ServiceView> ServiceDesk::views() const {
     } else if (!service.headless && !trouble_.empty()) {
       view.reason = "ServicesUnavailable";
       view.message = trouble_;
+    } else if (const auto fault = faults_.find(service.name); fault != faults_.end()) {
+      view.reason = "KernelPartMissing";
+      view.message = fault->second;
     } else if (view.pods.empty()) {
       view.reason = "NoReadyPods";
       view.message = "none of the Pods it chooses is ready";
@@ -293,11 +303,12 @@ std::vector<ServiceView> ServiceDesk::views() const {
 
 std::vector<Finding> ServiceDesk::errors() const {
   std::vector<Finding> errors;
-  std::set<std::string> told;  // by source: one trouble is not said for each Service
+  std::set<std::string> told;  // by source: a trouble of all is not said for each Service
   const std::vector<ServiceView> all = views();
   for (size_t i = 0; i < all.size(); ++i) {
+    const bool own = all[i].reason == "KernelPartMissing";
     const bool bad = all[i].reason == "NoAddress" || all[i].reason == "ServicesUnavailable";
-    if (!bad || !told.insert(all[i].source + all[i].reason).second) continue;
+    if (!own && !(bad && told.insert(all[i].source + all[i].reason).second)) continue;
     errors.push_back({services_[i].path,
                       "Service \"" + all[i].name + "\" leads nowhere: " + all[i].message, 0, 0});
   }

@@ -39,7 +39,7 @@ class ServiceDesk {
   // Looks where Services lead to now, and posts what has changed. `plan` was made of `input`.
   void update(const PlanInput& input, const Plan& plan, Lanes& lanes, Mailbox& mailbox);
   // What came of what was posted.
-  void done(const Status& status);
+  void done(const Result<std::vector<runtime::ServiceFault>>& result);
   // Has the runtime look after everything again, should somebody else have changed it.
   void look_again() { stale_ = stale_ || !shown_.empty(); }
   void stop() { cancel_.cancel(); }
@@ -83,7 +83,8 @@ class ServiceDesk {
   bool busy_ = false;
   uint32_t failures_ = 0;
   MonoTime not_before_{};
-  std::string trouble_;
+  std::string trouble_;                        // of all of them
+  std::map<std::string, std::string> faults_;  // … of single ones, by name
   MonoTime store_at_{};
 };
 

@@ -15,17 +15,19 @@ using testing::SizeIs;
 
 class FakeServices final : public runtime::Services {
  public:
-  Status apply(const std::vector<runtime::ServiceRules>& rules, CancelToken) override {
+  Result<std::vector<runtime::ServiceFault>> apply(const std::vector<runtime::ServiceRules>& rules,
+                                                   CancelToken) override {
     ++calls;
     if (!works) return fail(Code::FailedPrecondition, "iptables-save is not installed");
     now = rules;
-    return {};
+    return faults;
   }
   std::vector<runtime::ServiceRules> applied() override { return now; }
 
   bool works = true;
   size_t calls = 0;
   std::vector<runtime::ServiceRules> now;
+  std::vector<runtime::ServiceFault> faults;
 };
 
 class FakeHealth final : public runtime::Health {
@@ -229,6 +231,23 @@ TEST_F(ServiceDeskTest, ATroubleIsReportedAndTriedAgain) {
   advance(std::chrono::minutes(2));
   EXPECT_EQ(desired().state, "Applied");
   EXPECT_THAT(desired().errors, IsEmpty());
+}
+
+TEST_F(ServiceDeskTest, EachServiceThatIsLeftOutIsNamedUntilItIsNot) {
+  filter_.faults = {{"web", "no xt_recent"}, {"other", "no xt_sctp"}};
+  apply(document(1, {labelled("a"), service("web"), service("other"), service("good")}));
+  EXPECT_EQ(desired().state, "Failed");
+  ASSERT_THAT(desired().errors, SizeIs(2));
+  EXPECT_EQ(desired().errors[0].path, "devices/d:spec.items[2]");
+  EXPECT_THAT(desired().errors[0].message,
+              HasSubstr("Service \"other\" leads nowhere: no xt_sctp"));
+  EXPECT_EQ(desired().errors[1].path, "devices/d:spec.items[1]");
+  EXPECT_EQ(view("web").reason, "KernelPartMissing");
+  EXPECT_EQ(view("good").reason, "");
+  filter_.faults.clear();
+  advance(std::chrono::minutes(6));
+  EXPECT_EQ(desired().state, "Applied") << "looked at again, should the module be there now";
+  EXPECT_EQ(view("web").reason, "");
 }
 
 TEST_F(ServiceDeskTest, TheContainerStackBeingAwayChangesNothing) {
