@@ -9,6 +9,10 @@ bool same_size(const Resources& a, const Resources& b) {
          a.memory_limit == b.memory_limit && a.memory_request == b.memory_request;
 }
 
+std::string full_name(const PodSpec& pod) {
+  return pod.domain.empty() ? pod.hostname : pod.hostname + "." + pod.domain;
+}
+
 QosClass qos_class(const PodSpec& pod) {
   bool any = false;
   bool all = !pod.containers.empty();
