@@ -3,7 +3,6 @@
 // being needed for it. A door of the runtime room beside runtime.h.
 
 #include <cstdint>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -23,7 +22,7 @@ struct ServiceEndpoint {
 struct ServiceForward {
   Protocol protocol = Protocol::Tcp;
   uint16_t port = 0;
-  uint16_t node_port = 0;  // of every address of the device but the loopback; 0: none
+  uint16_t node_port = 0;                  // of every address of the device; 0: none
   std::vector<ServiceEndpoint> endpoints;  // take turns; none: connections are refused
   bool operator==(const ServiceForward&) const = default;
 };
@@ -45,15 +44,24 @@ struct ServiceRules {
   bool operator==(const ServiceRules&) const = default;
 };
 
+// A Service that is left out, so that the others work.
+struct ServiceFault {
+  std::string service;
+  std::string message;  // what is missing, and what to do about it
+  bool operator==(const ServiceFault&) const = default;
+};
+
 class Services {
  public:
   virtual ~Services() = default;
   // These and no others from now on, names and ports; all rules at once. Where nothing needs a rule
-  // and none was made, no tool is called. Repairs what somebody else removed.
-  // Reasons: ServicesUnavailable where the device has no iptables or its kernel lacks a part.
-  virtual Status apply(const std::vector<ServiceRules>& services, CancelToken cancel) = 0;
-  // The Pods that the last apply() led to, in this boot, whichever agent called it.
-  virtual std::set<std::string> served() = 0;
+  // and none was made, no tool is called. Repairs what somebody else removed. Connections to a
+  // Service that needs what the kernel does not have are refused, and the answer says which.
+  // Reasons: ServicesUnavailable where the device has no iptables or its kernel cannot do any.
+  virtual Result<std::vector<ServiceFault>> apply(const std::vector<ServiceRules>& services,
+                                                  CancelToken cancel) = 0;
+  // What the last apply() was given, in this boot, whichever agent called it.
+  virtual std::vector<ServiceRules> applied() = 0;
 };
 
 }  // namespace wherry::runtime

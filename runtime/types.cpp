@@ -38,6 +38,10 @@ std::optional<int64_t> huge_page_of(std::string_view resource) {
   return bytes && *bytes > 0 ? std::optional(*bytes) : std::nullopt;
 }
 
+std::string full_name(const PodSpec& pod) {
+  return pod.domain.empty() ? pod.hostname : pod.hostname + "." + pod.domain;
+}
+
 QosClass qos_class(const PodSpec& pod) {
   bool any = false;
   bool all = !pod.containers.empty();

@@ -64,6 +64,7 @@ struct Volume {
   std::string image{};                                // Image: as written by the user
   PullPolicy pull_policy = PullPolicy::IfNotPresent;  // Image
   bool read_only = false;                             // Claim: for every container
+  bool owned = false;  // Claim: the Pod's own, made and removed with it
   bool operator==(const Volume&) const = default;
 };
 
@@ -112,6 +113,7 @@ struct SecurityContext {
   std::optional<int64_t> run_as_group;
   bool run_as_non_root = false;
   std::vector<int64_t> supplemental_groups;
+  bool strict_groups = false;  // what the image's /etc/group adds to them is left out
   bool privileged = false;
   bool read_only_root_filesystem = false;
   bool allow_privilege_escalation = false;    // false: no_new_privs is set
@@ -201,7 +203,11 @@ struct PodSpec {
   std::string name;  // the workload's identity: a DNS label, unique on the device
   std::string hash;  // of everything that decides a restart but the image digests
   std::string hostname;
+  std::string domain{};           // what its full name has behind the hostname; empty: none
+  bool hostname_is_full = false;  // its processes find the full name where the hostname is
   bool host_network = false;
+  bool host_pids = false;          // its containers see the device's processes
+  bool host_ipc = false;           // … its IPC namespace and /dev/shm
   bool share_processes = false;    // all containers see each other's processes
   std::vector<PortMapping> ports;  // those with a host port
   std::vector<HostAlias> host_aliases{};
@@ -224,6 +230,9 @@ struct PodSpec {
   // Kept with each container and given back by observe(); the runtime reads none of them.
   std::map<std::string, std::string> labels;
 };
+
+// "host.domain", or the hostname alone where there is no domain.
+std::string full_name(const PodSpec& pod);
 
 // Quality of service, as Kubernetes tells it from requests and limits of cpu and memory.
 enum class QosClass { BestEffort, Burstable, Guaranteed };

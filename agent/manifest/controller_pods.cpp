@@ -37,6 +37,7 @@ PodItem named(const ControllerItem& item, const std::string& name) {
   if (pod.workload.pod.hostname.empty() && !pod.workload.pod.host_network) {
     pod.workload.pod.hostname = name;
   }
+  name_own_claims(pod.workload.pod);
   return pod;
 }
 
@@ -119,6 +120,7 @@ WorkloadSpec instantiate(const WorkloadSpec& pod_template, const PodPlace& place
     for (runtime::VolumeMount& mount : container.mounts) fill(mount.sub_path);
   }
   for (runtime::Volume& volume : made.pod.volumes) {
+    fill(volume.claim);
     for (runtime::VolumeFile& file : volume.files) fill(file.content);
   }
   made.owner = {OwnerKind::Job, place.job};

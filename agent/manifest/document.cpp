@@ -65,7 +65,7 @@ class ItemsReader {
     }
     const KindEntry* kind = kind_of(object);
     if (kind == nullptr) return;
-    if (kind->support != Support::Honoured) {
+    if (kind->support == Support::Refused) {
       const std::string instead(kind->instead);
       return object.error_at("kind", "kind " + std::string(kind->kind) +
                                          " is not supported by this version" +
@@ -74,6 +74,7 @@ class ItemsReader {
                                                           : ": " + instead));
     }
     if (!check_api_version(object, *kind)) return;
+    if (kind->support == Support::Warned) return read_ignored(object, *kind);
     manifest::check(object, *kind->schema);
     if (kind->kind == "Pod") {
       items_.pods.push_back(manifest::read_pod(object));
@@ -87,6 +88,9 @@ class ItemsReader {
     } else if (kind->kind == "Service") {
       items_.services.push_back(manifest::read_service(object));
       remember(object, *kind, items_.services.back().spec.name);
+    } else if (kind->kind == "PriorityClass") {
+      items_.priority_classes.push_back(manifest::read_priority_class(object));
+      remember(object, *kind, items_.priority_classes.back().name);
     } else if (kind->kind == "PersistentVolumeClaim") {
       items_.claims.push_back(manifest::read_claim(object));
       remember(object, *kind, items_.claims.back().name);
@@ -97,6 +101,29 @@ class ItemsReader {
   }
 
  private:
+  // An object without effect here, unless it says what may not be passed over.
+  static void read_ignored(const Cursor& object, const KindEntry& kind) {
+    for (const manifest::Field& field : kind.schema->fields) {
+      const Node* value = object.get(field.name);
+      if (value != nullptr) check_field(Cursor(object, field.name, *value), field);
+    }
+    if (kind.kind == "Namespace") refuse_restrictions(object);
+    object.warning_at("kind",
+                      "a " + std::string(kind.kind) + " is ignored: " + std::string(kind.instead));
+  }
+
+  static void refuse_restrictions(const Cursor& name_space) {
+    name_space.with("metadata", [](const Cursor& metadata) {
+      metadata.each_string("labels", [](const Cursor& label) {
+        if (label.node().key->text != "pod-security.kubernetes.io/enforce") return;
+        if (label.node().text == "privileged") return;
+        label.error(
+            "nothing here keeps Pods from more than this allows: write securityContext of each Pod "
+            "as it demands, and leave it out");
+      });
+    });
+  }
+
   // The tree is bounded in depth, and so are lists in lists.
   void read_list(const Cursor& list) {
     manifest::check(list, manifest::kListSchema);

@@ -55,7 +55,7 @@ struct DeviceFacts {
   std::string hostname;
   std::string arch;  // kubernetes.io/arch: amd64, arm64, arm
   std::map<std::string, std::string> labels;
-  int64_t cpu_milli = 1000;  // what the device has, for resourceFieldRef of what has no limit
+  int64_t cpu_milli = 1000;  // what the device has
   int64_t memory_bytes = 0;
   // The disk of the state directory, and what workloads leave free of it; 0: not known.
   int64_t disk_bytes = 0;

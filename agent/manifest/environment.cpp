@@ -5,6 +5,7 @@
 
 #include "agent/manifest/names.h"
 #include "base/text.h"
+#include "runtime/device_amounts.h"
 
 namespace wherry::manifest {
 namespace {
@@ -30,6 +31,7 @@ std::string with_later_values(std::string text) {
   for (const std::string_view mark : {runtime::kPodIpMark, runtime::kHostIpMark}) {
     replace_all(text, mark, "255.255.255.255");
   }
+  runtime::fill_device_amounts(text, INT64_MAX, INT64_MAX);
   return text;
 }
 
@@ -112,7 +114,7 @@ class Resolver {
 
   void take_resource(const std::string& name, const ValueRef& ref) {
     const std::string& container = ref.container.empty() ? container_.name : ref.container;
-    auto value = resource_value(pod_, container, ref.key, ref.divisor, facts_);
+    auto value = resource_value(pod_, container, ref.key, ref.divisor);
     if (value) {
       set(name, std::move(*value), ref.place);
     } else {
@@ -259,18 +261,20 @@ bool expand_variables(std::string_view text, const VariableLookup& lookup, size_
 }
 
 std::optional<std::string> resource_value(const PodItem& pod, const std::string& container,
-                                          std::string_view resource, int64_t divisor,
-                                          const DeviceFacts& facts) {
+                                          std::string_view resource, int64_t divisor) {
   const auto found = std::find_if(pod.containers.begin(), pod.containers.end(),
                                   [&](const auto& each) { return each.spec.name == container; });
   if (found == pod.containers.end()) return {};
   const runtime::Resources& has = found->spec.resources;
   const bool cpu = resource.ends_with(".cpu");
   const bool limit = resource.starts_with("limits.");
-  int64_t amount = limit ? (cpu ? has.cpu_limit_milli : has.memory_limit)
-                         : (cpu ? has.cpu_request_milli : has.memory_request);
-  if (amount == 0 && limit) amount = cpu ? facts.cpu_milli : facts.memory_bytes;
+  const int64_t amount = limit ? (cpu ? has.cpu_limit_milli : has.memory_limit)
+                               : (cpu ? has.cpu_request_milli : has.memory_request);
   const int64_t unit = cpu ? divisor : std::max<int64_t>(1, divisor / 1000);
+  if (amount == 0 && limit) {
+    using runtime::DeviceResource;
+    return runtime::device_amount_mark(cpu ? DeviceResource::Cpu : DeviceResource::Memory, unit);
+  }
   return std::to_string(amount / unit + (amount % unit != 0 ? 1 : 0));
 }
 

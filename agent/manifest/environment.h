@@ -28,13 +28,14 @@ struct ConfigObjects {
   std::map<std::string, const ConfigItem*, std::less<>> config_maps;
   std::map<std::string, const ConfigItem*, std::less<>> secrets;
   std::map<std::string, const ClaimItem*, std::less<>> claims;
+  std::map<std::string, const PriorityClassItem*, std::less<>> priority_classes;
 };
 
 // What resourceFieldRef asks for: `resource` ("limits.cpu" …) of a container of the Pod in
-// multiples of the divisor (in thousandths), rounded up. Nothing where there is no such container.
+// multiples of the divisor (in thousandths), rounded up; what stands for all that the device has
+// where there is no such limit. Nothing where there is no such container.
 std::optional<std::string> resource_value(const PodItem& pod, const std::string& container,
-                                          std::string_view resource, int64_t divisor,
-                                          const DeviceFacts& facts);
+                                          std::string_view resource, int64_t divisor);
 
 // Says where and why; never a value.
 using Complain = std::function<void(const Place& place, std::string message)>;

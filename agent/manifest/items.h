@@ -105,6 +105,7 @@ struct PodItem {
   WorkloadSpec workload;  // source, containers, hash: set by the merge
   std::map<std::string, std::string> labels;
   std::map<std::string, std::string> annotations;
+  std::string name_space = "default";  // for its names only
   std::map<std::string, std::string> node_selector;
   std::vector<ContainerItem> containers;         // init ones first
   std::string service_account = "default";       // a name only, for those who ask for it
@@ -112,6 +113,10 @@ struct PodItem {
   std::vector<ClaimTemplate> claim_templates{};  // of a StatefulSet: set before it is read
   std::vector<HostPort> host_ports;  // also those a Pod on the host's network listens on
   std::vector<PullSecretRef> pull_secrets;
+  std::string priority_class;   // empty: that which is for all others, where there is one
+  bool priority_given = false;  // by number, or by a class that every device has
+  bool preemption_given = false;
+  Place priority_place;
   Place place;
   Place depends_place;
   Place runtime_class_place;
@@ -149,6 +154,14 @@ struct ClaimItem {
   Place place;
 };
 
+struct PriorityClassItem {
+  std::string name;
+  int32_t value = 0;
+  bool for_others = false;  // globalDefault
+  bool preempts = true;
+  Place place;
+};
+
 }  // namespace manifest
 
 struct ParsedItems {
@@ -159,6 +172,7 @@ struct ParsedItems {
   std::vector<manifest::ConfigItem> secrets;
   std::vector<manifest::ClaimItem> claims;
   std::vector<manifest::ServiceItem> services;
+  std::vector<manifest::PriorityClassItem> priority_classes;
 };
 
 namespace manifest {
@@ -195,11 +209,18 @@ void read_image(const Cursor& at, std::string_view reference_field, std::string_
                 std::string& image, runtime::PullPolicy& pull_policy);
 // spec.volumes; their names into `context`.
 void read_volumes(const Cursor& spec, PodItem& pod, PodContext& context);
+// Of its ephemeral volumes: <pod>-<volume>, as in Kubernetes.
+void name_own_claims(runtime::PodSpec& pod);
 
 // Of a Pod or container, over `base` (what the Pod says).
 runtime::SecurityContext read_security(const Cursor& context, runtime::SecurityContext base);
-// What only a Pod's has: fsGroup and sysctls.
-void read_pod_security(const Cursor& context, bool host_network, runtime::PodSpec& pod);
+// What only a Pod's has: fsGroup and sysctls. What it shares with the device is read already.
+void read_pod_security(const Cursor& context, runtime::PodSpec& pod);
+// priority, priorityClassName and preemptionPolicy.
+void read_priority(const Cursor& spec, PodItem& pod);
+PriorityClassItem read_priority_class(const Cursor& object);
+// metadata.namespace, or "default".
+std::string read_name_space(const Cursor& object);
 // hostAliases; dnsPolicy and dnsConfig.
 void read_host_aliases(const Cursor& spec, runtime::PodSpec& pod);
 void read_dns(const Cursor& spec, runtime::PodSpec& pod);

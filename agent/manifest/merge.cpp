@@ -8,7 +8,10 @@
 #include "agent/manifest/dependencies.h"
 #include "agent/manifest/environment.h"
 #include "agent/manifest/items.h"
+#include "agent/manifest/merge_claims.h"
 #include "agent/manifest/merge_services.h"
+#include "agent/manifest/node_selector.h"
+#include "agent/manifest/priority.h"
 #include "agent/manifest/volume_files.h"
 
 namespace wherry {
@@ -30,42 +33,6 @@ struct Chosen {
 using ChosenPod = Chosen<PodItem>;
 using ChosenController = Chosen<ControllerItem>;
 
-std::string value_of(const DeviceFacts& facts, const std::string& key) {
-  if (key == "kubernetes.io/os") return "linux";
-  if (key == "kubernetes.io/arch") return facts.arch;
-  if (key == "kubernetes.io/hostname") return facts.hostname;
-  const auto found = facts.labels.find(key);
-  return found == facts.labels.end() ? std::string() : found->second;
-}
-
-bool has_label(const DeviceFacts& facts, const std::string& key) {
-  return key == "kubernetes.io/os" || key == "kubernetes.io/arch" ||
-         key == "kubernetes.io/hostname" || facts.labels.count(key) != 0;
-}
-
-// Why a Pod is not for this device; "" where it is.
-std::string mismatch(const PodItem& pod, const DeviceFacts& facts) {
-  if (facts.any) return {};
-  for (const auto& [key, wanted] : pod.node_selector) {
-    const bool has = has_label(facts, key);
-    const std::string value = value_of(facts, key);
-    if (has && value == wanted) continue;
-    std::string why = "nodeSelector wants ";
-    why.append(key).append("=").append(wanted).append(", and this device has ");
-    return has ? why.append(key).append("=").append(value) : why.append("no label ").append(key);
-  }
-  return {};
-}
-
-// Can both be on one device? Only in doubt where no particular device is meant.
-bool may_meet(const PodItem& a, const PodItem& b) {
-  for (const auto& [key, wanted] : a.node_selector) {
-    const auto other = b.node_selector.find(key);
-    if (other != b.node_selector.end() && other->second != wanted) return false;
-  }
-  return true;
-}
-
 class Merger {
  public:
   explicit Merger(const DeviceFacts& facts) : facts_(facts) {}
@@ -80,6 +47,9 @@ class Merger {
     for (const ConfigItem& item : items.config_maps) objects_.config_maps[item.name] = &item;
     for (const ConfigItem& item : items.secrets) objects_.secrets[item.name] = &item;
     for (const manifest::ClaimItem& item : items.claims) objects_.claims[item.name] = &item;
+    for (const manifest::PriorityClassItem& item : items.priority_classes) {
+      objects_.priority_classes[item.name] = &item;
+    }
     for (const manifest::ServiceItem& item : items.services) {
       services_[item.spec.name] = {&item, &source};
     }
@@ -232,7 +202,7 @@ class Merger {
 
   void leave_out_what_is_not_here() {
     for (auto item = controllers_.begin(); item != controllers_.end();) {
-      std::string why = mismatch(item->second.item->pod, facts_);
+      std::string why = manifest::mismatch(item->second.item->pod, facts_);
       if (why.empty()) {
         ++item;
         continue;
@@ -241,7 +211,7 @@ class Merger {
       item = controllers_.erase(item);
     }
     for (auto pod = pods_.begin(); pod != pods_.end();) {
-      std::string why = mismatch(*pod->second.item, facts_);
+      std::string why = manifest::mismatch(*pod->second.item, facts_);
       if (why.empty()) {
         ++pod;
         continue;
@@ -259,7 +229,7 @@ class Merger {
       const ChosenPod* taken = nullptr;
       const auto look = [&](const std::vector<const ChosenPod*>& candidates) {
         for (const ChosenPod* other : candidates) {
-          if (taken == nullptr && may_meet(*other->item, *pod.item)) taken = other;
+          if (taken == nullptr && manifest::may_meet(*other->item, *pod.item)) taken = other;
         }
       };
       if (mapping.host_ip.empty()) {
@@ -308,23 +278,10 @@ class Merger {
     for (const auto& [port, owners] : ports_) merged.device_ports.insert(port);
   }
 
-  // A claim of ReadWriteOncePod has one user.
   void check_claims(const std::string& name, const ChosenPod& pod) {
     for (const manifest::VolumeItem& item : pod.item->volumes) {
-      const std::string& claim = pod.item->workload.pod.volumes.at(item.index).claim;
-      const auto found = objects_.claims.find(claim);
-      if (found == objects_.claims.end() || !found->second->one_pod) continue;
-      std::vector<const ChosenPod*>& users = claims_[claim];
-      const auto taken = std::find_if(users.begin(), users.end(), [&](const ChosenPod* other) {
-        return other != &pod && may_meet(*other->item, *pod.item);
-      });
-      if (taken == users.end()) {
-        users.push_back(&pod);
-        continue;
-      }
-      complain(pod, item.place,
-               "claim \"" + manifest::shown(claim) + "\" is ReadWriteOncePod and used by " +
-                   (*taken)->item->workload.name() + " already: give " + name + " its own");
+      std::string problem = claims_.take(*pod.item, name, item);
+      if (!problem.empty()) complain(pod, item.place, std::move(problem));
     }
   }
 
@@ -420,6 +377,12 @@ class Merger {
       this->complain(pod, place, std::move(message));
     };
     bool good = check_runtime_class(pod, complain);
+    const manifest::Complain warn = [&](const Place& place, std::string message) {
+      std::string path = path_of(pod, place);
+      if (!said_.emplace(path, message).second) return;
+      findings_.warning(std::move(path), place.mark, std::move(message));
+    };
+    good = manifest::resolve_priority(*pod.item, objects_, complain, warn, workload) && good;
     const size_t before = budget_;
     for (const manifest::ContainerItem& item : pod.item->containers) {
       runtime::ContainerSpec container = item.spec;
@@ -428,9 +391,7 @@ class Merger {
              good;
       workload.pod.containers.push_back(std::move(container));
     }
-    good =
-        manifest::resolve_volumes(*pod.item, objects_, facts_, budget_, complain, workload.pod) &&
-        good;
+    good = manifest::resolve_volumes(*pod.item, objects_, budget_, complain, workload.pod) && good;
     if (!good || !afford_copies(pod, before)) return;
     take_credentials(pod, workload.pod);
     workload.pod.hash = spec_hash(workload);
@@ -469,7 +430,7 @@ class Merger {
   std::map<std::string, Chosen<manifest::ServiceItem>> services_;
   std::map<std::string, std::string> not_here_;
   std::map<PortKey, std::map<std::string, std::vector<const ChosenPod*>>> ports_;
-  std::map<std::string, std::vector<const ChosenPod*>> claims_;  // of one Pod only: their users
+  manifest::ClaimBook claims_{objects_};
   std::set<std::string> bad_;
   std::map<std::string, WorkloadSpec> ready_;
   size_t budget_ = manifest::kMaxResolvedTotal;

@@ -26,6 +26,9 @@ std::vector<ObjectName> objects_of(const Document& document) {
   for (const manifest::ServiceItem& item : items.services) {
     names.push_back({"Service", item.spec.name});
   }
+  for (const manifest::PriorityClassItem& item : items.priority_classes) {
+    names.push_back({"PriorityClass", item.name});
+  }
   return names;
 }
 

@@ -278,6 +278,7 @@ void read_name(const Cursor& metadata, ControllerItem& item) {
 ControllerItem read_controller(const Cursor& object, OwnerKind kind) {
   ControllerItem item;
   item.spec.owner.kind = kind;
+  item.pod.name_space = read_name_space(object);
   object.with("spec", [&](const Cursor& spec) {
     if (kind == OwnerKind::CronJob) return read_cron_job(spec, item);
     if (kind == OwnerKind::StatefulSet) read_claim_templates(spec, item.pod);

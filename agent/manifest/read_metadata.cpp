@@ -44,6 +44,18 @@ void check_old_annotation(const Cursor& annotation, std::string_view key) {
 
 }  // namespace
 
+std::string read_name_space(const Cursor& object) {
+  std::string name = "default";
+  object.with("metadata", [&](const Cursor& metadata) {
+    const std::string_view given = metadata.string("namespace");
+    if (given.empty()) return;
+    name = given;
+    const std::string_view problem = dns_label_problem(given);
+    if (!problem.empty()) metadata.error_at("namespace", std::string(problem));
+  });
+  return name;
+}
+
 void read_metadata(const Cursor& metadata, bool is_pod, std::map<std::string, std::string>& labels,
                    std::map<std::string, std::string>& annotations) {
   metadata.each_string("labels", [&](const Cursor& label) {

@@ -12,6 +12,7 @@ namespace {
 
 constexpr int64_t kMaxGraceSeconds = 86400;
 constexpr int64_t kMaxDeadline = INT32_MAX;
+constexpr size_t kMaxHostname = 64;  // HOST_NAME_MAX of Linux
 
 void read_depends_on(const Cursor& metadata, PodItem& pod) {
   metadata.each_string("annotations", [&](const Cursor& annotation) {
@@ -75,6 +76,39 @@ void read_hostname(const Cursor& spec, PodItem& pod) {
   if (!made.host_network) made.hostname = hostname.empty() ? made.name : hostname;
 }
 
+// The name of a Pod below a Service of that name, as Kubernetes makes it.
+void read_subdomain(const Cursor& spec, const std::string& name_space, runtime::PodSpec& pod) {
+  const std::string_view subdomain = spec.string("subdomain");
+  if (!subdomain.empty()) {
+    const std::string_view problem = dns_label_problem(subdomain);
+    if (!problem.empty()) return spec.error_at("subdomain", std::string(problem));
+    if (pod.host_network) {
+      return spec.warning_at("subdomain",
+                             "subdomain is ignored: with hostNetwork it is the "
+                             "device's name that holds");
+    }
+    pod.domain = std::string(subdomain) + "." + name_space + ".svc.cluster.local";
+  }
+  pod.hostname_is_full = !pod.domain.empty() && spec.boolean("setHostnameAsFQDN");
+  const size_t length = runtime::full_name(pod).size();
+  if (!pod.hostname_is_full || length <= kMaxHostname) return;
+  spec.error_at("setHostnameAsFQDN", "\"" + shown(runtime::full_name(pod)) +
+                                         "\" has more than the 64 characters that a host name "
+                                         "may have: shorten hostname, subdomain or namespace");
+}
+
+// What containers see of the device's processes and memory.
+void read_sharing(const Cursor& spec, runtime::PodSpec& pod) {
+  pod.share_processes = spec.boolean("shareProcessNamespace");
+  pod.host_pids = spec.boolean("hostPID");
+  pod.host_ipc = spec.boolean("hostIPC");
+  if (pod.host_pids && pod.share_processes) {
+    spec.error_at("shareProcessNamespace",
+                  "goes not with hostPID, with which the containers see each other and the whole "
+                  "device: leave one of the two out");
+  }
+}
+
 void read_containers(const Cursor& spec, PodItem& pod, const PodContext& context) {
   std::set<std::string, std::less<>> names;
   const Node* list = spec.get("containers", Kind::List);
@@ -122,29 +156,11 @@ void settle_huge_pages(const Cursor& spec, PodItem& pod) {
   });
 }
 
-void read_priority(const Cursor& spec, WorkloadSpec& workload) {
-  const auto given = spec.integer_within("priority", INT32_MIN, INT32_MAX);
-  const std::string_view name = spec.string("priorityClassName");
-  std::optional<int64_t> of_class;
-  if (name == "system-cluster-critical") of_class = 2'000'000'000;
-  if (name == "system-node-critical") of_class = 2'000'001'000;
-  if (of_class && given && *given != *of_class) {
-    spec.error_at("priority", "is not that of " + std::string(name) + " (" +
-                                  std::to_string(*of_class) + "): leave one of the two out");
-  } else if (!name.empty() && !of_class) {
-    spec.warning_at("priorityClassName",
-                    "priorityClassName is ignored: a device has no PriorityClass objects; set "
-                    "priority");
-  }
-  workload.priority = static_cast<int32_t>(given.value_or(of_class.value_or(0)));
-  workload.preempts = spec.string("preemptionPolicy") != "Never";
-}
-
 void read_pod_spec(const Cursor& spec, PodItem& pod) {
   WorkloadSpec& workload = pod.workload;
   PodContext context;
   workload.pod.host_network = context.host_network = spec.boolean("hostNetwork");
-  workload.pod.share_processes = spec.boolean("shareProcessNamespace");
+  read_sharing(spec, workload.pod);
   const std::string_view restart = spec.string("restartPolicy");
   if (restart == "OnFailure") workload.restart_policy = RestartPolicy::OnFailure;
   if (restart == "Never") workload.restart_policy = RestartPolicy::Never;
@@ -152,15 +168,16 @@ void read_pod_spec(const Cursor& spec, PodItem& pod) {
   if (grace) workload.termination_grace = std::chrono::seconds(*grace);
   const auto deadline = spec.integer_within("activeDeadlineSeconds", 1, kMaxDeadline);
   if (deadline) workload.active_deadline = std::chrono::seconds(*deadline);
-  read_priority(spec, workload);
+  read_priority(spec, pod);
   read_hostname(spec, pod);
+  read_subdomain(spec, pod.name_space, workload.pod);
   read_host_aliases(spec, workload.pod);
   read_dns(spec, workload.pod);
   const std::string_view account = spec.string("serviceAccountName");
   if (!account.empty()) pod.service_account = account;
   spec.with("securityContext", [&](const Cursor& security) {
     context.security = read_security(security, {});
-    read_pod_security(security, context.host_network, workload.pod);
+    read_pod_security(security, workload.pod);
   });
   workload.pod.runtime_class = spec.string("runtimeClassName");
   pod.runtime_class_place = spec.place();
@@ -191,7 +208,9 @@ PodItem read_pod(const Cursor& object) {
     const std::string_view problem = dns_label_problem(pod.workload.pod.name);
     if (!problem.empty()) metadata.error_at("name", std::string(problem));
   });
+  pod.name_space = read_name_space(object);
   read_template(object, pod);
+  name_own_claims(pod.workload.pod);
   return pod;
 }
 

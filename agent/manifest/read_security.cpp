@@ -92,6 +92,7 @@ void read_ids(const Cursor& context, runtime::SecurityContext& security) {
     }
     security.supplemental_groups.push_back(*group);
   });
+  if (context.string("supplementalGroupsPolicy") == "Strict") security.strict_groups = true;
   if (security.run_as_non_root && security.run_as_user == 0) {
     const bool here = context.has("runAsUser");
     context.error_at(here ? "runAsUser" : "runAsNonRoot",
@@ -131,7 +132,7 @@ constexpr std::string_view kSafeSysctls[] = {
     "net.ipv4.tcp_keepalive_time",      "net.ipv4.tcp_rmem",
     "net.ipv4.tcp_syncookies",          "net.ipv4.tcp_wmem"};
 
-void read_sysctl(const Cursor& entry, bool host_network, runtime::PodSpec& pod) {
+void read_sysctl(const Cursor& entry, runtime::PodSpec& pod) {
   std::string name(entry.string("name"));
   std::replace(name.begin(), name.end(), '/', '.');
   if (name.empty()) return;
@@ -141,8 +142,11 @@ void read_sysctl(const Cursor& entry, bool host_network, runtime::PodSpec& pod) 
                                       (near.empty() ? ": a Pod can have no other ones here"
                                                     : "; did you mean " + near + "?"));
   }
-  if (host_network && name.starts_with("net.")) {
+  if (pod.host_network && name.starts_with("net.")) {
     return entry.error_at("name", "with hostNetwork this is the device's own: set it there");
+  }
+  if (pod.host_ipc && name.starts_with("kernel.shm")) {
+    return entry.error_at("name", "with hostIPC this is the device's own: set it there");
   }
   const auto same = [&](const auto& other) { return other.first == name; };
   if (std::any_of(pod.sysctls.begin(), pod.sysctls.end(), same)) {
@@ -242,11 +246,10 @@ runtime::SecurityContext read_security(const Cursor& context, runtime::SecurityC
   return security;
 }
 
-void read_pod_security(const Cursor& context, bool host_network, runtime::PodSpec& pod) {
+void read_pod_security(const Cursor& context, runtime::PodSpec& pod) {
   if (const auto group = context.integer_within("fsGroup", 0, kMaxId)) pod.fs_group = *group;
   pod.fs_group_if_needed = context.string("fsGroupChangePolicy") == "OnRootMismatch";
-  context.each("sysctls", Kind::Map,
-               [&](const Cursor& entry) { read_sysctl(entry, host_network, pod); });
+  context.each("sysctls", Kind::Map, [&](const Cursor& entry) { read_sysctl(entry, pod); });
 }
 
 runtime::Resources read_resources(const Cursor& at) {

@@ -97,6 +97,32 @@ void read_affinity(const Cursor& spec, ServiceSpec& service) {
   });
 }
 
+// As on a cluster that has IPv4 only.
+void read_families(const Cursor& spec) {
+  const std::string_view policy = spec.string("ipFamilyPolicy");
+  const Node* families = spec.get("ipFamilies", Kind::List);
+  const size_t count = families == nullptr ? 0 : families->count;
+  if (policy == "RequireDualStack") {
+    spec.error_at("ipFamilyPolicy",
+                  "needs IPv6, and Services have IPv4 addresses only here: write PreferDualStack, "
+                  "which makes do with them");
+  } else if (count > 1 && policy != "PreferDualStack") {
+    spec.error_at("ipFamilies",
+                  policy.empty() ? "means ipFamilyPolicy: RequireDualStack where it has both, and "
+                                   "Services have IPv4 addresses only here: write PreferDualStack"
+                                 : "may name one family only with ipFamilyPolicy: SingleStack");
+  }
+  std::set<std::string, std::less<>> seen;
+  spec.each("ipFamilies", Kind::String, [&](const Cursor& entry) {
+    const std::string_view family = entry.node().text;
+    if (family != "IPv4" && family != "IPv6") return;  // said by the table
+    if (!seen.emplace(family).second) return entry.error("is given twice");
+    if (family == "IPv6" && count == 1) {
+      entry.error("Services have IPv4 addresses only here: write IPv4, or leave it out");
+    }
+  });
+}
+
 void read_selector(const Cursor& spec, ServiceItem& item) {
   item.selector_place = spec.place();
   item.selector_place.path += ".selector";
@@ -130,12 +156,8 @@ ServiceItem read_service(const Cursor& object) {
       const std::string_view problem = dns_label_problem(service.name);
       if (!problem.empty()) metadata.error_at("name", std::string(problem));
     }
-    const std::string_view name_space = metadata.string("namespace");
-    if (name_space.empty()) return;
-    service.name_space = name_space;
-    const std::string_view problem = dns_label_problem(name_space);
-    if (!problem.empty()) metadata.error_at("namespace", std::string(problem));
   });
+  service.name_space = read_name_space(object);
   object.with("spec", [&](const Cursor& spec) {
     service.headless = spec.string("clusterIP") == "None";
     service.node_ports = spec.string("type") == "NodePort";
@@ -147,6 +169,7 @@ ServiceItem read_service(const Cursor& object) {
     if (service.keep_client && !service.node_ports) {
       spec.error_at("externalTrafficPolicy", "Local goes with type: NodePort only");
     }
+    read_families(spec);
     read_selector(spec, item);
     read_ports(spec, item);
     read_affinity(spec, service);

@@ -206,6 +206,22 @@ void read_claim_volume(const Cursor& source, Volume& volume) {
   if (!problem.empty()) source.error_at("claimName", std::string(problem));
 }
 
+// A claim of the Pod's own, which name_claims() names after both.
+void read_ephemeral(const Cursor& source, Volume& volume) {
+  volume.kind = Volume::Kind::Claim;
+  volume.owned = true;
+  source.with("volumeClaimTemplate", [&](const Cursor& made) {
+    made.with("metadata", [&](const Cursor& metadata) {
+      std::map<std::string, std::string> labels, annotations;
+      read_metadata(metadata, false, labels, annotations);
+    });
+    made.with("spec", [&](const Cursor& spec) {
+      ClaimItem claim;
+      read_claim_spec(spec, claim);
+    });
+  });
+}
+
 void read_source(const Cursor& entry, PodItem& pod, Volume volume) {
   VolumeItem item;
   item.place = entry.place();
@@ -213,6 +229,7 @@ void read_source(const Cursor& entry, PodItem& pod, Volume volume) {
   entry.with("emptyDir", [&](const Cursor& source) { read_empty_dir(source, volume); });
   entry.with("persistentVolumeClaim",
              [&](const Cursor& source) { read_claim_volume(source, volume); });
+  entry.with("ephemeral", [&](const Cursor& source) { read_ephemeral(source, volume); });
   entry.with("image", [&](const Cursor& source) {
     volume.kind = Volume::Kind::Image;
     read_image(source, "reference", "pullPolicy", volume.image, volume.pull_policy);
@@ -226,6 +243,12 @@ void read_source(const Cursor& entry, PodItem& pod, Volume volume) {
 }
 
 }  // namespace
+
+void name_own_claims(runtime::PodSpec& pod) {
+  for (Volume& volume : pod.volumes) {
+    if (volume.owned) volume.claim = pod.name + "-" + volume.name;
+  }
+}
 
 int64_t read_divisor(const Cursor& ref) {
   const Node* divisor = ref.get("divisor");

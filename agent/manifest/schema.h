@@ -57,8 +57,10 @@ struct KindEntry {
   std::string_view kind;
   std::string_view api_version;
   Support support;
-  const Schema* schema;           // null where not supported
-  std::string_view instead = {};  // what to do about one that is not
+  // Null where it is refused. Warned: what is refused of it all the same; the rest is not looked
+  // into.
+  const Schema* schema;
+  std::string_view instead = {};  // Refused: what to do instead. Warned: why it is safe
 };
 std::span<const KindEntry> known_kinds();
 
@@ -75,6 +77,7 @@ extern const Schema kJobSpecSchema;
 extern const Schema kCronJobSchema;
 extern const Schema kServiceSchema;
 extern const Schema kServiceSpecSchema;
+extern const Schema kPriorityClassSchema;
 extern const Schema kConfigMapSchema;
 extern const Schema kSecretSchema;
 extern const Schema kObjectMetaSchema;

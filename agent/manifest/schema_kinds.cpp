@@ -172,7 +172,50 @@ constexpr Field kAnnotations[] = {
      "see devices.md"},
 };
 
-constexpr std::string_view kNoApi = "leave it out: there is no API server to grant access to";
+constexpr Field kPriorityClass[] = {
+    {"apiVersion", Honoured, Type::String, nullptr, "scheduling.k8s.io/v1", {}, true},
+    {"kind", Honoured, Type::String, nullptr, "PriorityClass", {}, true},
+    {"metadata", Honoured, Type::Object, &kObjectMetaSchema, {}, {}, true},
+    {"value", Honoured, Type::Integer, nullptr, {}, "at most 1000000000", true},
+    {"globalDefault",
+     Honoured,
+     Type::Boolean,
+     nullptr,
+     {},
+     "of all Pods of the device that say neither priority nor priorityClassName"},
+    {"description", Honoured, Type::String, nullptr, {}, "for people"},
+    {"preemptionPolicy", Honoured, Type::String, nullptr, "PreemptLowerPriority|Never"},
+};
+
+constexpr Field kServiceAccount[] = {
+    {"imagePullSecrets",
+     Refused,
+     Type::Any,
+     nullptr,
+     {},
+     "no account stands behind a Pod here: write imagePullSecrets in the Pod's spec"},
+};
+constexpr Schema kServiceAccountSchema{"ServiceAccount", kServiceAccount};
+
+constexpr Field kStorageClass[] = {
+    {"parameters",
+     Refused,
+     Type::Any,
+     nullptr,
+     {},
+     "they are for a provisioner that is not here, and may ask for encryption: leave them out"},
+    {"mountOptions",
+     Refused,
+     Type::Any,
+     nullptr,
+     {},
+     "claims are directories of the device's disk, mounted as that is: leave them out"},
+};
+constexpr Schema kStorageClassSchema{"StorageClass", kStorageClass};
+
+constexpr Schema kNothingRefused{"object", {}};
+
+constexpr std::string_view kNoApi = "it grants access to an API server, and there is none";
 constexpr KindEntry kKinds[] = {
     {"Pod", "v1", Honoured, &kPodSchema},
     {"ConfigMap", "v1", Honoured, &kConfigMapSchema},
@@ -184,30 +227,39 @@ constexpr KindEntry kKinds[] = {
     {"DaemonSet", "apps/v1", Honoured, &kDaemonSetSchema},
     {"StatefulSet", "apps/v1", Honoured, &kStatefulSetSchema},
     {"Service", "v1", Honoured, &kServiceSchema},
+    {"PriorityClass", "scheduling.k8s.io/v1", Honoured, &kPriorityClassSchema},
+    {"Namespace", "v1", Warned, &kNothingRefused,
+     "a device has one namespace only; refused where pod-security.kubernetes.io/enforce restricts "
+     "it, as nothing here would"},
+    {"ServiceAccount", "v1", Warned, &kServiceAccountSchema,
+     "there is no API server to be authenticated to; imagePullSecrets of it are refused"},
+    {"Role", "rbac.authorization.k8s.io/v1", Warned, &kNothingRefused, kNoApi},
+    {"RoleBinding", "rbac.authorization.k8s.io/v1", Warned, &kNothingRefused, kNoApi},
+    {"ClusterRole", "rbac.authorization.k8s.io/v1", Warned, &kNothingRefused, kNoApi},
+    {"ClusterRoleBinding", "rbac.authorization.k8s.io/v1", Warned, &kNothingRefused, kNoApi},
+    {"PodDisruptionBudget", "policy/v1", Warned, &kNothingRefused,
+     "nobody drains a device of its Pods; updates follow the strategy of each object"},
+    {"StorageClass", "storage.k8s.io/v1", Warned, &kStorageClassSchema,
+     "a device has one kind of storage, its own disk; parameters and mountOptions of it are "
+     "refused"},
     {"ReplicaSet", "apps/v1", Refused, nullptr, "use a Deployment"},
     {"ReplicationController", "v1", Refused, nullptr, "use a Deployment"},
-    {"Ingress", "networking.k8s.io/v1", Refused, nullptr, "use hostPort of a container"},
-    {"NetworkPolicy", "networking.k8s.io/v1", Refused, nullptr, "restrict traffic on the device"},
-    {"Namespace", "v1", Refused, nullptr, "leave it out: a device has one namespace only"},
+    {"Ingress", "networking.k8s.io/v1", Refused, nullptr,
+     "without it nobody would reach what it leads to: use hostPort of a container"},
+    {"NetworkPolicy", "networking.k8s.io/v1", Refused, nullptr,
+     "without it what it closes would be open: restrict traffic on the device"},
     {"PersistentVolume", "v1", Refused, nullptr,
-     "use hostPath for what lies on the device already, or a claim alone"},
-    {"StorageClass", "storage.k8s.io/v1", Refused, nullptr,
-     "leave it out: a device has one kind of storage, its own disk"},
-    {"ServiceAccount", "v1", Refused, nullptr,
-     "leave it out: there is no API server to be authenticated to"},
-    {"Role", "rbac.authorization.k8s.io/v1", Refused, nullptr, kNoApi},
-    {"RoleBinding", "rbac.authorization.k8s.io/v1", Refused, nullptr, kNoApi},
-    {"ClusterRole", "rbac.authorization.k8s.io/v1", Refused, nullptr, kNoApi},
-    {"ClusterRoleBinding", "rbac.authorization.k8s.io/v1", Refused, nullptr, kNoApi},
-    {"HorizontalPodAutoscaler", "autoscaling/v2", Refused, nullptr, "write the replicas you want"},
-    {"PodDisruptionBudget", "policy/v1", Refused, nullptr,
-     "leave it out: updates follow the strategy of each object"},
-    {"PriorityClass", "scheduling.k8s.io/v1", Refused, nullptr,
-     "leave it out: a device has no cluster scheduler"},
+     "a claim would not find what is in it: use hostPath for what lies on the device already, or a "
+     "claim alone"},
+    {"HorizontalPodAutoscaler", "autoscaling/v2", Refused, nullptr,
+     "without it there would be another number of Pods: write the replicas you want"},
     {"RuntimeClass", "node.k8s.io/v1", Refused, nullptr,
-     "name the handler in containerd.runtime_classes of the device"},
-    {"LimitRange", "v1", Refused, nullptr, "set resources of each container"},
-    {"ResourceQuota", "v1", Refused, nullptr, "set resources of each container"},
+     "without it Pods would not run in what it names: name the handler in "
+     "containerd.runtime_classes of the device"},
+    {"LimitRange", "v1", Refused, nullptr,
+     "without it containers would have other limits: set resources of each container"},
+    {"ResourceQuota", "v1", Refused, nullptr,
+     "without it Pods might take more: set resources of each container"},
     {"Endpoints", "v1", Refused, nullptr},
     {"PodTemplate", "v1", Refused, nullptr},
 };
@@ -220,6 +272,7 @@ constexpr Schema kPodSchema{"Pod", kPod};
 constexpr Schema kConfigMapSchema{"ConfigMap", kConfigMap};
 constexpr Schema kSecretSchema{"Secret", kSecret};
 constexpr Schema kObjectMetaSchema{"ObjectMeta", kObjectMeta};
+constexpr Schema kPriorityClassSchema{"PriorityClass", kPriorityClass};
 
 std::span<const KindEntry> known_kinds() { return kKinds; }
 std::span<const Field> known_annotations() { return kAnnotations; }

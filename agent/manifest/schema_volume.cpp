@@ -177,6 +177,30 @@ constexpr Field kImageVolume[] = {
 };
 constexpr Schema kImageVolumeSchema{"ImageVolumeSource", kImageVolume};
 
+constexpr Field kOwnClaimMeta[] = {
+    {"labels", Honoured, Type::StringMap},
+    {"annotations", Honoured, Type::StringMap},
+};
+constexpr Schema kOwnClaimMetaSchema{"PersistentVolumeClaimTemplate.metadata", kOwnClaimMeta};
+
+constexpr Field kOwnClaim[] = {
+    {"metadata", Honoured, Type::Object, &kOwnClaimMetaSchema},
+    {"spec", Honoured, Type::Object, &kClaimSpecSchema, {}, {}, true},
+};
+constexpr Schema kOwnClaimSchema{"PersistentVolumeClaimTemplate", kOwnClaim};
+
+constexpr Field kEphemeral[] = {
+    {"volumeClaimTemplate",
+     Honoured,
+     Type::Object,
+     &kOwnClaimSchema,
+     {},
+     "a claim named <pod>-<volume>, of this Pod alone: made and removed with it, it outlives its "
+     "containers and a reboot",
+     true},
+};
+constexpr Schema kEphemeralSchema{"EphemeralVolumeSource", kEphemeral};
+
 constexpr Field kVolume[] = {
     {"name", Honoured, Type::String, nullptr, {}, "a DNS label", true},
     {"hostPath", Honoured, Type::Object, &kHostPathSchema},
@@ -187,7 +211,7 @@ constexpr Field kVolume[] = {
     {"projected", Honoured, Type::Object, &kProjectedSchema},
     {"downwardAPI", Honoured, Type::Object, &kDownwardSchema},
     {"image", Honoured, Type::Object, &kImageVolumeSchema},
-    {"ephemeral", Refused, Type::Any, nullptr, {}, kOtherVolume},
+    {"ephemeral", Honoured, Type::Object, &kEphemeralSchema},
     {"csi", Refused, Type::Any, nullptr, {}, kOtherVolume},
     {"nfs",
      Refused,

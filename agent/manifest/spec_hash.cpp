@@ -88,6 +88,7 @@ void put_volumes(Canonical& out, const runtime::PodSpec& pod) {
     out.put("claim", volume.claim);
     out.put("image", volume.image);
     out.put("readonly", volume.read_only);
+    out.put("owned", volume.owned);
     out.close();
   }
 }
@@ -132,6 +133,7 @@ void put_security(Canonical& out, const runtime::SecurityContext& security) {
   for (const int64_t group : sorted(security.supplemental_groups)) {
     out.put_always("supplemental", std::to_string(group));
   }
+  out.put("strict-groups", security.strict_groups);
   out.put("privileged", security.privileged);
   out.put("readonly", security.read_only_root_filesystem);
   out.put("escalation", security.allow_privilege_escalation);
@@ -248,7 +250,11 @@ std::string spec_hash(const WorkloadSpec& workload) {
     out.put_always("active-deadline", std::to_string(workload.active_deadline->count()));
   }
   out.put("hostname", pod.hostname);
+  out.put("domain", pod.domain);
+  out.put("full-hostname", pod.hostname_is_full);
   out.put("host-network", pod.host_network);
+  out.put("host-pids", pod.host_pids);
+  out.put("host-ipc", pod.host_ipc);
   out.put("share-processes", pod.share_processes);
   out.put("data-api", pod.data_api);
   put_ports(out, pod);

@@ -43,12 +43,12 @@ std::string as_lines(const std::map<std::string, std::string>& map) {
 
 class VolumeResolver {
  public:
-  VolumeResolver(const PodItem& item, const ConfigObjects& objects, const DeviceFacts& facts,
-                 size_t& budget, const Complain& complain)
-      : pod_(item), objects_(objects), facts_(facts), budget_(budget), complain_(complain) {}
+  VolumeResolver(const PodItem& item, const ConfigObjects& objects, size_t& budget,
+                 const Complain& complain)
+      : pod_(item), objects_(objects), budget_(budget), complain_(complain) {}
 
   bool claim(const VolumeItem& item, const Volume& volume) {
-    if (objects_.claims.contains(volume.claim)) return true;
+    if (volume.owned || objects_.claims.contains(volume.claim)) return true;
     return fail(item.place, "PersistentVolumeClaim \"" + shown(volume.claim) +
                                 "\" is not there: add it to a document of this device");
   }
@@ -149,7 +149,7 @@ class VolumeResolver {
   }
 
   bool resource(const FileEntry& file, std::string& content) {
-    const auto value = resource_value(pod_, file.container, file.key, file.divisor, facts_);
+    const auto value = resource_value(pod_, file.container, file.key, file.divisor);
     if (!value) {
       return fail(file.place, "the Pod has no container named \"" + shown(file.container) + "\"");
     }
@@ -173,7 +173,6 @@ class VolumeResolver {
 
   const PodItem& pod_;
   const ConfigObjects& objects_;
-  const DeviceFacts& facts_;
   size_t& budget_;
   const Complain& complain_;
   std::map<std::string, VolumeFile> files_;
@@ -199,9 +198,9 @@ std::string hash_of(const runtime::PodSpec& pod) {
 
 }  // namespace
 
-bool resolve_volumes(const PodItem& item, const ConfigObjects& objects, const DeviceFacts& facts,
-                     size_t& budget, const Complain& complain, runtime::PodSpec& pod) {
-  VolumeResolver resolver(item, objects, facts, budget, complain);
+bool resolve_volumes(const PodItem& item, const ConfigObjects& objects, size_t& budget,
+                     const Complain& complain, runtime::PodSpec& pod) {
+  VolumeResolver resolver(item, objects, budget, complain);
   bool good = true;
   for (const VolumeItem& each : item.volumes) {
     Volume& volume = pod.volumes.at(each.index);

@@ -9,7 +9,7 @@ namespace wherry::manifest {
 
 // Fills in the files of `pod`'s volumes and their hash. `budget` is what is left of
 // kMaxResolvedTotal. False when it complained. Claims are looked up, no more.
-bool resolve_volumes(const PodItem& item, const ConfigObjects& objects, const DeviceFacts& facts,
-                     size_t& budget, const Complain& complain, runtime::PodSpec& pod);
+bool resolve_volumes(const PodItem& item, const ConfigObjects& objects, size_t& budget,
+                     const Complain& complain, runtime::PodSpec& pod);
 
 }  // namespace wherry::manifest

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "runtime/devices.h"
 #include "runtime/runtime.h"
+#include "runtime/services.h"
 
 namespace wherry {
 
@@ -70,7 +71,8 @@ struct Mail {
   std::map<std::string, runtime::PullProgress> progress;  // newest by reference
   std::optional<Result<std::vector<runtime::Image>>> images;
   std::optional<Status> collected;
-  std::optional<Status> services;  // that were to be brought up to date
+  // That were to be brought up to date, with those that were left out.
+  std::optional<Result<std::vector<runtime::ServiceFault>>> services;
   std::optional<GaugeResult> gauged;
   std::optional<runtime::DeviceInventory> devices;
   bool devices_changed = false;    // what resources stand for

@@ -4,6 +4,7 @@
 
 #include "agent/reconcile/admission.h"
 #include "agent/reconcile/device_need.h"
+#include "agent/reconcile/lookup.h"
 #include "agent/reconcile/plan_order.h"
 #include "agent/reconcile/plan_resize.h"
 #include "agent/reconcile/pod_stop.h"
@@ -19,12 +20,6 @@ using runtime::ImageNeed;
 using runtime::PodStatus;
 using runtime::PullPolicy;
 
-template <typename Map>
-const typename Map::mapped_type* find(const Map& map, const std::string& key) {
-  const auto found = map.find(key);
-  return found == map.end() ? nullptr : &found->second;
-}
-
 // The device cannot wait longer for what has to go because it runs short.
 constexpr Duration kEvictionGrace = std::chrono::seconds(10);
 
@@ -34,9 +29,9 @@ class WorkloadPlanner {
   WorkloadPlanner(const PlanInput& input, const Rooms& rooms, const std::string& name)
       : input_(input), rooms_(rooms), name_(name) {
     static const WorkloadMemory kNothing;
-    if (const SpecPtr* wanted = find(input.desired, name)) wanted_ = *wanted;
-    pod_ = find(input.observed, name);
-    const WorkloadMemory* known = find(input.memory, name);
+    if (const SpecPtr* wanted = lookup(input.desired, name)) wanted_ = *wanted;
+    pod_ = lookup(input.observed, name);
+    const WorkloadMemory* known = lookup(input.memory, name);
     memory_ = known == nullptr ? &kNothing : known;
   }
 
@@ -265,7 +260,7 @@ class WorkloadPlanner {
 
   // The workload that it has to go for now; "" where there is none.
   std::string preempted_for() const {
-    const std::string* winner = find(rooms_.stops_for, name_);
+    const std::string* winner = lookup(rooms_.stops_for, name_);
     const bool due =
         winner != nullptr && WorkloadPlanner(input_, rooms_, *winner).waits_for_room_only();
     return due ? *winner : "";
@@ -347,7 +342,7 @@ class WorkloadPlanner {
 
   void fetch(const std::string& reference, const std::string& kept) {
     verdict_.pulls.insert(reference);
-    const PullMemory* pull = find(input_.pulls, reference);
+    const PullMemory* pull = lookup(input_.pulls, reference);
     if (pull == nullptr || pull->busy || !pull->trouble.waits(input_.now)) {
       if (verdict_.phase == Phase::BackOff) return;  // an image in trouble says more
       const bool again = pull != nullptr && pull->trouble;
@@ -364,7 +359,7 @@ class WorkloadPlanner {
 
   bool dependencies_ready() {
     for (const std::string& dependency : wanted_->depends_on) {
-      const SpecPtr* wanted = find(input_.desired, dependency);
+      const SpecPtr* wanted = lookup(input_.desired, dependency);
       if (wanted != nullptr && is_up(**wanted)) continue;
       say(Phase::Pending, "DependencyNotReady", "waits for " + dependency + " to be ready");
       return false;
@@ -374,19 +369,19 @@ class WorkloadPlanner {
 
   // A dependency that waits for its next version is as good as ever.
   bool is_up(const WorkloadSpec& workload) const {
-    const PodStatus* pod = find(input_.observed, workload.name());
+    const PodStatus* pod = lookup(input_.observed, workload.name());
     if (pod == nullptr) return false;
     if (needs_replacement(workload, *pod, input_.digests)) {
       return is_healthy(workload.name(), *pod) &&
              !WorkloadPlanner(input_, rooms_, workload.name()).goes_down();
     }
-    const WorkloadMemory* memory = find(input_.memory, workload.name());
+    const WorkloadMemory* memory = lookup(input_.memory, workload.name());
     return !(memory != nullptr && memory->kill_at) &&
            tally(workload, pod, memory, input_.now).ready();
   }
 
   bool is_healthy(const std::string& name, const PodStatus& pod) const {
-    const WorkloadMemory* memory = find(input_.memory, name);
+    const WorkloadMemory* memory = lookup(input_.memory, name);
     const SpecPtr spec = memory == nullptr ? nullptr : memory->previous;
     if (!spec || spec->pod.hash != pod.hash) return looks_healthy(pod);
     return tally(*spec, &pod, memory, input_.now).ready();

@@ -1,15 +1,10 @@
 #include <algorithm>
 
+#include "agent/reconcile/lookup.h"
 #include "agent/reconcile/plan.h"
 
 namespace wherry {
 namespace {
-
-template <typename Map>
-const typename Map::mapped_type* find(const Map& map, const std::string& key) {
-  const auto found = map.find(key);
-  return found == map.end() ? nullptr : &found->second;
-}
 
 // A volume's image, of which the tag now names another.
 bool shows_another_image(const WorkloadSpec& workload, const runtime::PodStatus& pod,
@@ -17,8 +12,8 @@ bool shows_another_image(const WorkloadSpec& workload, const runtime::PodStatus&
   return std::any_of(
       workload.pod.volumes.begin(), workload.pod.volumes.end(), [&](const auto& volume) {
         if (volume.image.empty() || is_pinned(volume.image)) return false;
-        const auto* shown = find(pod.volume_images, volume.name);
-        const std::string* now = shown == nullptr ? nullptr : find(digests, shown->first);
+        const auto* shown = lookup(pod.volume_images, volume.name);
+        const std::string* now = shown == nullptr ? nullptr : lookup(digests, shown->first);
         return now != nullptr && *now != shown->second;
       });
 }
@@ -37,7 +32,7 @@ bool needs_replacement(const WorkloadSpec& workload, const runtime::PodStatus& p
                        const runtime::ContainerStatus* status =
                            find_container(&pod, container.name);
                        if (status == nullptr || is_pinned(container.image)) return false;
-                       const std::string* now = find(digests, status->image);
+                       const std::string* now = lookup(digests, status->image);
                        return now != nullptr && !status->image_digest.empty() &&
                               *now != status->image_digest;
                      }) ||

@@ -65,7 +65,11 @@ std::vector<std::string> pods_of(const runtime::ServiceRules& rules) {
 }  // namespace
 
 Status ServiceDesk::load() {
-  if (parts_.services != nullptr) served_before_ = parts_.services->served();
+  if (parts_.services != nullptr) shown_ = parts_.services->applied();
+  for (const runtime::ServiceRules& rules : shown_) {
+    const std::vector<std::string> pods = pods_of(rules);
+    served_before_.insert(pods.begin(), pods.end());
+  }
   if (parts_.records == nullptr) return {};
   auto records = parts_.records->services();
   if (!records) return store_status_ = fail(records.error(), "read what Services have");
@@ -80,13 +84,11 @@ void ServiceDesk::set(const Merged& merged, const std::set<std::string>& held) {
   before.insert(before.end(), kept_.begin(), kept_.end());
   if (before.empty()) before = stored_;
   kept_.clear();
-  frozen_ = false;
   for (const ServiceRecord& record : before) {
     const auto is_it = [&](const auto& each) { return each.name == record.name; };
     if (std::any_of(services_.begin(), services_.end(), is_it)) continue;
     if (!held.contains(record.source)) continue;
     kept_.push_back(record);
-    frozen_ = frozen_ || std::none_of(shown_.begin(), shown_.end(), is_it);
   }
   records_ = choose(merged, before, kept_, parts_.subnet);
   environment_ = service_environment(services_, records_);
@@ -208,7 +210,7 @@ void ServiceDesk::update(const PlanInput& input, const Plan& plan, Lanes& lanes,
   if (parts_.services == nullptr) return;
   const MonoTime now = clock_.now();
   if (!store_status_ && store_at_ <= now) store();
-  if (busy_ || frozen_ || not_before_ > now) return;
+  if (busy_ || not_before_ > now) return;
   std::vector<runtime::ServiceRules> rules;
   if (!services_.empty()) {
     const std::vector<Chosen> pods = look_at_pods(input, plan);
@@ -222,7 +224,7 @@ void ServiceDesk::update(const PlanInput& input, const Plan& plan, Lanes& lanes,
   if (!stale_ && rules == shown_) return;
   busy_ =
       lanes.post(Lane::Services, [rules, cancel = cancel_, services = parts_.services, &mailbox] {
-        Status applied = services->apply(rules, cancel);
+        auto applied = services->apply(rules, cancel);
         mailbox.post([&](Mail& mail) { mail.services = std::move(applied); });
       });
   if (!busy_) return;
@@ -230,18 +232,25 @@ void ServiceDesk::update(const PlanInput& input, const Plan& plan, Lanes& lanes,
   stale_ = false;
 }
 
-void ServiceDesk::done(const Status& status) {
+void ServiceDesk::done(const Result<std::vector<runtime::ServiceFault>>& result) {
   busy_ = false;
-  if (status) {
+  if (result) {
     if (!trouble_.empty()) log_info("Services are reachable again");
     trouble_.clear();
     failures_ = 0;
+    std::map<std::string, std::string> faults;
+    for (const runtime::ServiceFault& fault : *result) {
+      faults[fault.service] = fault.message;
+      if (faults_.contains(fault.service)) continue;
+      log_warn("a Service is left out", {{"service", fault.service}, {"error", fault.message}});
+    }
+    faults_ = std::move(faults);
     return;
   }
   stale_ = true;
   not_before_ = clock_.now() + kRetry.delay(++failures_, random_unit());
-  if (trouble_ == status.error().full()) return;
-  trouble_ = status.error().full();
+  if (trouble_ == result.error().full()) return;
+  trouble_ = result.error().full();
   log_warn("Services are not as they should be", {{"error", trouble_}});
 }
 
@@ -280,6 +289,9 @@ std::vector<ServiceView> ServiceDesk::views() const {
     } else if (!service.headless && !trouble_.empty()) {
       view.reason = "ServicesUnavailable";
       view.message = trouble_;
+    } else if (const auto fault = faults_.find(service.name); fault != faults_.end()) {
+      view.reason = "KernelPartMissing";
+      view.message = fault->second;
     } else if (view.pods.empty()) {
       view.reason = "NoReadyPods";
       view.message = "none of the Pods it chooses is ready";
@@ -291,11 +303,12 @@ std::vector<ServiceView> ServiceDesk::views() const {
 
 std::vector<Finding> ServiceDesk::errors() const {
   std::vector<Finding> errors;
-  std::set<std::string> told;  // by source: one trouble is not said for each Service
+  std::set<std::string> told;  // by source: a trouble of all is not said for each Service
   const std::vector<ServiceView> all = views();
   for (size_t i = 0; i < all.size(); ++i) {
+    const bool own = all[i].reason == "KernelPartMissing";
     const bool bad = all[i].reason == "NoAddress" || all[i].reason == "ServicesUnavailable";
-    if (!bad || !told.insert(all[i].source + all[i].reason).second) continue;
+    if (!own && !(bad && told.insert(all[i].source + all[i].reason).second)) continue;
     errors.push_back({services_[i].path,
                       "Service \"" + all[i].name + "\" leads nowhere: " + all[i].message, 0, 0});
   }
@@ -305,7 +318,7 @@ std::vector<Finding> ServiceDesk::errors() const {
 std::optional<MonoTime> ServiceDesk::wake_at() const {
   std::optional<MonoTime> wake;
   const bool again = parts_.services != nullptr && stale_ && failures_ > 0;
-  if (again && !busy_ && !frozen_) wake = not_before_;
+  if (again && !busy_) wake = not_before_;
   if (!store_status_ && (!wake || store_at_ < *wake)) wake = store_at_;
   return wake;
 }

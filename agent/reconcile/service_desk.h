@@ -39,7 +39,7 @@ class ServiceDesk {
   // Looks where Services lead to now, and posts what has changed. `plan` was made of `input`.
   void update(const PlanInput& input, const Plan& plan, Lanes& lanes, Mailbox& mailbox);
   // What came of what was posted.
-  void done(const Status& status);
+  void done(const Result<std::vector<runtime::ServiceFault>>& result);
   // Has the runtime look after everything again, should somebody else have changed it.
   void look_again() { stale_ = stale_ || !shown_.empty(); }
   void stop() { cancel_.cancel(); }
@@ -72,19 +72,19 @@ class ServiceDesk {
   std::vector<ServiceSpec> services_;
   std::vector<ServiceRecord> records_;  // of services_, in their order
   std::vector<ServiceRecord> kept_;     // of those that stay as they are
-  bool frozen_ = false;                 // nobody knows how one that stays is
   std::vector<std::pair<std::string, std::string>> environment_;
   std::set<std::string> leaving_;        // Pods that were told to stop
   std::set<std::string> served_before_;  // by another life of the agent, and not asked yet
   std::vector<ServiceRecord> stored_;
   Status store_status_;
 
-  std::vector<runtime::ServiceRules> shown_;  // as posted last
+  std::vector<runtime::ServiceRules> shown_;  // as posted last, if by another life
   bool stale_ = true;                         // to be posted even so
   bool busy_ = false;
   uint32_t failures_ = 0;
   MonoTime not_before_{};
-  std::string trouble_;
+  std::string trouble_;                        // of all of them
+  std::map<std::string, std::string> faults_;  // … of single ones, by name
   MonoTime store_at_{};
 };
 

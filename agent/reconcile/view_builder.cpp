@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "agent/reconcile/lookup.h"
+
 namespace wherry {
 namespace {
 
@@ -9,19 +11,13 @@ using runtime::ContainerState;
 using runtime::ContainerStatus;
 using runtime::PodStatus;
 
-template <typename Map>
-const typename Map::mapped_type* find(const Map& map, const std::string& key) {
-  const auto found = map.find(key);
-  return found == map.end() ? nullptr : &found->second;
-}
-
 class WorkloadViewer {
  public:
   WorkloadViewer(const PlanInput& input, const std::string& name, const Verdict& verdict)
       : now_(input.now), pulls_(input.pulls), verdict_(verdict) {
-    if (const SpecPtr* wanted = find(input.desired, name)) wanted_ = wanted->get();
-    pod_ = find(input.observed, name);
-    memory_ = find(input.memory, name);
+    if (const SpecPtr* wanted = lookup(input.desired, name)) wanted_ = wanted->get();
+    pod_ = lookup(input.observed, name);
+    memory_ = lookup(input.memory, name);
     view_.name = name;
   }
 
@@ -61,7 +57,7 @@ class WorkloadViewer {
   std::vector<PullView> pulls() const {
     std::vector<PullView> list;
     for (const std::string& reference : verdict_.pulls) {
-      const PullMemory* pull = find(pulls_, reference);
+      const PullMemory* pull = lookup(pulls_, reference);
       if (pull == nullptr || !pull->busy) continue;
       list.push_back({reference, pull->progress.done_bytes, pull->progress.total_bytes,
                       pull->progress.bytes_per_second});
@@ -71,7 +67,7 @@ class WorkloadViewer {
 
   const ContainerMemory* past_of(const std::string& name) const {
     if (memory_ == nullptr) return nullptr;
-    const ContainerMemory* past = find(memory_->containers, name);
+    const ContainerMemory* past = lookup(memory_->containers, name);
     if (past == nullptr) return nullptr;
     const bool valid = (wanted_ != nullptr && past->hash == wanted_->pod.hash) ||
                        (pod_ != nullptr && past->hash == pod_->hash);

@@ -52,4 +52,18 @@ std::string host_address() {
   return address.empty() ? "127.0.0.1" : address;
 }
 
+std::string interface_with(const std::string& address) {
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all) != 0) return {};
+  std::string found;
+  for (const ifaddrs* each = all; each != nullptr && found.empty(); each = each->ifa_next) {
+    if (each->ifa_addr == nullptr || each->ifa_addr->sa_family != AF_INET) continue;
+    if (to_text(*reinterpret_cast<const sockaddr_in*>(each->ifa_addr)) == address) {
+      found = each->ifa_name;
+    }
+  }
+  freeifaddrs(all);
+  return found;
+}
+
 }  // namespace wherry::runtime

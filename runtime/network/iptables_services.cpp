@@ -1,5 +1,6 @@
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <mutex>
 #include <unistd.h>
 #include <utility>
@@ -10,7 +11,10 @@
 #include "base/log.h"
 #include "base/run_process.h"
 #include "base/text.h"
+#include "runtime/network/applied_services.h"
 #include "runtime/network/host_address.h"
+#include "runtime/network/kernel_parts.h"
+#include "runtime/network/loopback_route.h"
 #include "runtime/network/pod_record.h"
 #include "runtime/network/service_flows.h"
 #include "runtime/network/service_network.h"
@@ -52,40 +56,45 @@ class IptablesServices final : public Services {
       : options_(std::move(options)),
         // Agents of one machine do not meet.
         tag_("WHERRY-" + sha256_hex(options_.run_dir).substr(0, 6) + "-"),
+        loopback_(directory() + "/loopback", "/proc/sys/net/ipv4/conf"),
         network_(network),
         names_changed_(std::move(names_changed)) {}
 
-  Status apply(const std::vector<ServiceRules>& services, CancelToken cancel) override {
+  Result<std::vector<ServiceFault>> apply(const std::vector<ServiceRules>& services,
+                                          CancelToken cancel) override {
     const std::lock_guard turn(turn_);
-    const bool before = access(directory().c_str(), F_OK) == 0;
-    if (services.empty() && !before) return {};
-    if (Status made = make_directories(directory(), 0755); !made) return made;
-    // Before the rules: a new agent must know whom they lead to, rather than cut them off.
-    std::string pods;
-    for (const ServiceRules& service : services) add_pods(service, pods);
-    if (Status kept = write_volatile(directory() + "/served", pods); !kept) return kept;
-    Status ruled = apply_rules(services, cancel);
-    if (Status named = write_names(services); ruled && !named) ruled = named;
-    if (ruled && services.empty()) return remove_tree(directory());
-    return ruled;
+    std::vector<ServiceFault> faults;
+    if (Status applied = apply_all(services, cancel, faults); !applied) {
+      return fail(applied.error());
+    }
+    return faults;
   }
 
-  std::set<std::string> served() override {
-    const std::vector<std::string> lines =
-        split(read_file(directory() + "/served").value_or(""), '\n');
-    std::set<std::string> pods(lines.begin(), lines.end());
-    pods.erase("");
-    return pods;
+  std::vector<ServiceRules> applied() override {
+    auto known = read_applied(notes());
+    if (known) return std::move(*known);
+    if (known.error().code() != Code::NotFound) {
+      log_warn("what Services led to is not known", {{"error", known.error().full()}});
+    }
+    return {};
   }
 
  private:
   std::string directory() const { return options_.run_dir + "/services"; }
   std::string marker() const { return directory() + "/rules"; }
+  std::string notes() const { return directory() + "/applied.json"; }
 
-  static void add_pods(const ServiceRules& service, std::string& pods) {
-    for (const ServiceForward& port : service.ports) {
-      for (const ServiceEndpoint& endpoint : port.endpoints) pods += endpoint.pod + "\n";
-    }
+  Status apply_all(const std::vector<ServiceRules>& services, const CancelToken& cancel,
+                   std::vector<ServiceFault>& faults) {
+    const bool before = access(directory().c_str(), F_OK) == 0;
+    if (services.empty() && !before) return {};
+    if (Status made = make_directories(directory(), 0755); !made) return made;
+    // Before the rules: a new agent must know whom they lead to, rather than cut them off.
+    if (Status kept = write_applied(notes(), services); !kept) return kept;
+    Status ruled = apply_rules(services, cancel, faults);
+    if (Status named = write_names(services); ruled && !named) ruled = named;
+    if (ruled && services.empty()) return remove_tree(directory());
+    return ruled;
   }
 
   Status write_names(const std::vector<ServiceRules>& services) {
@@ -97,9 +106,11 @@ class IptablesServices final : public Services {
     return {};
   }
 
-  Status apply_rules(const std::vector<ServiceRules>& services, const CancelToken& cancel) {
+  Status apply_rules(const std::vector<ServiceRules>& services, const CancelToken& cancel,
+                     std::vector<ServiceFault>& faults) {
     const bool made = access(marker().c_str(), F_OK) == 0;
-    const bool needed = !plan_service_rules("", tag_, options_.subnet, "", services).input.empty();
+    RuleSurroundings around{tag_, options_.subnet, "", false};
+    const bool needed = !plan_service_rules("", around, services).input.empty();
     if (!made && !needed) return {};
     // First, so that whatever we are killed at is removed some day.
     if (!made) {
@@ -112,19 +123,72 @@ class IptablesServices final : public Services {
     // Without the program there are no rules of ours either.
     if (!saved && !needed && saved.error().code() == Code::FailedPrecondition) saved = "";
     if (!saved) return fail(saved.error());
-    const std::string device = device_ip(services);
-    const RulePlan plan = plan_service_rules(*saved, tag_, options_.subnet, device, services);
+    around.device_ip = device_ip(services);
+    const bool to_pods = lead_from_device_to_pods(services);
+    const std::string bridge = to_pods ? interface_with(gateway()) : "";
+    around.loopback = !to_pods || !bridge.empty();
+    if (bridge.empty()) close_loopback(*saved);  // while others are still kept out of it
+    const RulePlan plan = plan_service_rules(*saved, around, services);
     if (Status ok = failpoint("service.rules.planned"); !ok) return ok;
-    if (!plan.input.empty()) {
-      const auto done = run("iptables-restore", {"--noflush", "--wait", "10"}, plan.input, cancel);
-      if (!done) return fail(done.error());
+    std::vector<ServiceRules> led = services;
+    if (Status done = restore(plan.input, cancel); !done) {
+      // It takes a table as a whole or not at all: what was there still is.
+      faults = find_faults(led, cancel);
+      if (faults.empty()) return done;
+      const RulePlan rest = plan_service_rules(*saved, around, led);
+      if (Status again = restore(rest.input, cancel); !again) return again;
     }
     if (Status ok = failpoint("service.rules.written"); !ok) return ok;
-    end_flows(services, device);
+    if (!bridge.empty()) open_loopback(bridge);
+    end_flows(led, around.device_ip);
     if (plan.any) return {};
     if (Status routed = remove_service_route(options_.subnet); !routed) return routed;
     if (unlink(marker().c_str()) == 0 || errno == ENOENT) return {};
     return fail(Code::Internal, "delete " + marker() + ": " + std::strerror(errno));
+  }
+
+  // Without it everything works but ports of 127.0.0.1.
+  void open_loopback(const std::string& bridge) {
+    const Status opened = loopback_.open(bridge);
+    if (!opened) {
+      log_warn("ports of Services do not answer on 127.0.0.1", {{"error", opened.error().full()}});
+    }
+  }
+  // portmap relies on it for the ports of Pods.
+  void close_loopback(const std::string& saved) {
+    const Status closed = loopback_.close(saved.find(":CNI-HOSTPORT-DNAT") != std::string::npos);
+    if (!closed) {
+      log_warn("the loopback stays open to the bridge", {{"error", closed.error().full()}});
+    }
+  }
+
+  static Status restore(const std::string& input, const CancelToken& cancel) {
+    if (input.empty()) return {};
+    const auto done = run("iptables-restore", {"--noflush", "--wait", "10"}, input, cancel);
+    return done ? Status() : Status(fail(done.error()));
+  }
+
+  // Asks the kernel for each part that one of them needs, and takes the endpoints from those that
+  // cannot be had.
+  std::vector<ServiceFault> find_faults(std::vector<ServiceRules>& services,
+                                        const CancelToken& cancel) const {
+    const auto has = [&](const KernelPart& part) {
+      return bool(restore(make_trial(tag_, part), cancel));
+    };
+    std::map<const KernelPart*, bool> there;
+    std::vector<ServiceFault> faults;
+    if (!has(kPlainPart)) return faults;  // then it is something else
+    for (ServiceRules& service : services) {
+      for (const KernelPart* part : parts_needed(service)) {
+        const auto [known, added] = there.emplace(part, true);
+        if (added) known->second = has(*part);
+        if (known->second) continue;
+        faults.push_back({service.name, without_part(*part)});
+        for (ServiceForward& port : service.ports) port.endpoints.clear();
+        break;
+      }
+    }
+    return faults;
   }
 
   // Only UDP's have to be ended, and are looked for where there are Services of it, or were.
@@ -153,16 +217,22 @@ class IptablesServices final : public Services {
     return {};
   }
   std::string bridge_address() {
+    const std::string address = gateway();
+    return address.empty() ? host_address() : address;
+  }
+  // The device's address on the bridge of its Pods; "" where it is not known.
+  std::string gateway() {
     const auto pods = network_.list();
     for (const std::string& pod : pods ? *pods : std::vector<std::string>()) {
       const auto status = network_.status(pod);
       if (status && !status->gateway.empty()) return status->gateway;
     }
-    return host_address();
+    return {};
   }
 
   const ServiceOptions options_;
   const std::string tag_;
+  LoopbackRoute loopback_;
   PodNetwork& network_;
   const std::function<void()> names_changed_;
   bool had_udp_ = true;  // in an earlier life, for all that is known

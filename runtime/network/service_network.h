@@ -32,10 +32,14 @@ struct RulePlan {
   std::string input;  // for `iptables-restore --noflush`; empty: nothing to do
   bool any = false;   // rules are there afterwards
 };
-// From what `iptables-save` printed. `tag` begins the names of all our chains, of nobody else's,
-// and has at most 14 characters. `device_ip` stands for endpoints on the device's network.
-RulePlan plan_service_rules(const std::string& saved, const std::string& tag,
-                            const std::string& subnet, const std::string& device_ip,
+struct RuleSurroundings {
+  std::string tag;  // begins the names of all our chains, of nobody else's; at most 14 characters
+  std::string subnet;
+  std::string device_ip;  // stands for endpoints on the device's network
+  bool loopback = false;  // node ports answer on 127.0.0.1, too; see LoopbackRoute
+};
+// From what `iptables-save` printed.
+RulePlan plan_service_rules(const std::string& saved, const RuleSurroundings& around,
                             const std::vector<ServiceRules>& services);
 
 }  // namespace wherry::runtime

@@ -47,8 +47,7 @@ Table read_table(const std::string& saved, const std::string& name, const std::s
 
 class Planner {
  public:
-  Planner(const std::string& tag, const std::string& subnet, const std::string& device_ip)
-      : tag_(tag), subnet_(subnet), device_ip_(device_ip) {}
+  explicit Planner(const RuleSurroundings& around) : around_(around) {}
 
   void add(const ServiceRules& service) {
     if (service.address.empty()) return;
@@ -61,48 +60,62 @@ class Planner {
   bool any() const { return any_; }
 
   std::string text(const std::string& saved) const {
-    const Table nat = read_table(saved, "nat", tag_), filter = read_table(saved, "filter", tag_);
+    const Table nat = read_table(saved, "nat", around_.tag);
+    const Table filter = read_table(saved, "filter", around_.tag);
     if (!any_) return removal("nat", nat) + removal("filter", filter);
-    const std::string original = " -m conntrack --ctstate DNAT --ctorigdst " + subnet_;
+    const std::string original = " -m conntrack --ctstate DNAT --ctorigdst " + around_.subnet;
     const std::string masquerade = "-A " + post() + original + " -j MASQUERADE\n" + post_rules_;
-    std::string made = table(
+    const std::string made = table(
         "nat", nat, {services(), post()}, chains_, rules_ + masquerade,
         {"PREROUTING -j " + services(), "OUTPUT -j " + services(), "POSTROUTING -j " + post()});
     // What still has a Service's address was led nowhere: no Pod is ready, or there is no such
     // port.
-    const std::string pass = "-A " + forward() + original + " -j ACCEPT\n-A " + forward() + " -d " +
-                             subnet_ + " -j REJECT\n";
-    made += table("filter", filter, {forward()}, {}, pass,
-                  {"FORWARD -j " + forward(), "OUTPUT -d " + subnet_ + " -j " + forward()});
-    return made;
+    std::string pass = "-A " + forward() + original + " -j ACCEPT\n-A " + forward() + " -d " +
+                       around_.subnet + " -j REJECT\n";
+    std::set<std::string> chains = {forward()};
+    std::vector<std::string> jumps = {"FORWARD -j " + forward(),
+                                      "OUTPUT -d " + around_.subnet + " -j " + forward()};
+    if (around_.loopback) {
+      // Where the bridge may route to the loopback, as kube-proxy keeps others out of it.
+      pass += "-A " + guard() + " ! -i lo -d 127.0.0.0/8 -m conntrack ! --ctstate " +
+              "RELATED,ESTABLISHED,DNAT -j DROP\n";
+      chains.insert(guard());
+      jumps.push_back("INPUT -j " + guard());
+    }
+    return made + table("filter", filter, chains, {}, pass, jumps);
   }
 
  private:
-  std::string services() const { return tag_ + "SERVICES"; }
-  std::string post() const { return tag_ + "POST"; }
-  std::string forward() const { return tag_ + "FORWARD"; }
+  std::string services() const { return around_.tag + "SERVICES"; }
+  std::string post() const { return around_.tag + "POST"; }
+  std::string forward() const { return around_.tag + "FORWARD"; }
+  std::string guard() const { return around_.tag + "GUARD"; }
 
   void add(const ServiceRules& service, const ServiceForward& port) {
     const std::string protocol(name_of(port.protocol));
     const std::string number = std::to_string(port.port);
     const std::string chain =
-        tag_ + sha256_hex(service.name + "/" + protocol + "/" + number).substr(0, 12);
+        around_.tag + sha256_hex(service.name + "/" + protocol + "/" + number).substr(0, 12);
     chains_.insert(chain);
     const std::string match = " -p " + protocol + " -m " + protocol + " --dport ";
     const std::string comment = " -m comment --comment \"" + service.name + ":" + number + "\"";
     rules_ += "-A " + services() + " -d " + service.address + match + number + comment + " -j " +
               chain + "\n";
-    if (port.node_port != 0) {
-      const std::string node = std::to_string(port.node_port);
-      rules_ += "-A " + services() + " ! -d 127.0.0.0/8" + match + node +
-                " -m addrtype --dst-type LOCAL" + comment + " -j " + chain + "\n";
-      if (!service.keep_client) {
-        post_rules_ += "-A " + post() + " -p " + protocol +
-                       " -m conntrack --ctstate DNAT --ctorigdstport " + node + comment +
-                       " -j MASQUERADE\n";
-      }
-    }
+    if (port.node_port != 0) add_node_port(service, port, match, comment + " -j " + chain);
     add_endpoints(service, port, chain, " -p " + protocol);
+  }
+
+  void add_node_port(const ServiceRules& service, const ServiceForward& port,
+                     const std::string& match, const std::string& jump) {
+    const std::string protocol(name_of(port.protocol));
+    const std::string node = std::to_string(port.node_port);
+    rules_ += "-A " + services() + (around_.loopback ? "" : " ! -d 127.0.0.0/8") + match + node +
+              " -m addrtype --dst-type LOCAL" + jump + "\n";
+    // What came from the loopback has an address that no Pod could answer to.
+    if (service.keep_client && !around_.loopback) return;
+    post_rules_ += "-A " + post() + (service.keep_client ? " -s 127.0.0.0/8" : "") + " -p " +
+                   protocol + " -m conntrack --ctstate DNAT --ctorigdstport " + node +
+                   jump.substr(0, jump.find(" -j ")) + " -j MASQUERADE\n";
   }
 
   void add_endpoints(const ServiceRules& service, const ServiceForward& port,
@@ -112,8 +125,8 @@ class Planner {
     const size_t count = port.endpoints.size();
     for (size_t i = 0; i < count; ++i) {
       const ServiceEndpoint& endpoint = port.endpoints[i];
-      const std::string target =
-          (endpoint.ip.empty() ? device_ip_ : endpoint.ip) + ":" + std::to_string(endpoint.port);
+      const std::string target = (endpoint.ip.empty() ? around_.device_ip : endpoint.ip) + ":" +
+                                 std::to_string(endpoint.port);
       const std::string go = " -j DNAT --to-destination " + target + "\n";
       // One in so many of those that got so far: each endpoint has its turn.
       const std::string turn = i + 1 == count ? ""
@@ -122,7 +135,7 @@ class Planner {
       std::string remember;
       if (service.affinity_seconds > 0) {
         const std::string list =
-            tag_ + sha256_hex(chain + "/" + endpoint.pod + "/" + target).substr(0, 16);
+            around_.tag + sha256_hex(chain + "/" + endpoint.pod + "/" + target).substr(0, 16);
         remember = " -m recent --name " + list + " --set";
         known += "-A " + chain + match + " -m recent --name " + list + " --rcheck --seconds " +
                  seconds + " --reap" + remember + go;
@@ -168,9 +181,7 @@ class Planner {
     return text + "COMMIT\n";
   }
 
-  const std::string& tag_;
-  const std::string& subnet_;
-  const std::string& device_ip_;
+  const RuleSurroundings& around_;
   bool any_ = false;
   std::set<std::string> chains_;  // of single ports
   std::string rules_, post_rules_;
@@ -178,10 +189,9 @@ class Planner {
 
 }  // namespace
 
-RulePlan plan_service_rules(const std::string& saved, const std::string& tag,
-                            const std::string& subnet, const std::string& device_ip,
+RulePlan plan_service_rules(const std::string& saved, const RuleSurroundings& around,
                             const std::vector<ServiceRules>& services) {
-  Planner planner(tag, subnet, device_ip);
+  Planner planner(around);
   for (const ServiceRules& service : services) planner.add(service);
   return {planner.text(saved), planner.any()};
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/quantity.h"
 #include "base/text.h"
+#include "runtime/device_amounts.h"
 #include "runtime/network/host_address.h"
 
 namespace wherry::runtime {
@@ -209,6 +210,7 @@ Status ContainerOps::fill_marks(const PodSpec& pod, ContainerSpec& container) {
   const auto fill = [&](std::string& text) {
     if (text.find('\x01') == std::string::npos) return;
     fill_addresses(text);
+    fill_device_amounts(text);
     if (text.find(kPodUidMark) == std::string::npos) return;
     const auto uid = context_.parts.volumes.uid(pod.name);
     if (!uid) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include <climits>
 #include <nlohmann/json.hpp>
 
 #include "runtime/spec/capabilities.h"
@@ -18,6 +19,7 @@ using Json = nlohmann::json;
 constexpr const char* kVersion = "1.0.2";  // what runc 1.1 and crun of the field accept
 constexpr const char* kDefaultPath =
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+constexpr size_t kLongestHostname = HOST_NAME_MAX;
 // What systemd gives services: enough for servers that raise their soft limit, and select(2) safe.
 constexpr int64_t kSoftFiles = 1024;
 constexpr int64_t kHardFiles = 524'288;
@@ -62,8 +64,9 @@ class Environment {
   std::unordered_map<std::string, size_t> places_;
 };
 
-const std::string& hostname_of(const SpecInput& in) {
-  return in.pod.host_network || in.pod.hostname.empty() ? in.host.hostname : in.pod.hostname;
+std::string hostname_of(const SpecInput& in) {
+  if (in.pod.host_network || in.pod.hostname.empty()) return in.host.hostname;
+  return in.pod.hostname_is_full ? full_name(in.pod) : in.pod.hostname;
 }
 
 std::vector<std::string> process_env(const SpecInput& in) {
@@ -124,18 +127,19 @@ Result<Json> make_process(const SpecInput& in) {
 }
 
 Json make_namespaces(const SpecInput& in) {
-  Json pids = {{"type", "pid"}};
-  if (!in.pids_path.empty()) pids["path"] = in.pids_path;
-  Json list = Json::array({std::move(pids), {{"type", "mount"}}});
-  Json ipc = {{"type", "ipc"}};
-  if (!in.ipc_path.empty()) ipc["path"] = in.ipc_path;
-  list.push_back(std::move(ipc));
+  Json list = Json::array({{{"type", "mount"}}});
+  // What is left out is the device's.
+  const auto add = [&](const char* type, const std::string& path) {
+    Json made = {{"type", type}};
+    if (!path.empty()) made["path"] = path;
+    list.push_back(std::move(made));
+  };
+  if (!in.pod.host_pids) add("pid", in.pids_path);
+  if (!in.pod.host_ipc) add("ipc", in.ipc_path);
   if (!in.pod.host_network) {
     // Kubernetes: a Pod on the host's network also has the host's name.
-    list.push_back({{"type", "uts"}});
-    Json network = {{"type", "network"}};
-    if (!in.netns_path.empty()) network["path"] = in.netns_path;
-    list.push_back(std::move(network));
+    add("uts", "");
+    add("network", in.netns_path);
   }
   if (in.host.cgroup_v2) list.push_back({{"type", "cgroup"}});
   return list;
@@ -208,7 +212,16 @@ Result<std::string> make_oci_spec(const SpecInput& input) {
                {"root", {{"path", "rootfs"}, {"readonly", security.read_only_root_filesystem}}},
                {"mounts", container_mounts(input.mounts, security.privileged)},
                {"linux", std::move(*linux_part)}};
-  if (!input.pod.host_network) spec["hostname"] = hostname_of(input);
+  if (!input.pod.host_network) {
+    const std::string hostname = hostname_of(input);
+    if (hostname.size() > kLongestHostname) {
+      return config_error("setHostnameAsFQDN: \"" + hostname + "\" is longer than the " +
+                          std::to_string(kLongestHostname) +
+                          " characters that a host name has room for: shorten hostname, " +
+                          "subdomain or namespace");
+    }
+    spec["hostname"] = hostname;
+  }
   // Text from outside may be no UTF-8: it must not make this throw.
   return spec.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

@@ -167,7 +167,7 @@ Result<ProcessUser> resolve_user(const SecurityContext& security, const std::str
     if (!gid) return config_error("group \"" + group + "\" is not in the image's /etc/group");
     result.gid = *gid;
   }
-  add_memberships(db, found->name, result.additional_gids);
+  if (!security.strict_groups) add_memberships(db, found->name, result.additional_gids);
   for (const int64_t group : security.supplemental_groups) {
     const Result<uint32_t> gid = checked_id(group, "supplemental group");
     if (!gid) return fail(gid.error());

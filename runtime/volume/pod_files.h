@@ -10,6 +10,7 @@
 namespace wherry::runtime {
 
 // Loopback names and, below them, the Pod's own address and name (hosts(5)).
+// `hostname`: with further names behind it, or before it.
 std::string make_hosts(const std::string& hostname, const std::string& ip);
 // A line for each alias.
 std::string make_aliases(const std::vector<HostAlias>& aliases);

@@ -15,6 +15,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "runtime/device_amounts.h"
 #include "runtime/volume/directory.h"
 #include "runtime/volume/host_path.h"
 #include "runtime/volume/mount_point.h"
@@ -101,7 +102,12 @@ bool in_run_dir(const Volume& volume) {
   return volume.memory || volume.huge_page > 0 || volume.kind == Volume::Kind::Image;
 }
 
-bool is_shared(const PodSpec& pod) { return pod.containers.size() > 1; }
+bool is_shared(const PodSpec& pod) { return pod.containers.size() > 1 && !pod.host_ipc; }
+
+// What is known only when the Pod is made.
+bool is_open(const VolumeFile& file) {
+  return file.content == kPodUidMark || is_device_amount_mark(file.content);
+}
 
 const Volume* find_volume(const PodSpec& pod, const std::string& name) {
   for (const Volume& volume : pod.volumes) {
@@ -121,6 +127,7 @@ Volumes::Volumes(std::string state_dir, std::string run_dir, HostFiles files, Da
 
 std::string Volumes::source_of(const std::string& pod, const Volume& volume) const {
   if (volume.kind == Volume::Kind::HostPath) return volume.host_path;
+  if (volume.owned) return disk_dir(pod) + kClaims + "/" + volume.name;
   if (volume.kind == Volume::Kind::Claim) return claims_dir() + "/" + volume.claim;
   return (in_run_dir(volume) ? run_dir(pod) : disk_dir(pod)) + "/volumes/" + volume.name;
 }
@@ -165,13 +172,14 @@ Status Volumes::prepare_files(const PodSpec& pod, const Volume& volume) {
     return write_volume_files(source_of(pod.name, volume), files, pod.fs_group,
                               SystemClock().wall());
   };
-  const auto asks = [](const VolumeFile& file) { return file.content == kPodUidMark; };
-  if (std::none_of(volume.files.begin(), volume.files.end(), asks)) return write(volume.files);
+  if (std::none_of(volume.files.begin(), volume.files.end(), is_open)) return write(volume.files);
   const Result<std::string> own = uid(pod.name);
   if (!own) return fail(own.error());
   std::vector<VolumeFile> files = volume.files;
   for (VolumeFile& file : files) {
-    if (asks(file)) file.content = *own;
+    if (!is_open(file)) continue;
+    if (file.content == kPodUidMark) file.content = *own;
+    fill_device_amounts(file.content);
   }
   return write(files);
 }
@@ -187,12 +195,13 @@ Result<std::string> Volumes::uid(const std::string& pod) {
 }
 
 Status Volumes::prepare_claim(const PodSpec& pod, const Volume& volume) {
-  if (Status ok = check_name(volume.claim); !ok) return ok;
-  if (Status made = make_private(state_dir_, kClaims); !made) return made;
+  if (Status ok = check_name(volume.owned ? volume.name : volume.claim); !ok) return ok;
+  const std::string below = volume.owned ? "/pods/" + pod.name + kClaims : kClaims;
+  if (Status made = make_private(state_dir_, below); !made) return made;
   const std::string path = source_of(pod.name, volume);
   if (mkdir(path.c_str(), kEmptyDir) == 0) {
     if (chmod(path.c_str(), kEmptyDir) != 0) return fail_errno("chmod " + path);
-    if (Status synced = sync_directory(claims_dir()); !synced) return synced;
+    if (Status synced = sync_directory(state_dir_ + below); !synced) return synced;
   } else if (errno != EEXIST) {
     return fail_errno("make " + path);
   }
@@ -215,8 +224,10 @@ Status Volumes::own(const PodSpec& pod, const Volume& volume, bool if_needed) {
 Status Volumes::write_files(const PodSpec& pod, const PodAddress& address) {
   const std::string base = run_dir(pod.name);
   std::string resolv = read_file(files_.resolv_conf).value_or("");
-  std::string hosts = make_hosts(pod.hostname, address.ip);
-  std::string hostname = pod.hostname;
+  const std::string full = full_name(pod);
+  std::string hosts =
+      make_hosts(full == pod.hostname ? full : full + "\t" + pod.hostname, address.ip);
+  std::string hostname = pod.hostname_is_full ? full : pod.hostname;
   if (pod.host_network) {
     if (Result<std::string> own = read_file(files_.hosts)) hosts = std::move(*own);
     char name[256] = {};
@@ -330,9 +341,9 @@ Result<std::vector<BindMount>> Volumes::mounts(const PodSpec& pod, const Contain
     return std::any_of(binds.begin(), binds.end(),
                        [&](const BindMount& bind) { return bind.destination == destination; });
   };
-  if (is_shared(pod) && !is_taken("/dev/shm")) {
-    binds.push_back(
-        {run_dir(pod.name) + "/volumes/" + kShmName, "/dev/shm", false, MountPropagation::None});
+  if ((is_shared(pod) || pod.host_ipc) && !is_taken("/dev/shm")) {
+    std::string shm = pod.host_ipc ? "/dev/shm" : run_dir(pod.name) + "/volumes/" + kShmName;
+    binds.push_back({std::move(shm), "/dev/shm", false, MountPropagation::None});
   }
   const std::string message = normal(container.message_path);
   if (!message.empty() && !is_taken(message)) {

@@ -34,7 +34,7 @@ class Volumes {
   // `state_dir`/pods/<pod>/ holds what survives a reboot (emptyDir on disk: it lives as long as the
   // Pod; files of ConfigMaps), `run_dir`/pods/<pod>/ what does not (emptyDir in memory, Secrets,
   // subPaths, hosts, hostname, resolv.conf). `state_dir`/claims/<claim>/ outlives every Pod:
-  // nothing here removes it.
+  // nothing here removes it. A claim of the Pod's own is in `state_dir`/pods/<pod>/claims.
   Volumes(std::string state_dir, std::string run_dir, HostFiles files = {},
           DataSockets sockets = {});
 

@@ -12,105 +12,10 @@
 #include <thread>
 
 #include "base/fd.h"
-#include "tests/support/system_fixture.h"
+#include "tests/integration/services/services_fixture.h"
 
 namespace wherry::test {
 namespace {
-
-using nlohmann::json;
-
-class ServiceTest : public SystemTest {
- protected:
-  // The network is that of all tests of this binary.
-  void TearDown() override {
-    SystemTest::TearDown();
-    publish(1000, {});
-    EXPECT_TRUE(wait_until([] { return rules().find("WHERRY") == std::string::npos; })) << rules();
-  }
-
-  // A web server that says its name.
-  static json server(const std::string& name, const json& labels, const std::string& first = "") {
-    json pod =
-        simple_pod(name, kImage,
-                   {"/bin/sh", "-c",
-                    first + "echo " + name + " > /www/index.html && exec httpd -f -p 80 -h /www"},
-                   false);
-    pod["metadata"]["labels"] = labels;
-    pod["spec"]["terminationGracePeriodSeconds"] = 1;
-    pod["spec"]["containers"][0]["ports"] = {{{"name", "http"}, {"containerPort", 80}}};
-    return pod;
-  }
-  // … that is ready while it has the file /ready.
-  static json fussy(const std::string& name, const json& labels) {
-    json pod = server(name, labels);
-    pod["spec"]["containers"][0]["readinessProbe"] = {
-        {"exec", {{"command", {"test", "-f", "/ready"}}}},
-        {"periodSeconds", 1},
-        {"failureThreshold", 1}};
-    return pod;
-  }
-  static json service(const std::string& name, const json& selector, json spec = json::object()) {
-    json made = {{"selector", selector}, {"ports", {{{"port", 8080}, {"targetPort", "http"}}}}};
-    made.update(spec);
-    return {
-        {"apiVersion", "v1"}, {"kind", "Service"}, {"metadata", {{"name", name}}}, {"spec", made}};
-  }
-
-  // What a program of that Pod gets; "" where nobody answers.
-  std::string get(const std::string& from, const std::string& url) {
-    const CommandResult result =
-        run_command({"nsenter", "-t", std::to_string(pid_of(from)), "--net", "--mount", "--root",
-                     "/bin/wget", "-q", "-O", "-", url});
-    return result.exit_code == 0 ? result.out : "";
-  }
-  // … a program of the device, which has the files of that Pod.
-  std::string get_on_device(const std::string& files_of, const std::string& url) {
-    const CommandResult result =
-        run_command({"nsenter", "-t", std::to_string(pid_of(files_of)), "--mount", "--root",
-                     "/bin/wget", "-q", "-O", "-", url});
-    return result.exit_code == 0 ? result.out : "";
-  }
-  std::set<std::string> answers(const std::string& from, const std::string& url, int count = 6) {
-    std::set<std::string> all;
-    for (int i = 0; i < count; ++i) all.insert(get(from, url));
-    return all;
-  }
-  std::string in_pod(const std::string& pod, const std::string& script) {
-    const CommandResult result = run_command({"nsenter", "-t", std::to_string(pid_of(pod)), "--net",
-                                              "--mount", "--root", "/bin/sh", "-c", script});
-    return result.out + result.err;
-  }
-
-  json service_view(const std::string& name) {
-    const json state = agent_->reported();
-    if (!state.is_object()) return {};
-    for (const json& view : state.value("services", json::array())) {
-      if (view["name"] == name) return view;
-    }
-    return {};
-  }
-  // Until the Service leads to these Pods.
-  void leads_to(const std::string& name, const std::vector<std::string>& pods) {
-    EXPECT_TRUE(wait_until([&] {
-      const json view = service_view(name);
-      return view.is_object() && view["pods"] == json(pods);
-    })) << agent_->reported().dump(1);
-  }
-  // … and the packet filter does so, too: it is told a moment after it is decided.
-  void answers_become(const std::string& from, const std::string& url,
-                      const std::set<std::string>& wanted) {
-    std::set<std::string> last;
-    EXPECT_TRUE(wait_until([&] { return (last = answers(from, url)) == wanted; }))
-        << url << " gave " << json(last).dump() << "\n"
-        << run_command({"iptables-save"}).out;
-  }
-  static std::string rules() {
-    return run_command({"sh", "-c", "iptables-save | grep -e '^-A' -e WHERRY || true"}).out;
-  }
-  static std::string routes() { return run_command({"ip", "route"}).out; }
-};
-
-const json kWeb = {{"app", "web"}};
 
 TEST_F(ServiceTest, ANameLeadsToAllPodsInTurnAlsoFromThemselves) {
   json client = sleeper("client", false);
@@ -178,8 +83,10 @@ TEST_F(ServiceTest, ANodePortIsOneOfTheDevice) {
   const std::string gateway =
       in_pod("web-a", "ip route | sed -n 's/default via \\([^ ]*\\).*/\\1/p' | tr -d '\\n'");
   for (const int each : {30080, 30081, port}) {
-    const std::string url = "http://" + gateway + ":" + std::to_string(each) + "/";
-    EXPECT_TRUE(wait_until([&] { return get_on_device("web-a", url) == "web-a\n"; })) << url;
+    for (const std::string& at : {gateway, std::string("127.0.0.1"), std::string("localhost")}) {
+      const std::string url = "http://" + at + ":" + std::to_string(each) + "/";
+      EXPECT_TRUE(wait_until([&] { return get_on_device("web-a", url) == "web-a\n"; })) << url;
+    }
   }
   EXPECT_EQ(get("web-a", "http://" + gateway + ":30080/"), "web-a\n") << "from a Pod, to itself";
 
@@ -248,80 +155,6 @@ TEST_F(ServiceTest, NothingIsLeftOfIt) {
   expect_back_to(before);
   EXPECT_EQ(rules(), rules_before);
   EXPECT_EQ(routes(), routes_before);
-}
-
-TEST_F(ServiceTest, AKillAtAnyStepLeavesNothingUndone) {
-  const std::string rules_before = rules(), routes_before = routes();
-  int64_t revision = 0;
-  publish(++revision, {server("web-a", kWeb), sleeper("client", false)});
-  running("client");
-  running("web-a");
-  for (const char* step :
-       {"service.choices.save", "service.rules.planned", "service.rules.written"}) {
-    for (const bool removing : {false, true}) {
-      std::vector<json> items = {server("web-a", kWeb), sleeper("client", false)};
-      if (!removing) items.push_back(service("web", kWeb));
-      agent_->stop();
-      agent_->options().env["WHERRY_FAILPOINTS"] = std::string(step) + "=kill";
-      agent_->spawn();
-      publish(++revision, items);
-      EXPECT_TRUE(wait_until([&] { return !agent_->running(); })) << step << " was never reached";
-      agent_->options().env.erase("WHERRY_FAILPOINTS");
-      agent_->start();
-      ASSERT_TRUE(agent_->wait_ready());
-      if (removing) {
-        EXPECT_TRUE(wait_until([&] {
-          return rules().find("WHERRY") == std::string::npos &&
-                 routes().find("8787") == std::string::npos;
-        })) << step;
-      } else {
-        answers_become("client", "http://web:8080/", {"web-a\n"});
-      }
-    }
-  }
-}
-
-TEST_F(ServiceTest, ATroubleIsReportedWithItsPlaceAndGoesAway) {
-  agent_->stop();
-  agent_->options().env["WHERRY_FAILPOINTS"] = "service.rules.planned=error";
-  agent_->start();
-  ASSERT_TRUE(agent_->wait_ready());
-  publish(1, {server("web-a", kWeb), sleeper("client", false), service("web", kWeb)});
-  const json reported = wait_upstream([](const json& state) {
-    const json document = document_in(state);
-    return document.value("state", "") == "Failed" && !document["errors"].empty();
-  });
-  const json error = document_in(reported)["errors"][0];
-  EXPECT_EQ(error["path"], "devices/dev-1:spec.items[2]");
-  EXPECT_NE(error["message"].get<std::string>().find("Service \"web\" leads nowhere"),
-            std::string::npos);
-  running("client");
-  agent_->stop();
-  agent_->options().env.clear();
-  agent_->start();
-  answers_become("client", "http://web:8080/", {"web-a\n"});
-  wait_upstream(
-      [](const json& state) { return document_in(state).value("state", "") == "Applied"; });
-}
-
-TEST_F(ServiceTest, RulesThatSomebodyRemovedOrARebootTookAreMadeAgain) {
-  publish(1, {server("web-a", kWeb), sleeper("client", false), service("web", kWeb)});
-  running("client");
-  answers_become("client", "http://web:8080/", {"web-a\n"});
-  run_command({"iptables", "-t", "nat", "-F"});
-  agent_->restart();
-  answers_become("client", "http://web:8080/", {"web-a\n"});
-  const json before = service_view("web");
-  agent_->stop();
-  for (const char* table : {"nat", "filter"}) {
-    run_command({"iptables", "-t", table, "-F"});
-    run_command({"iptables", "-t", table, "-X"});
-  }
-  run_command({"ip", "route", "del", "10.90.0.0/16"});
-  run_command({"rm", "-r", agent_->run_dir() + "/services"});
-  agent_->start();
-  answers_become("client", "http://web:8080/", {"web-a\n"});
-  EXPECT_EQ(service_view("web"), before);
 }
 
 TEST_F(ServiceTest, HostNetworkAndClientsThatStayWithTheirPod) {

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "runtime/device_amounts.h"
 #include "tests/unit/manifest/manifest_test_support.h"
 
 namespace wherry {
@@ -255,32 +256,36 @@ TEST(Environment, AsksForAddressesAndResources) {
   DeviceFacts facts;
   facts.cpu_milli = 4000;
   facts.memory_bytes = 1 << 30;
-  const WorkloadSpec workload = only_workload(
-      container(
-          "        args: [\"--on=$(IP)\"]\n"
-          "        resources: { limits: { cpu: 1500m }, requests: { memory: 3Mi } }\n"
-          "        env:\n"
-          "        - { name: IP, valueFrom: { fieldRef: { fieldPath: status.podIP } } }\n"
-          "        - { name: SELF, valueFrom: { fieldRef: { fieldPath: metadata.uid } } }\n"
-          "        - { name: HOST, valueFrom: { fieldRef: { fieldPath: status.hostIP } } }\n"
-          "        - { name: ACCOUNT, valueFrom: { fieldRef: { fieldPath: "
-          "spec.serviceAccountName } } }\n"
-          "        - { name: CPU, valueFrom: { resourceFieldRef: { resource: limits.cpu } } }\n"
-          "        - { name: MILLI, valueFrom: { resourceFieldRef: { resource: limits.cpu, "
-          "divisor: 1m } } }\n"
-          "        - { name: MEM, valueFrom: { resourceFieldRef: { resource: "
-          "requests.memory, divisor: 2Mi, containerName: c } } }\n"
-          "        - { name: ALL, valueFrom: { resourceFieldRef: { resource: limits.memory "
-          "} } }\n"),
-      facts);
+  const std::string text = container(
+      "        args: [\"--on=$(IP)\"]\n"
+      "        resources: { limits: { cpu: 1500m }, requests: { memory: 3Mi } }\n"
+      "        env:\n"
+      "        - { name: IP, valueFrom: { fieldRef: { fieldPath: status.podIP } } }\n"
+      "        - { name: SELF, valueFrom: { fieldRef: { fieldPath: metadata.uid } } }\n"
+      "        - { name: HOST, valueFrom: { fieldRef: { fieldPath: status.hostIP } } }\n"
+      "        - { name: ACCOUNT, valueFrom: { fieldRef: { fieldPath: "
+      "spec.serviceAccountName } } }\n"
+      "        - { name: CPU, valueFrom: { resourceFieldRef: { resource: limits.cpu } } }\n"
+      "        - { name: MILLI, valueFrom: { resourceFieldRef: { resource: limits.cpu, "
+      "divisor: 1m } } }\n"
+      "        - { name: MEM, valueFrom: { resourceFieldRef: { resource: "
+      "requests.memory, divisor: 2Mi, containerName: c } } }\n"
+      "        - { name: ALL, valueFrom: { resourceFieldRef: { resource: limits.memory "
+      "} } }\n");
+  const WorkloadSpec workload = only_workload(text, facts);
   const std::string ip(runtime::kPodIpMark);
   ASSERT_EQ(workload.pod.containers.size(), 1U);
   EXPECT_THAT(workload.pod.containers[0].args, ElementsAre("--on=" + ip));
-  EXPECT_THAT(workload.pod.containers[0].env,
-              ElementsAre(Pair("IP", ip), Pair("SELF", std::string(runtime::kPodUidMark)),
-                          Pair("HOST", std::string(runtime::kHostIpMark)),
-                          Pair("ACCOUNT", "default"), Pair("CPU", "2"), Pair("MILLI", "1500"),
-                          Pair("MEM", "2"), Pair("ALL", "1073741824")));
+  EXPECT_THAT(
+      workload.pod.containers[0].env,
+      ElementsAre(Pair("IP", ip), Pair("SELF", std::string(runtime::kPodUidMark)),
+                  Pair("HOST", std::string(runtime::kHostIpMark)), Pair("ACCOUNT", "default"),
+                  Pair("CPU", "2"), Pair("MILLI", "1500"), Pair("MEM", "2"),
+                  Pair("ALL", runtime::device_amount_mark(runtime::DeviceResource::Memory, 1))));
+  facts.cpu_milli = 8000;
+  facts.memory_bytes = 2 << 20;
+  EXPECT_EQ(only_workload(text, facts).pod.hash, workload.pod.hash)
+      << "another kernel leaves another page to it";
 }
 
 TEST(InitContainers, ComeFirstWithTheirRolesAndAreNamedLikeTheOthers) {

@@ -74,8 +74,7 @@ class Writer {
     const bool items = field.name == "items" && field.of == nullptr;
     switch (field.type) {
       case Type::String:
-        return nullable(
-            field.values.empty() ? Json{{"type", "string"}} : Json{{"enum", values(field)}}, field);
+        return nullable(text(field), field);
       case Type::Integer:
       case Type::Mode:
         return nullable({{"type", "integer"}}, field);
@@ -86,7 +85,7 @@ class Writer {
       case Type::Quantity:
         return nullable({{"type", {"string", "number"}}}, field);
       case Type::Strings:
-        return nullable({{"type", "array"}, {"items", {{"type", "string"}}}}, field);
+        return nullable({{"type", "array"}, {"items", text(field)}}, field);
       case Type::Integers:
         return nullable({{"type", "array"}, {"items", {{"type", "integer"}}}}, field);
       case Type::StringMap:
@@ -106,6 +105,10 @@ class Writer {
     }
     static_cast<void>(owner);
     return Json::object();
+  }
+
+  static Json text(const Field& field) {
+    return field.values.empty() ? Json{{"type", "string"}} : Json{{"enum", values(field)}};
   }
 
   static Json values(const Field& field) {
@@ -133,17 +136,30 @@ class Writer {
     return {{"enum", std::move(allowed)}};
   }
 
+  static Json is_kind(std::string_view kind) {
+    return {{"properties", {{"kind", {{"const", kind}}}}}, {"required", {"kind"}}};
+  }
+
+  Json ignored(const KindEntry& kind) {
+    Json properties{{"apiVersion", {{"const", kind.api_version}}}};
+    for (const Field& field : kind.schema->fields) {
+      properties[std::string(field.name)] = property(field, *kind.schema);
+    }
+    return {{"description", "Ignored: " + std::string(kind.instead)}, {"properties", properties}};
+  }
+
   void define_item() {
     Json kinds = Json::array();
     Json cases = Json::array();
     const auto add = [&](std::string_view kind, const Schema& schema) {
       kinds.push_back(kind);
-      cases.push_back(
-          {{"if", {{"properties", {{"kind", {{"const", kind}}}}}, {"required", {"kind"}}}},
-           {"then", reference(schema)}});
+      cases.push_back({{"if", is_kind(kind)}, {"then", reference(schema)}});
     };
     for (const KindEntry& entry : known_kinds()) {
-      if (entry.schema != nullptr) add(entry.kind, *entry.schema);
+      if (entry.support == Support::Honoured) add(entry.kind, *entry.schema);
+      if (entry.support != Support::Warned) continue;
+      kinds.push_back(entry.kind);
+      cases.push_back({{"if", is_kind(entry.kind)}, {"then", ignored(entry)}});
     }
     add("List", kListSchema);
     definitions_["Item"] = {{"type", "object"},

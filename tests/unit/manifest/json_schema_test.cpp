@@ -146,8 +146,15 @@ std::vector<Json> make_inputs() {
   }
   const Json list = document({{"apiVersion", "v1"}, {"kind", "List"}, {"items", Json::array()}});
   vary(list, item, kListSchema, inputs);
+  vary(document({{"apiVersion", "scheduling.k8s.io/v1"},
+                 {"kind", "PriorityClass"},
+                 {"metadata", {{"name", "x"}}},
+                 {"value", 7}}),
+       item, kPriorityClassSchema, inputs);
   for (const KindEntry& entry : known_kinds()) {
-    inputs.push_back(document({{"apiVersion", entry.api_version}, {"kind", entry.kind}}));
+    const Json plain = document({{"apiVersion", entry.api_version}, {"kind", entry.kind}});
+    inputs.push_back(plain);
+    if (entry.support == Support::Warned) vary(plain, item, *entry.schema, inputs);
   }
   return inputs;
 }

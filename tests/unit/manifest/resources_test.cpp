@@ -30,7 +30,59 @@ TEST(Priority, IsANumberOrOneOfTheTwoNamesThatEveryClusterHas) {
 TEST(Priority, AClassThatNobodyDefinesIsAWarning) {
   const Document document = parse_desired_state(with_spec("      priorityClassName: gold\n"));
   expect_valid(document);
-  EXPECT_TRUE(find(document.warnings, "spec.items[0].spec.priorityClassName", "set priority"));
+  const Merged merged = merge({{"devices/d", &document}}, {});
+  EXPECT_TRUE(find(merged.warnings, "devices/d:spec.items[0].spec.priorityClassName",
+                   "no document of the device has a PriorityClass \"gold\": add it, or set "
+                   "priority"))
+      << print(merged.warnings);
+  EXPECT_EQ(merged.workloads.at(0).priority, 0);
+}
+
+std::string priority_class(const std::string& name, const std::string& fields) {
+  return "  - { apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: { name: " + name +
+         " }, " + fields + " }\n";
+}
+
+TEST(Priority, IsThatOfAClassOfAnyDocument) {
+  const Document group = parse_desired_state(
+      desired(priority_class("gold", "value: 700, preemptionPolicy: Never, description: first") +
+              priority_class("lead", "value: -7, globalDefault: true") +
+              priority_class("more", "value: 9, globalDefault: true")));
+  expect_valid(group);
+  const auto with = [&](const std::string& fields) {
+    const Document own = parse_desired_state(with_spec(fields));
+    expect_valid(own);
+    return merge({{"groups/g", &group}, {"devices/d", &own}}, {});
+  };
+  const auto workload = [&](const std::string& fields) {
+    const Merged merged = with(fields);
+    EXPECT_TRUE(merged.errors.empty() && merged.warnings.empty())
+        << print(merged.errors) << print(merged.warnings);
+    return merged.workloads.at(0);
+  };
+  const WorkloadSpec gold = workload("      priorityClassName: gold\n");
+  EXPECT_EQ(gold.priority, 700);
+  EXPECT_FALSE(gold.preempts);
+  EXPECT_TRUE(workload("      priorityClassName: gold\n"
+                       "      preemptionPolicy: PreemptLowerPriority\n")
+                  .preempts);
+  EXPECT_EQ(workload("      priorityClassName: gold\n      priority: 700\n").priority, 700);
+  EXPECT_EQ(workload("").priority, -7) << "the least of those for all others";
+  EXPECT_EQ(workload("      priority: 0\n").priority, 0);
+  EXPECT_EQ(workload("      priorityClassName: system-node-critical\n").priority, 2000001000);
+  EXPECT_TRUE(find(with("      priorityClassName: gold\n      priority: 7\n").errors,
+                   "devices/d:spec.items[0].spec.priorityClassName",
+                   "has the value 700, and priority says 7: leave one of the two out"));
+}
+
+TEST(Priority, AClassIsReadWhole) {
+  const auto wrong = [](const std::string& name, const std::string& fields) {
+    return parse_desired_state(desired(priority_class(name, fields))).errors;
+  };
+  EXPECT_TRUE(find(wrong("a", "value: 1000000001"), "spec.items[0].value", "between"));
+  EXPECT_TRUE(find(wrong("a", "globalDefault: true"), "spec.items[0].value", "is required"));
+  EXPECT_TRUE(find(wrong("system-a", "value: 1"), "spec.items[0].metadata.name", "Kubernetes"));
+  EXPECT_TRUE(find(wrong("a", "value: 1, weight: 2"), "spec.items[0].weight", "unknown field"));
 }
 
 TEST(Priority, WhatContradictsItselfIsRefused) {

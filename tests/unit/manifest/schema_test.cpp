@@ -153,13 +153,16 @@ TEST(FieldTable, NamesAreUniqueAndUnknownNamesAreErrors) {
   }
 }
 
-TEST(FieldTable, KindsAreSupportedOrRefusedByName) {
+TEST(FieldTable, KindsAreSupportedIgnoredOrRefusedByName) {
   for (const KindEntry& kind : known_kinds()) {
     const Document document =
         parse_desired_state(desired("  - { kind: " + std::string(kind.kind) + ", apiVersion: " +
                                     std::string(kind.api_version) + ", metadata: { name: a } }\n"));
     const Finding* refused = find(document.errors, "spec.items[0].kind", "is not supported");
     EXPECT_EQ(refused != nullptr, kind.support == Support::Refused) << kind.kind;
+    const Finding* ignored = find(document.warnings, "spec.items[0].kind", "is ignored: ");
+    EXPECT_EQ(ignored != nullptr, kind.support == Support::Warned) << kind.kind;
+    EXPECT_TRUE(kind.support != Support::Warned || document.valid()) << kind.kind;
     EXPECT_EQ(kind.schema == nullptr, kind.support == Support::Refused) << kind.kind;
   }
 }
@@ -183,21 +186,23 @@ std::string allowed(const Field& field) {
   return text;
 }
 
+std::string word_of(Support support) {
+  if (support == Support::Honoured) return "honoured";
+  return support == Support::Warned ? "warned" : "refused";
+}
+
 std::string row(const std::string& name, const Field& field) {
-  std::string what, note(field.note);
-  const std::string values = allowed(field);
+  const std::string what = word_of(field.support), values = allowed(field);
+  std::string note(field.note);
   switch (field.support) {
     case Support::Honoured:
-      what = "honoured";
       if (!values.empty()) note = values + (note.empty() ? "" : "; " + note);
       if (field.required) note = "required" + (note.empty() ? "" : "; " + note);
       break;
     case Support::Warned:
-      what = "warned";
       if (!values.empty()) note += " (" + values + " passes without a warning)";
       break;
     case Support::Refused:
-      what = "refused";
       if (!values.empty()) note += " (" + values + " is accepted: it is so anyway)";
       break;
   }
@@ -230,8 +235,7 @@ std::string tables() {
   text += "### Kinds\n\n| kind | apiVersion | here | note |\n| --- | --- | --- | --- |\n";
   for (const KindEntry& kind : known_kinds()) {
     text += "| `" + std::string(kind.kind) + "` | `" + std::string(kind.api_version) + "` | " +
-            (kind.support == Support::Honoured ? "honoured" : "refused") + " | " +
-            std::string(kind.instead) + " |\n";
+            word_of(kind.support) + " | " + std::string(kind.instead) + " |\n";
   }
   text += "\n" + table("DesiredState", kDesiredStateSchema);
   text += "### Annotations of a Pod\n\n| annotation | here | note |\n| --- | --- | --- |\n";
@@ -242,6 +246,7 @@ std::string tables() {
   text += table("ConfigMap", kConfigMapSchema) + table("Secret", kSecretSchema);
   text += table("Service", kServiceSchema);
   text += table("PersistentVolumeClaim", kClaimSchema);
+  text += table("PriorityClass", kPriorityClassSchema);
   text += table("List", kListSchema) + table("Deployment", kDeploymentSchema);
   text += table("DaemonSet", kDaemonSetSchema) + table("StatefulSet", kStatefulSetSchema);
   text += table("Job", kJobSchema) + table("Job: spec", kJobSpecSchema);

@@ -82,6 +82,17 @@ TEST(Services, TheirNamespaceIsPartOfTheirNamesOnly) {
   EXPECT_EQ(merge({{"devices/d", &document}}, {}).services[0].name_space, "prod");
 }
 
+TEST(Services, AreThoseOfADeviceWithIpv4) {
+  for (const char* good :
+       {"ipFamilies: [IPv4]", "ipFamilyPolicy: SingleStack, ipFamilies: [IPv4]",
+        "ipFamilyPolicy: PreferDualStack", "ipFamilyPolicy: PreferDualStack, ipFamilies: [IPv4]",
+        "ipFamilyPolicy: PreferDualStack, ipFamilies: [IPv6, IPv4]", "ipFamilies: []"}) {
+    EXPECT_EQ(only(std::string("selector: { app: web }, ports: [{ port: 80 }], ") + good).name,
+              "web")
+        << good;
+  }
+}
+
 TEST(Services, WhatIsWrongIsNamedWithItsPath) {
   struct Wrong {
     const char* spec;
@@ -123,6 +134,22 @@ TEST(Services, WhatIsWrongIsNamedWithItsPath) {
        "sessionAffinityConfig", "ClientIP only"},
       {"clusterIP: None, sessionAffinity: ClientIP, selector: { a: b }", "sessionAffinity",
        "headless"},
+      {"ipFamilies: [IPv6], selector: { a: b }, ports: [{ port: 80 }]", "ipFamilies[0]",
+       "IPv4 addresses only"},
+      {"ipFamilyPolicy: PreferDualStack, ipFamilies: [IPv6], selector: { a: b }, ports: [{ port: "
+       "80 }]",
+       "ipFamilies[0]", "write IPv4"},
+      {"ipFamilies: [IPv4, IPv6], selector: { a: b }, ports: [{ port: 80 }]", "ipFamilies",
+       "write PreferDualStack"},
+      {"ipFamilyPolicy: SingleStack, ipFamilies: [IPv4, IPv6], selector: { a: b }, ports: [{ port: "
+       "80 }]",
+       "ipFamilies", "one family only"},
+      {"ipFamilyPolicy: PreferDualStack, ipFamilies: [IPv4, IPv4], selector: { a: b }, ports: [{ "
+       "port: 80 }]",
+       "ipFamilies[1]", "twice"},
+      {"ipFamilies: [ipv4], selector: { a: b }, ports: [{ port: 80 }]", "ipFamilies[0]", "IPv4"},
+      {"ipFamilyPolicy: RequireDualStack, selector: { a: b }, ports: [{ port: 80 }]",
+       "ipFamilyPolicy", "needs IPv6, and Services have IPv4 addresses only here"},
       {"selectr: { a: b }, selector: { a: b }, ports: [{ port: 80 }]", "selectr",
        "did you mean \"selector\"?"},
   };

@@ -3,8 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/files.h"
 #include "base/text.h"
+#include "runtime/network/applied_services.h"
+#include "runtime/network/kernel_parts.h"
+#include "runtime/network/loopback_route.h"
 #include "runtime/network/service_network.h"
+#include "tests/support/temp_dir.h"
 
 namespace wherry::runtime {
 namespace {
@@ -24,7 +29,7 @@ ServiceRules web(std::vector<ServiceEndpoint> endpoints, uint16_t node_port = 0)
 const std::vector<ServiceEndpoint> kTwo = {{"a", "10.89.0.2", 8000}, {"b", "10.89.0.3", 8000}};
 
 RulePlan plan(const std::vector<ServiceRules>& services, const std::string& saved = "") {
-  return plan_service_rules(saved, kTag, "10.90.0.0/16", "10.89.0.1", services);
+  return plan_service_rules(saved, {kTag, "10.90.0.0/16", "10.89.0.1", false}, services);
 }
 
 TEST(ServiceRules, LeadFromAnAddressToEachEndpointInTurn) {
@@ -87,6 +92,56 @@ TEST(ServiceRules, TheClientsAddressIsKeptWhereThatIsAsked) {
   EXPECT_THAT(plan({local}).input, Not(HasSubstr("--ctorigdstport")));
 }
 
+TEST(ServiceRules, TheLoopbackIsPartOfTheDeviceAndGuarded) {
+  const auto with = [](ServiceRules rules, const std::string& saved = "") {
+    return plan_service_rules(saved, {kTag, "10.90.0.0/16", "10.89.0.1", true}, {rules}).input;
+  };
+  ServiceRules local = web(kTwo, 30080);
+  local.keep_client = true;
+  const std::string text = with(local);
+  EXPECT_THAT(text, Not(HasSubstr("! -d 127.0.0.0/8")));
+  EXPECT_THAT(text, HasSubstr("-A WHERRY-abcdef-GUARD ! -i lo -d 127.0.0.0/8 -m conntrack ! "
+                              "--ctstate RELATED,ESTABLISHED,DNAT -j DROP\n"));
+  EXPECT_THAT(text, HasSubstr("-I INPUT 1 -j WHERRY-abcdef-GUARD\n"));
+  EXPECT_THAT(text, HasSubstr("-A WHERRY-abcdef-POST -s 127.0.0.0/8 -p tcp -m conntrack --ctstate "
+                              "DNAT --ctorigdstport 30080 -m comment --comment \"web:80\" -j "
+                              "MASQUERADE\n"));
+  const std::string saved =
+      "*filter\n:INPUT ACCEPT [0:0]\n:WHERRY-abcdef-GUARD - [0:0]\n"
+      "-A INPUT -j WHERRY-abcdef-GUARD\nCOMMIT\n";
+  EXPECT_THAT(plan({web(kTwo)}, saved).input, HasSubstr("-D INPUT -j WHERRY-abcdef-GUARD\n"));
+  EXPECT_THAT(plan({web(kTwo)}, saved).input, HasSubstr("-X WHERRY-abcdef-GUARD\n"));
+}
+
+TEST(LoopbackRoute, OpensWhatIsClosedAndClosesWhatItOpened) {
+  const test::TempDir dir;
+  const std::string conf = dir / "conf/br0", setting = conf + "/route_localnet";
+  ASSERT_TRUE(make_directories(conf));
+  LoopbackRoute route(dir / "note", dir / "conf");
+  const auto set = [&](const char* text) { ASSERT_TRUE(write_file_atomic(setting, text)); };
+  const auto is = [&] { return read_file(setting).value_or("")[0]; };
+  set("0\n");
+  ASSERT_TRUE(route.open("br0"));
+  EXPECT_EQ(is(), '1');
+  ASSERT_TRUE(route.close(false));
+  EXPECT_EQ(is(), '0');
+  set("1\n");
+  ASSERT_TRUE(route.close(false));
+  EXPECT_EQ(is(), '1') << "it was closed once already";
+  ASSERT_TRUE(route.open("br0"));
+  ASSERT_TRUE(route.close(false));
+  EXPECT_EQ(is(), '1') << "somebody else's";
+  set("0\n");
+  ASSERT_TRUE(route.open("br0"));
+  ASSERT_TRUE(route.close(true));
+  EXPECT_EQ(is(), '1') << "somebody else needs it now";
+  set("0\n");
+  ASSERT_TRUE(route.open("br0"));
+  ASSERT_TRUE(remove_tree(conf));
+  EXPECT_TRUE(route.close(false)) << "the bridge is gone";
+  EXPECT_FALSE(route.open("br0"));
+}
+
 TEST(ServiceRules, WhatIsThereIsNotMadeTwiceAndWhatIsOldGoes) {
   const std::string saved =
       "*filter\n:FORWARD ACCEPT [0:0]\n:WHERRY-abcdef-FORWARD - [0:0]\n"
@@ -130,6 +185,53 @@ TEST(ServiceRules, PodsOnTheDevicesNetworkAndProtocols) {
   ServiceRules headless = web(kTwo);
   headless.address.clear();
   EXPECT_EQ(plan({headless}).input, "") << "names need no rules";
+}
+
+TEST(KernelParts, AreAskedForByThoseWhoNeedThem) {
+  const auto modules = [](const ServiceRules& rules) {
+    std::string all;
+    for (const KernelPart* part : parts_needed(rules)) all += std::string(part->module) + " ";
+    return all;
+  };
+  ServiceRules rules = web({{"a", "10.89.0.2", 8000}});
+  EXPECT_EQ(modules(rules), "");
+  rules.affinity_seconds = 60;
+  EXPECT_EQ(modules(rules), "xt_recent ");
+  rules = web(kTwo, 30080);
+  EXPECT_EQ(modules(rules), "xt_statistic xt_addrtype ");
+  rules.ports[0].protocol = Protocol::Sctp;
+  EXPECT_EQ(modules(rules), "xt_sctp xt_statistic xt_addrtype ");
+  EXPECT_EQ(make_trial(kTag, *parts_needed(rules)[1]),
+            "*nat\n:WHERRY-abcdef-TRIAL - [0:0]\n-A WHERRY-abcdef-TRIAL -m statistic --mode nth "
+            "--every 2 --packet 0 -j RETURN\nCOMMIT\n*nat\n-F WHERRY-abcdef-TRIAL\n-X "
+            "WHERRY-abcdef-TRIAL\nCOMMIT\n");
+  EXPECT_EQ(without_part(*parts_needed(rules)[0]),
+            "the device's kernel has no xt_sctp, which ports of SCTP need: install that module, or "
+            "use TCP or UDP");
+  rules.ports[0].endpoints.clear();
+  EXPECT_EQ(modules(rules), "") << "without a Pod there is no rule";
+  rules = web(kTwo);
+  rules.address.clear();
+  EXPECT_EQ(modules(rules), "");
+}
+
+TEST(AppliedServices, AreReadAsTheyWereWritten) {
+  const test::TempDir dir;
+  const std::string path = dir / "applied.json";
+  EXPECT_EQ(read_applied(path).error().code(), Code::NotFound);
+  ServiceRules all = web({{"host", "", 53}, {"b", "10.89.0.3", 8000}}, 30080);
+  all.affinity_seconds = 60;
+  all.keep_client = true;
+  all.ports[0].protocol = Protocol::Sctp;
+  all.names = {{"10.90.0.7", {"web", "web.default"}}, {"", {"host"}}};
+  ServiceRules headless;
+  headless.name = "db";
+  ASSERT_TRUE(write_applied(path, {all, headless}));
+  EXPECT_THAT(*read_applied(path), testing::ElementsAre(all, headless));
+  for (const char* wrong : {"", "{}x", "[1]", "[{\"name\":3}]"}) {
+    ASSERT_TRUE(write_file_atomic(path, wrong));
+    EXPECT_EQ(read_applied(path).error().code(), Code::DataLoss) << wrong;
+  }
 }
 
 TEST(ServiceNames, AreLinesThatEveryResolverReads) {

@@ -15,18 +15,19 @@ using testing::SizeIs;
 
 class FakeServices final : public runtime::Services {
  public:
-  Status apply(const std::vector<runtime::ServiceRules>& rules, CancelToken) override {
+  Result<std::vector<runtime::ServiceFault>> apply(const std::vector<runtime::ServiceRules>& rules,
+                                                   CancelToken) override {
     ++calls;
     if (!works) return fail(Code::FailedPrecondition, "iptables-save is not installed");
     now = rules;
-    return {};
+    return faults;
   }
-  std::set<std::string> served() override { return before; }
+  std::vector<runtime::ServiceRules> applied() override { return now; }
 
   bool works = true;
   size_t calls = 0;
   std::vector<runtime::ServiceRules> now;
-  std::set<std::string> before;
+  std::vector<runtime::ServiceFault> faults;
 };
 
 class FakeHealth final : public runtime::Health {
@@ -150,7 +151,6 @@ TEST_F(ServiceDeskTest, ANewLifeCutsNobodyOff) {
   probe_says("a", runtime::ProbeNews::Kind::Ready);
   probe_says("b", runtime::ProbeNews::Kind::Ready);
   EXPECT_THAT(pods_of("web"), ElementsAre("a", "b"));
-  filter_.before = {"a", "b"};
   fresh();
   spin();
   EXPECT_FALSE(workload("a").ready) << "nobody has asked it yet";
@@ -160,6 +160,39 @@ TEST_F(ServiceDeskTest, ANewLifeCutsNobodyOff) {
   probe_says("b", runtime::ProbeNews::Kind::Ready);
   probe_says("b", runtime::ProbeNews::Kind::NotReady);
   EXPECT_THAT(pods_of("web"), IsEmpty());
+}
+
+TEST_F(ServiceDeskTest, WhatCannotBeReadKeepsItsServicesAndTheOthersGoOn) {
+  publish(document(1, {labelled("g"), service("kept", ", type: NodePort")}), "groups/g");
+  apply(document(1, {probed("a"), service("web"), service("gone")}));
+  probe_says("a", runtime::ProbeNews::Kind::Ready);
+  const auto rules_of = [&](const std::string& name) {
+    for (const runtime::ServiceRules& each : filter_.now) {
+      if (each.name == name) return each;
+    }
+    return runtime::ServiceRules();
+  };
+  const runtime::ServiceRules kept = rules_of("kept");
+  EXPECT_THAT(kept.ports, SizeIs(1));
+  EXPECT_THAT(kept.ports[0].endpoints, SizeIs(2));
+  records_.stored["groups/g"].payload = "damaged";
+  for (int life = 0; life < 2; ++life) {
+    fresh();
+    spin();
+    EXPECT_EQ(rules_of("kept"), kept);
+    probe_says("a", runtime::ProbeNews::Kind::NotReady);
+    EXPECT_THAT(pods_of("web"), IsEmpty()) << "it is known what becomes of this one";
+    EXPECT_EQ(rules_of("kept"), kept);
+    probe_says("a", runtime::ProbeNews::Kind::Ready);
+    EXPECT_THAT(pods_of("web"), ElementsAre("a"));
+  }
+  apply(document(2, {probed("a"), service("web"), service("new")}));
+  EXPECT_EQ(rules_of("gone"), runtime::ServiceRules());
+  EXPECT_NE(rules_of("new").address, kept.address);
+  EXPECT_EQ(rules_of("kept"), kept);
+  publish(document(2, {labelled("g")}), "groups/g");
+  spin();
+  EXPECT_EQ(rules_of("kept"), runtime::ServiceRules()) << "now it is known that nobody wants it";
 }
 
 TEST_F(ServiceDeskTest, ChoicesOutliveTheAgent) {
@@ -198,6 +231,23 @@ TEST_F(ServiceDeskTest, ATroubleIsReportedAndTriedAgain) {
   advance(std::chrono::minutes(2));
   EXPECT_EQ(desired().state, "Applied");
   EXPECT_THAT(desired().errors, IsEmpty());
+}
+
+TEST_F(ServiceDeskTest, EachServiceThatIsLeftOutIsNamedUntilItIsNot) {
+  filter_.faults = {{"web", "no xt_recent"}, {"other", "no xt_sctp"}};
+  apply(document(1, {labelled("a"), service("web"), service("other"), service("good")}));
+  EXPECT_EQ(desired().state, "Failed");
+  ASSERT_THAT(desired().errors, SizeIs(2));
+  EXPECT_EQ(desired().errors[0].path, "devices/d:spec.items[2]");
+  EXPECT_THAT(desired().errors[0].message,
+              HasSubstr("Service \"other\" leads nowhere: no xt_sctp"));
+  EXPECT_EQ(desired().errors[1].path, "devices/d:spec.items[1]");
+  EXPECT_EQ(view("web").reason, "KernelPartMissing");
+  EXPECT_EQ(view("good").reason, "");
+  filter_.faults.clear();
+  advance(std::chrono::minutes(6));
+  EXPECT_EQ(desired().state, "Applied") << "looked at again, should the module be there now";
+  EXPECT_EQ(view("web").reason, "");
 }
 
 TEST_F(ServiceDeskTest, TheContainerStackBeingAwayChangesNothing) {

@@ -373,6 +373,42 @@ TEST_F(OciSpec, LooksUpTheGroupOfANumericUser) {
             Json::parse(R"({"uid":1000,"gid":7,"additionalGids":[10,50,99]})"));
 }
 
+TEST_F(OciSpec, StrictGroupsAreThoseThatWereAskedFor) {
+  with_rootfs(kPasswd, kGroup);
+  image.user = "app";
+  container.security.strict_groups = true;
+  container.security.supplemental_groups = {99};
+  pod.fs_group = 70;
+  EXPECT_EQ(spec()["process"]["user"],
+            Json::parse(R"({"uid":1000,"gid":1001,"additionalGids":[70,99]})"));
+}
+
+TEST_F(OciSpec, SharesWithTheDeviceWhatThePodAsksFor) {
+  const auto namespaces = [&] {
+    std::string all;
+    const Json made = spec();
+    for (const Json& entry : made["linux"]["namespaces"]) {
+      all += entry["type"].get<std::string>() + " ";
+    }
+    return all;
+  };
+  EXPECT_EQ(namespaces(), "mount pid ipc uts network ");
+  pod.host_pids = true;
+  EXPECT_EQ(namespaces(), "mount ipc uts network ");
+  pod.host_ipc = true;
+  EXPECT_EQ(namespaces(), "mount uts network ");
+}
+
+TEST_F(OciSpec, TheFullNameIsTheHostNameWhereThatIsAsked) {
+  pod.domain = "db.default.svc.cluster.local";
+  EXPECT_EQ(spec()["hostname"], "web-host");
+  pod.hostname_is_full = true;
+  EXPECT_EQ(spec()["hostname"], "web-host.db.default.svc.cluster.local");
+  EXPECT_TRUE(has(spec()["process"]["env"], "HOSTNAME=web-host.db.default.svc.cluster.local"));
+  pod.hostname = std::string(40, 'x');
+  expect_config_error("setHostnameAsFQDN");
+}
+
 TEST_F(OciSpec, RunAsUserDropsTheImagesGroup) {
   image.user = "5:6";
   EXPECT_EQ(spec()["process"]["user"], (Json{{"uid", 5}, {"gid", 6}}));
