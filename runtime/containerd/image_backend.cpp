@@ -63,7 +63,7 @@ class ContainerdBackend final : public ImageBackend {
     if (status) return status;
     if (status.error().code() == Code::AlreadyExists) status = {};  // another was quicker
     if (!status && status.error().code() == Code::ResourceExhausted) filled_ = true;
-    if (const Status removed = client_.snapshots().remove(key); !removed && status) return removed;
+    if (Status removed = client_.snapshots().remove(key); !removed && status) return removed;
     return status;
   }
 

@@ -110,10 +110,11 @@ Status check_paths(const std::vector<Descriptor>& blobs) {
 
 std::vector<std::string> artifact_chains(const std::vector<Descriptor>& blobs) {
   std::vector<std::string> chains;
+  chains.reserve(blobs.size());
   for (const Descriptor& blob : blobs) {
     const std::string below = chains.empty() ? "wherry artifact 1" : chains.back();
     const std::string how = blob.file.empty() ? blob.media_type : "file " + blob.file;
-    chains.push_back(sha256_digest(below + "\n" + blob.digest + "\n" + how));
+    chains.push_back(sha256_digest(join({below, blob.digest, how}, "\n")));
   }
   return chains;
 }

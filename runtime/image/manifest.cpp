@@ -226,6 +226,7 @@ Result<IndexEntry> choose(const std::vector<IndexEntry>& entries, const Platform
 
 std::vector<std::string> chain_ids(const std::vector<std::string>& diff_ids) {
   std::vector<std::string> chains;
+  chains.reserve(diff_ids.size());
   for (const std::string& diff_id : diff_ids) {
     chains.push_back(chains.empty() ? diff_id : sha256_digest(chains.back() + " " + diff_id));
   }

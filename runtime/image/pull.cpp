@@ -285,7 +285,7 @@ Status Puller::await_layer(Job& job, size_t index) {
 // they came with is removed meanwhile.
 Result<size_t> Puller::hold_unpacked(Job& job) {
   while (true) {
-    const auto count = unpacked_layers(backend_, job.layout);
+    auto count = unpacked_layers(backend_, job.layout);
     if (!count || *count == 0) return count;
     const std::string& chain = job.layout.chains[*count - 1];
     Status held = backend_.lease_snapshot(chain, leases_.current(job.name));

@@ -49,6 +49,7 @@ Shortened shorten(const std::string& lowers) {
     if (common.size() < 2) return {"", lowers};
   }
   std::vector<std::string> relative;
+  relative.reserve(paths.size());
   for (const std::string& path : paths) relative.push_back(path.substr(common.size()));
   return {common, join(relative, ":")};
 }
