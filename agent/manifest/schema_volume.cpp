@@ -170,7 +170,7 @@ constexpr Field kImageVolume[] = {
      Type::String,
      nullptr,
      {},
-     "an OCI image, shown read-only; other artifacts are refused when they are pulled",
+     "an OCI image, or an artifact whose blobs become files; shown read-only",
      true},
     {"pullPolicy", Honoured, Type::String, nullptr, "Always|IfNotPresent|Never",
      "default as of a container's image"},

@@ -15,7 +15,6 @@
 namespace wherry {
 namespace {
 
-using runtime::ContainerStatus;
 using runtime::ImageNeed;
 using runtime::PodStatus;
 using runtime::PullPolicy;

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "runtime/containerd/convert.h"
+#include "runtime/containerd/file_layer.h"
 
 namespace wherry::runtime {
 namespace {
@@ -62,7 +63,7 @@ class ContainerdBackend final : public ImageBackend {
     if (status) return status;
     if (status.error().code() == Code::AlreadyExists) status = {};  // another was quicker
     if (!status && status.error().code() == Code::ResourceExhausted) filled_ = true;
-    if (const Status removed = client_.snapshots().remove(key); !removed && status) return removed;
+    if (Status removed = client_.snapshots().remove(key); !removed && status) return removed;
     return status;
   }
 
@@ -128,17 +129,33 @@ class ContainerdBackend final : public ImageBackend {
                    const std::string& lease, const CancelToken& cancel) {
     const auto mounts = client_.snapshots().prepare(key, parent, {}, lease, &cancel);
     if (!mounts) return fail(mounts.error());
+    Status filled = layer.file.empty() ? apply(*mounts, layer, diff_id, lease, cancel)
+                                       : write_file(*mounts, layer, cancel);
+    if (!filled) return filled;
+    return client_.snapshots().commit(chain_id, key, lease);
+  }
+
+  Status write_file(const std::vector<Mount>& mounts, const Descriptor& blob,
+                    const CancelToken& cancel) {
+    const auto directory = writable_directory(mounts);
+    if (!directory) return fail(directory.error());
+    const auto read = [&](int64_t offset, int64_t size) {
+      return client_.content().read(blob.digest, offset, size);
+    };
+    return write_file_layer(*directory, blob, read, cancel);
+  }
+
+  Status apply(const std::vector<Mount>& mounts, const Descriptor& layer,
+               const std::string& diff_id, const std::string& lease, const CancelToken& cancel) {
     rpc::diff::ApplyRequest request;
     set_descriptor(layer, *request.mutable_diff());
-    set_mounts(*mounts, *request.mutable_mounts());
+    set_mounts(mounts, *request.mutable_mounts());
     const auto response =
         client_.transport()->call(rpc::kDiffApply, request, {kUnpack, lease, &cancel});
     if (!response) return fail(apply_error(response.error()), "unpack layer " + layer.digest);
-    if (response->applied().digest() != diff_id) {
-      return fail(Code::DataLoss, "layer " + layer.digest + " unpacks to " +
-                                      response->applied().digest() + " instead of " + diff_id);
-    }
-    return client_.snapshots().commit(chain_id, key, lease);
+    if (diff_id.empty() || response->applied().digest() == diff_id) return {};
+    return fail(Code::DataLoss, "layer " + layer.digest + " unpacks to " +
+                                    response->applied().digest() + " instead of " + diff_id);
   }
 
   Client& client_;

@@ -61,15 +61,19 @@ class ContainerdStoreFacts final : public StoreFacts {
   }
 
  private:
-  // What is called `name` in the directory, or next to it; the directory itself where there is
-  // none.
+  // What is called `name` in the directory, or next to it. Where there is none yet, as from 1.7 on
+  // before the first content, the place where it will be made: containerd's root, if the directory
+  // has its usual name; else the directory itself.
   static std::string beside(const std::string& directory, const std::string& name) {
     const size_t slash = directory.rfind('/');
     if (slash == std::string::npos) return directory;
     for (const std::string& root : {directory, directory.substr(0, slash)}) {
-      if (is_directory(root + "/" + name)) return root + "/" + name;
+      std::string path = root;
+      path.append("/").append(name);
+      if (is_directory(path)) return path;
     }
-    return directory;
+    return directory.compare(slash + 1, 14, "io.containerd.") == 0 ? directory.substr(0, slash)
+                                                                   : directory;
   }
 
   Client& client_;

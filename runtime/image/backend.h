@@ -24,6 +24,7 @@ struct Descriptor {
   std::string media_type;
   std::string digest;
   int64_t size = 0;
+  std::string file{};  // of an artifact's blob: the path it becomes; empty: a layer to unpack
 };
 
 struct Blob {
@@ -80,7 +81,9 @@ class ImageBackend {
   // --- snapshots of layers, by chain id (image-spec, config.md#layer-chainid)
   virtual Result<bool> has_snapshot(const std::string& chain_id) = 0;
   // Applies one layer blob over `parent` ("" for the first) and commits it as `chain_id`. The diff
-  // service verifies `diff_id`; DataLoss where it differs. Idempotent; a half-made one is redone.
+  // service verifies `diff_id`, unless it is empty; DataLoss where it differs. A blob with a path
+  // is written as that file, root's and readable for all, and checked against its digest on the
+  // way. Idempotent; a half-made one is redone.
   virtual Status unpack_layer(const Descriptor& layer, const std::string& parent,
                               const std::string& chain_id, const std::string& diff_id,
                               const std::string& lease, CancelToken cancel) = 0;

@@ -29,7 +29,7 @@ Error pull_error(const Error& error, const std::string& reference) {
 
 }  // namespace
 
-ImageService::ImageService(ImageBackend& backend, ImageServiceOptions options)
+ImageService::ImageService(ImageBackend& backend, const ImageServiceOptions& options)
     : backend_(backend),
       removable_(options.removable),
       gc_high_(options.gc_high),

@@ -38,7 +38,7 @@ struct PreloadReport {
 // Thread-safe. `backend` must outlive it.
 class ImageService final : public Images {
  public:
-  ImageService(ImageBackend& backend, ImageServiceOptions options);
+  ImageService(ImageBackend& backend, const ImageServiceOptions& options);
 
   // Two or three calls to the backend once an image is known. By digest, an image is found under
   // any name; Image::name is that of its record.

@@ -153,12 +153,13 @@ Status ImportPlan::finish(PlannedImage image, std::string manifest_bytes) {
     config = std::move(*bytes);
   }
   if (Status added = add_rootfs(image.layout, config); !added) return added;
-  Status kept = keep(image, {"manifest", image.layout.manifest, std::move(manifest_bytes),
-                             manifest_labels(image.layout.content)});
-  if (kept) {
-    kept = keep(image, {"config", blob, std::move(config),
-                        config_labels(snapshotter_, image.layout.top_chain())});
-  }
+  StringMap manifest = manifest_labels(image.layout.content);
+  StringMap of_config;
+  (image.layout.is_artifact() ? manifest : of_config)
+      .merge(config_labels(snapshotter_, image.layout.top_chain()));
+  Status kept = keep(
+      image, {"manifest", image.layout.manifest, std::move(manifest_bytes), std::move(manifest)});
+  if (kept) kept = keep(image, {"config", blob, std::move(config), std::move(of_config)});
   if (!kept) return kept;
   images_.push_back(std::move(image));
   return {};

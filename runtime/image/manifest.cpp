@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "base/text.h"
+#include "runtime/image/artifact.h"
 
 namespace wherry::runtime {
 namespace {
@@ -77,6 +78,34 @@ Result<const Json*> array_of(const Json& json, const char* key, size_t max, std:
   return &*found;
 }
 
+// What it is where it is no container image. Docker's own manifests never are anything else,
+// whatever old registries called their configs.
+std::string artifact_type(const Json& manifest, const std::string& config_type,
+                          const std::vector<Descriptor>& layers) {
+  if (text_of(manifest, "mediaType") == media::kDockerManifest) return {};
+  std::string type = text_of(manifest, "artifactType");
+  const bool runs = config_type.empty() || config_type == media::kOciConfig ||
+                    config_type == media::kDockerConfig;
+  const bool all_layers = std::all_of(layers.begin(), layers.end(), [](const Descriptor& layer) {
+    return media::is_layer(layer.media_type);
+  });
+  if (runs && (type.empty() || all_layers)) return {};
+  return type.empty() ? config_type : type;
+}
+
+// Each blob becomes something, or nothing where it stands for no content.
+Status place_blobs(Manifest& manifest, const std::vector<StringMap>& annotations) {
+  std::vector<Descriptor> placed;
+  for (size_t i = 0; i < manifest.layers.size(); ++i) {
+    Descriptor& blob = manifest.layers[i];
+    if (is_empty_blob(blob, annotations[i])) continue;
+    if (Status done = place_blob(blob, annotations[i]); !done) return done;
+    placed.push_back(std::move(blob));
+  }
+  manifest.layers = std::move(placed);
+  return check_paths(manifest.layers);
+}
+
 }  // namespace
 
 namespace media {
@@ -133,14 +162,23 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view what) {
   const auto list = array_of(*json, "layers", kMaxLayers, what);
   if (!list) return fail(list.error());
   Manifest manifest{std::move(*config), {}};
+  std::vector<StringMap> annotations;
   for (const Json& item : **list) {
     auto layer = parse_descriptor(item, what);
     if (!layer) return fail(layer.error());
-    if (!media::is_layer(layer->media_type)) {
-      return bad(what,
-                 "is not a container image: it holds \"" + printable(layer->media_type) + "\"");
-    }
     manifest.layers.push_back(std::move(*layer));
+    annotations.push_back(parse_annotations(item));
+  }
+  manifest.artifact = artifact_type(*json, manifest.config.media_type, manifest.layers);
+  if (!manifest.artifact.empty()) {
+    const Status placed = place_blobs(manifest, annotations);
+    return placed ? Result<Manifest>(std::move(manifest))
+                  : fail(placed.error(), std::string(what) + ": is an OCI artifact (" +
+                                             printable(manifest.artifact, 100) + ")");
+  }
+  for (const Descriptor& layer : manifest.layers) {
+    if (media::is_layer(layer.media_type)) continue;
+    return bad(what, "is not a container image: it holds \"" + printable(layer.media_type) + "\"");
   }
   return manifest;
 }
@@ -188,6 +226,7 @@ Result<IndexEntry> choose(const std::vector<IndexEntry>& entries, const Platform
 
 std::vector<std::string> chain_ids(const std::vector<std::string>& diff_ids) {
   std::vector<std::string> chains;
+  chains.reserve(diff_ids.size());
   for (const std::string& diff_id : diff_ids) {
     chains.push_back(chains.empty() ? diff_id : sha256_digest(chains.back() + " " + diff_id));
   }

@@ -45,6 +45,7 @@ struct IndexEntry {
 struct Manifest {
   Descriptor config;
   std::vector<Descriptor> layers;
+  std::string artifact{};  // what it is where it is no container image, see artifact.h; else empty
 };
 
 struct ImageRootfs {

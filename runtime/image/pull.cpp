@@ -173,6 +173,10 @@ Status Puller::store_documents(Job& job, const Descriptor& target) {
   StringMap labels = manifest_labels(*manifest);
   labels.insert(job.source.begin(), job.source.end());
   layout.content = std::move(*manifest);
+  if (layout.is_artifact()) {
+    if (Status added = add_rootfs(layout, ""); !added) return added;
+    labels.merge(config_labels(options_.snapshotter, layout.top_chain()));
+  }
   return store_document(backend_, "manifest", layout.manifest, *bytes, labels,
                         leases_.current(job.name));
 }
@@ -199,8 +203,10 @@ Status Puller::fetch_config(Job& job) {
     }
   }
   if (Status added = add_rootfs(job.layout, bytes); !added) return added;
-  StringMap labels = config_labels(options_.snapshotter, job.layout.top_chain());
-  labels.insert(job.source.begin(), job.source.end());
+  StringMap labels = job.source;
+  if (!job.layout.is_artifact()) {
+    labels.merge(config_labels(options_.snapshotter, job.layout.top_chain()));
+  }
   return store_document(backend_, "config", blob, bytes, labels, leases_.current(job.name));
 }
 
@@ -279,7 +285,7 @@ Status Puller::await_layer(Job& job, size_t index) {
 // they came with is removed meanwhile.
 Result<size_t> Puller::hold_unpacked(Job& job) {
   while (true) {
-    const auto count = unpacked_layers(backend_, job.layout);
+    auto count = unpacked_layers(backend_, job.layout);
     if (!count || *count == 0) return count;
     const std::string& chain = job.layout.chains[*count - 1];
     Status held = backend_.lease_snapshot(chain, leases_.current(job.name));
@@ -389,7 +395,7 @@ Status Puller::unpack(const ImageLayout& layout, const CancelToken& cancel) {
   }
   // Without this label the collector would take the snapshots with the lease.
   if (outcome) {
-    outcome = backend_.set_blob_labels(layout.content.config.digest,
+    outcome = backend_.set_blob_labels(layout.keeper().digest,
                                        config_labels(options_.snapshotter, layout.top_chain()));
   }
   leases_.settle(name, outcome);

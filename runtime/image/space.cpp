@@ -57,6 +57,7 @@ double Filesystem::percent() const {
 }
 
 int64_t unpacked_estimate(ImageBackend& backend, const Descriptor& layer, bool in_store) {
+  if (!layer.file.empty()) return layer.size;
   const bool gzip = has(layer.media_type, "gzip");
   if (!gzip && !has(layer.media_type, "zstd")) return layer.size;
   if (gzip && in_store && layer.size > 18) {

@@ -6,6 +6,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "runtime/image/artifact.h"
 #include "runtime/image/reference.h"
 
 namespace wherry::runtime {
@@ -130,6 +131,11 @@ Status store_document(ImageBackend& backend, std::string_view kind, const Descri
 }
 
 Status add_rootfs(ImageLayout& layout, std::string_view config_json) {
+  if (layout.is_artifact()) {
+    layout.chains = artifact_chains(layout.content.layers);
+    layout.diff_ids.assign(layout.chains.size(), "");
+    return {};
+  }
   auto rootfs = parse_rootfs(config_json, "config " + layout.content.config.digest);
   if (!rootfs) return fail(rootfs.error());
   if (rootfs->diff_ids.size() != layout.content.layers.size()) {
@@ -278,6 +284,7 @@ Status unpack_one(ImageBackend& backend, Gate& chains, const ImageLayout& layout
                                         std::to_string(layout.chains.size()));
     }
   }
+  if (layout.is_artifact()) return {};
   // As containerd's own unpacker notes it; "ctr image export" and "diff" read it.
   return backend.set_blob_labels(layer.digest,
                                  {{"containerd.io/uncompressed", layout.diff_ids[index]}});

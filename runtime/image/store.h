@@ -17,17 +17,21 @@
 
 namespace wherry::runtime {
 
-// An image for one platform, as its documents describe it.
+// An image for one platform, or an artifact, as its documents describe it.
 struct ImageLayout {
   Descriptor target;    // what the record names: an index or the manifest
   Descriptor manifest;  // equals target without an index
   Manifest content;
-  std::vector<std::string> diff_ids;
-  std::vector<std::string> chains;  // as many as layers, bottom first
-  int64_t index_size = 0;           // 0 without an index
+  std::vector<std::string> diff_ids;  // of an artifact empty: not known
+  std::vector<std::string> chains;    // as many as layers, bottom first
+  int64_t index_size = 0;             // 0 without an index
 
   int64_t size() const;  // bytes of content for this platform
   std::string top_chain() const { return chains.empty() ? std::string() : chains.back(); }
+  bool is_artifact() const { return !content.artifact.empty(); }
+  // The document whose label keeps the snapshots. An artifact's config is often the empty one,
+  // which it shares with others.
+  const Descriptor& keeper() const { return is_artifact() ? manifest : content.config; }
 };
 
 // A whole blob of at most kMaxDocument bytes, checked against its digest. NotFound, DataLoss,
@@ -43,7 +47,8 @@ Status store_document(ImageBackend& backend, std::string_view kind, const Descri
 // The name of a blob's ingest, the same as containerd's own client gives it.
 std::string ingest_name(std::string_view kind, const std::string& digest);
 
-// Checks that config and manifest belong together and fills in diff ids and chains.
+// Checks that config and manifest belong together and fills in diff ids and chains. Those of an
+// artifact come of its manifest; its config means nothing to us.
 Status add_rootfs(ImageLayout& layout, std::string_view config_json);
 
 // From the documents in the store; NotFound where one is missing. Layers are not looked at.

@@ -42,6 +42,14 @@ Result<ContainerStatus> ContainerOps::start(const PodSpec& pod, const ContainerS
   if (Status status = failpoint("pod.start.begin"); !status) return fail(status.error());
   auto image = context_.images.find(container.image);
   if (!image) return fail_as(image.error(), what, kCreateError);
+  if (!image->artifact.empty()) {
+    return fail(Code::InvalidArgument,
+                what + ": image " + image->image.name + " is an OCI artifact (" +
+                    printable(image->artifact, 100) +
+                    "), which holds files and nothing to run; mount it as a volume "
+                    "(volumes[].image.reference)",
+                kCreateError);
+  }
   Plan plan{pod, container, attempt, std::move(*image), "", {}, {}};
   plan.id = context_.identity.container_id(pod, container, attempt, plan.image.image.digest);
   if (context_.known.may_exist(pod.name, container.name)) {

@@ -65,14 +65,16 @@ Result<ImageRecord> ImageLookup::find_record(const std::string& reference) {
 Result<RunnableImage> ImageLookup::read(const ImageRecord& record) {
   const auto layout = read_layout(backend_, record.target, host_platform());
   if (!layout) return fail(layout.error());
+  RunnableImage image;
+  image.image = {record.name, record.target.digest, layout->size()};
+  image.chain_id = layout->top_chain();
+  image.artifact = layout->content.artifact;
+  if (layout->is_artifact()) return image;
   const auto json = read_document(backend_, layout->content.config);
   if (!json) return fail(json.error());
   auto config = parse_image_config(*json);
   if (!config) return fail(config.error());
-  RunnableImage image;
-  image.image = {record.name, record.target.digest, layout->size()};
   image.config = std::move(*config);
-  image.chain_id = layout->top_chain();
   return image;
 }
 

@@ -15,7 +15,8 @@ namespace wherry::runtime {
 struct RunnableImage {
   Image image;
   ImageConfig config;
-  std::string chain_id;  // of the topmost layer: the parent of a container's snapshot
+  std::string chain_id;    // of the topmost layer: the parent of a container's snapshot
+  std::string artifact{};  // what it is where no container can be made of it; else empty
 };
 
 // Thread-safe. Remembers what an image digest means (it never means anything else), not what a name

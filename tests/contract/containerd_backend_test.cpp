@@ -246,5 +246,39 @@ TEST_F(ContainerdBackend, UnpacksLayersByChainId) {
             Code::Cancelled);
 }
 
+TEST_F(ContainerdBackend, WritesABlobAsAFileOverLayers) {
+  const std::string below = tiny_layer("below");
+  const std::string bytes = some_bytes(2'500'000);
+  ingest("layer-1", below);
+  ingest("blob-1", bytes);
+  const std::string chain_1 = sha256_digest("first " + random_hex(8));
+  const std::string chain_2 = sha256_digest(chain_1);
+  // Without a diff id what a layer unpacks to is not checked.
+  ASSERT_TRUE(backend_->unpack_layer(descriptor(below, "application/vnd.oci.image.layer.v1.tar"),
+                                     "", chain_1, "", kLease, {}));
+  Descriptor blob = descriptor(bytes);
+  blob.file = "a/b/file";
+  const Status written = backend_->unpack_layer(blob, chain_1, chain_2, "", kLease, {});
+  ASSERT_TRUE(written) << written.error().full();
+  const auto mounts = client_->snapshots().view("look", chain_2, kLease, nullptr);
+  ASSERT_TRUE(mounts) << mounts.error().full();
+  ASSERT_THAT((*mounts)[0].options, testing::Contains(testing::StartsWith("lowerdir=")));
+  std::string top;
+  for (const std::string& option : (*mounts)[0].options) {
+    if (option.starts_with("lowerdir=")) top = option.substr(9, option.find(':') - 9);
+  }
+  EXPECT_EQ(test::read_text(top + "/a/b/file"), bytes);
+  EXPECT_EQ(std::filesystem::status(top + "/a/b/file").permissions(), std::filesystem::perms(0644));
+  EXPECT_EQ(std::filesystem::status(top + "/a").permissions(), std::filesystem::perms(0755));
+
+  const size_t snapshots = client_->snapshots().list({})->size();
+  blob.digest = sha256_digest("what is not there");
+  const Status missing = backend_->unpack_layer(blob, "", "sha256:missing", "", kLease, {});
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code(), Code::NotFound) << missing.error().full();
+  EXPECT_FALSE(*backend_->has_snapshot("sha256:missing"));
+  EXPECT_THAT(*client_->snapshots().list({}), SizeIs(snapshots)) << "no draft is left";
+}
+
 }  // namespace
 }  // namespace wherry::runtime

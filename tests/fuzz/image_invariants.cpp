@@ -3,10 +3,12 @@
 #include "tests/fuzz/image_invariants.h"
 
 #include <algorithm>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
 #include "base/digest.h"
+#include "runtime/image/artifact.h"
 #include "runtime/image/manifest.h"
 
 namespace wherry {
@@ -78,14 +80,29 @@ std::string broken_manifest(const Manifest& manifest) {
   if (manifest.layers.size() > 500) return "more than 500 layers";
   Json layers = Json::array();
   for (const Descriptor& layer : manifest.layers) {
-    if (!is_sound(layer) || !media::is_layer(layer.media_type)) return "an unsound layer";
+    if (!is_sound(layer)) return "an unsound layer";
     layers.push_back(to_json(layer));
+    if (layer.file.empty()) {
+      if (!media::is_layer(layer.media_type)) return "a blob that is neither layer nor file";
+    } else {
+      if (manifest.artifact.empty()) return "a file in an image";
+      if (artifact_path(layer.file) != layer.file) return "a path that is not clean";
+      layers.back()["annotations"] = {{"org.opencontainers.image.title", layer.file}};
+    }
+  }
+  const std::vector<std::string> chains = artifact_chains(manifest.layers);
+  if (std::set(chains.begin(), chains.end()).size() != manifest.layers.size()) {
+    return "not a name for each snapshot";
   }
   if (manifest_labels(manifest).size() != manifest.layers.size() + 1) return "labels are missing";
-  const Json json{{"config", to_json(manifest.config)}, {"layers", std::move(layers)}};
+  Json json{{"config", to_json(manifest.config)}, {"layers", std::move(layers)}};
+  if (!manifest.artifact.empty()) json["artifactType"] = manifest.artifact;
   const auto again = parse_manifest(json.dump(), "again");
   if (!again) return "a manifest that is none written out: " + again.error().full();
-  return again->layers.size() == manifest.layers.size() ? "" : "another manifest written out";
+  const bool equal = again->layers.size() == manifest.layers.size() &&
+                     again->artifact == manifest.artifact &&
+                     artifact_chains(again->layers) == chains;
+  return equal ? "" : "another manifest written out";
 }
 
 std::string broken_rootfs(const ImageRootfs& rootfs) {

@@ -318,13 +318,16 @@ TEST_F(BadRegistry, DocumentsThatAreNoImageAreRefused) {
               "]}",
           kIndex),
       Code::NotFound, "it has linux/s390x");
-  expect_pull_refused(
-      put("helm",
-          R"({"config":)" + descriptor_json("{}", "application/vnd.cncf.helm.config.v1+json") +
-              R"(,"layers":[)" + descriptor_json("x", "application/vnd.cncf.helm.chart.content") +
-              "]}",
-          kManifest),
-      Code::InvalidArgument, "is not a container image: it holds \"application/vnd.cncf.helm");
+  const auto holding = [&](const std::string& config) {
+    return R"({"config":)" + descriptor_json("{}", config) + R"(,"layers":[)" +
+           descriptor_json("x", "application/vnd.cncf.helm.chart.content") + "]}";
+  };
+  expect_pull_refused(put("odd", holding("application/vnd.oci.image.config.v1+json"), kManifest),
+                      Code::InvalidArgument,
+                      "is not a container image: it holds \"application/vnd.cncf.helm");
+  expect_pull_refused(put("helm", holding("application/vnd.cncf.helm.config.v1+json"), kManifest),
+                      Code::InvalidArgument,
+                      "is an OCI artifact (application/vnd.cncf.helm.config.v1+json): the blob");
 }
 
 TEST_F(BadRegistry, AManifestOf100MBIsNotRead) {

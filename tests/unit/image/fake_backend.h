@@ -53,6 +53,7 @@ class FakeImageBackend final : public runtime::ImageBackend {
   std::map<std::string, std::string> ingests;    // by ref
   std::set<std::string> writing;                 // refs of those that have a writer
   std::map<std::string, std::string> snapshots;  // chain id -> parent
+  std::map<std::string, std::pair<std::string, std::string>> files;  // chain id -> path, content
   std::map<std::string, runtime::ImageRecord> records;
   std::map<std::string, std::set<std::string>> leases;  // what each holds: digests, chain ids
   std::map<std::string, int> calls;                     // by method name
