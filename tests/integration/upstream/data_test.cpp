@@ -17,8 +17,7 @@ constexpr const char* kCurlImage = "registry.local/curl:1";
 
 // The machine's curl with every library that it loads.
 std::map<std::string, std::string> curl_files() {
-  std::map<std::string, std::string> files{
-      {"/bin/curl", *read_file("/usr/bin/curl", 64 << 20)}};
+  std::map<std::string, std::string> files{{"/bin/curl", *read_file("/usr/bin/curl", 64 << 20)}};
   const CommandResult libraries = run_command({"ldd", "/usr/bin/curl"});
   for (const std::string& line : split(libraries.out, '\n')) {
     const size_t begin = line.find('/');
