@@ -44,6 +44,7 @@ class DataTest : public SystemTest {
   json producer(const std::string& name, const std::string& script) {
     json pod = simple_pod(name, kCurlImage, {"/bin/sh", "-c", kAsk + script + "\nsleep 3600"});
     pod["metadata"]["annotations"]["wherry/data-api"] = "true";
+    pod["spec"]["terminationGracePeriodSeconds"] = 1;
     return pod;
   }
   void take() { receiver_.take_all(*fleet_, "wherry/v1/devices/dev-1"); }

@@ -67,6 +67,21 @@ TEST(PodNames, WhatCannotBeANameIsRefused) {
   EXPECT_TRUE(find(host.warnings, "spec.items[0].spec.subdomain", "hostNetwork"));
 }
 
+TEST(DataApi, IsReadFromTheAnnotationAndHashed) {
+  const auto pod = [](const char* value) {
+    return only_workload(
+               std::string(R"({"apiVersion":"wherry/v1","kind":"DesiredState",)"
+                           R"("metadata":{"revision":1},"spec":{"items":[{"apiVersion":"v1",)"
+                           R"("kind":"Pod","metadata":{"name":"a","annotations":{)"
+                           R"("wherry/data-api":")") +
+               value + R"("}},"spec":{"containers":[{"name":"c","image":"i"}]}}]}})")
+        .pod;
+  };
+  EXPECT_TRUE(pod("true").data_api);
+  EXPECT_FALSE(pod("false").data_api);
+  EXPECT_NE(pod("true").hash, pod("false").hash);
+}
+
 TEST(PodSharing, WithTheDeviceIsReadAndHashed) {
   const runtime::PodSpec plain = only_workload(with_spec("")).pod;
   EXPECT_FALSE(plain.host_pids || plain.host_ipc);
