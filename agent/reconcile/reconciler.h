@@ -50,6 +50,8 @@ struct ReconcilerParts {
   ServiceDesk::Parts services{};             // as they are: Services lead nowhere
   runtime::Resizer* resizer = nullptr;       // null: what runs keeps its cpu and memory
   runtime::Gauges* gauges = nullptr;         // null: nobody is stopped when the device runs short
+  // What the agent itself took on the last day. May be empty.
+  std::function<std::optional<UsageView>()> usage{};
 };
 
 class Reconciler {
