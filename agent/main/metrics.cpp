@@ -118,11 +118,14 @@ std::string Metrics::text() {
 }
 
 std::string Metrics::store_place() {
-  const std::lock_guard lock(mutex_);
-  if (store_place_.empty()) {
-    if (const auto places = parts_.facts.places()) store_place_ = places->content;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!store_place_.empty()) return store_place_;
   }
-  return store_place_;
+  const auto places = parts_.facts.places();
+  if (!places) return {};
+  const std::lock_guard lock(mutex_);
+  return store_place_ = places->content;
 }
 
 Readings Metrics::measure() {

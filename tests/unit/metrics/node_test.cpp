@@ -2,6 +2,8 @@
 
 #include "telemetry/metrics/node.h"
 
+#include <limits>
+
 #include <gtest/gtest.h>
 
 #include "tests/unit/metrics/readings.h"
@@ -108,8 +110,8 @@ TEST_F(NodeTest, NothingIsEverNotANumber) {
   Readings readings;
   constexpr Metric kAny{"x", "x"};
   add(readings, kAny, std::nullopt);
-  add(readings, kAny, 0.0 / 0.0 * 1.0);
-  add(readings, kAny, 1.0 / 0.0);
+  add(readings, kAny, std::numeric_limits<double>::quiet_NaN());
+  add(readings, kAny, std::numeric_limits<double>::infinity());
   EXPECT_TRUE(readings.empty());
 }
 
