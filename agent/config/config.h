@@ -78,7 +78,7 @@ struct Config {
   } manifests;
   struct Telemetry {
     Duration interval = std::chrono::seconds(60);  // 0: no samples
-    Duration gather = std::chrono::minutes(10);
+    Duration gather = std::chrono::minutes(15);
     // What samples have: groups of metrics.
     std::vector<std::string> node{telemetry::kNodeGroups.begin(), telemetry::kNodeGroups.end()};
     std::vector<std::string> containers{telemetry::kContainerGroups.begin(),

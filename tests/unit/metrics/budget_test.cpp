@@ -25,7 +25,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kInterval = 60s;
-constexpr Duration kGather = 10min;
+constexpr Duration kGather = 15min;
 constexpr int kWorkloads = 10;
 
 // A device with four processors and ten workloads, of which three have something to do.
