@@ -44,6 +44,7 @@ forbid '#include <httplib' '(base|runtime|telemetry|agent)/' 'HTTP stays inside 
   agent/api/ agent/cli/ runtime/image/
 forbid '#include <(yaml-cpp)' '(base|runtime|telemetry|agent)/' 'yaml-cpp stays inside manifest, config and cli' \
   agent/manifest/ agent/config/ agent/cli/
+forbid '#include <prometheus/' '(base|runtime|telemetry|agent)/' 'prometheus-cpp stays inside telemetry/metrics' telemetry/metrics/
 forbid '#include <date/' '(base|runtime|telemetry|agent)/' 'time zones stay inside manifest' agent/manifest/
 forbid '#include <nlohmann/json.hpp>' '.*\.h$' 'headers use json_fwd.hpp: json.hpp is slow to compile' tests/
 forbid '\b(TODO|FIXME|XXX)\b' '.*' 'unfinished work is an issue, not a comment'

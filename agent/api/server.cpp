@@ -36,6 +36,7 @@ std::vector<Route> make_routes(HandlerContext& context) {
   return {
       {"GET", "/healthz", plain(answer_healthz)},
       {"GET", "/readyz", plain(answer_readyz)},
+      {"GET", "/metrics", plain(answer_metrics)},
       {"GET", "/v1/status", plain(answer_status)},
       {"GET", "/v1/workloads", plain(answer_workloads)},
       {"GET", "/v1/workloads/{name}", workload},
@@ -49,7 +50,6 @@ std::vector<Route> make_routes(HandlerContext& context) {
       {"POST", "/v1/images:pull", pull},
       {"POST", "/v1/images:prune", plain(prune_images)},
       {"GET", "/", {}},
-      {"GET", "/metrics", {}},
       {"GET", "/openapi.json", {}},
       {"GET", "/v1/workloads/{name}/why", {}},
       {"POST", "/v1/workloads/{name}/restart", {}},

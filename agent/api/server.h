@@ -51,6 +51,8 @@ struct ApiDependencies {
   // An error where the agent is up but makes no progress any more; /healthz is then 503. May be
   // empty.
   std::function<Status()> alive;
+  // The text for Prometheus; what it measures is read now. May be empty: then there is none.
+  std::function<std::string()> metrics{};
 };
 
 class ApiServer {

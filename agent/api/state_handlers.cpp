@@ -85,6 +85,12 @@ void answer_readyz(const HandlerContext& context, http::Exchange& exchange) {
                 "ready", "not ready");
 }
 
+void answer_metrics(const HandlerContext& context, http::Exchange& exchange) {
+  if (!context.deps.metrics) return exchange.respond(Problem{501, "there are no metrics"});
+  // The exposition format of Prometheus.
+  exchange.respond(200, "text/plain; version=0.0.4; charset=utf-8", context.deps.metrics());
+}
+
 void answer_status(const HandlerContext& context, http::Exchange& exchange) {
   answer_json(exchange, 200, to_reported_json(*context.deps.board.get()));
 }

@@ -18,11 +18,10 @@ namespace {
 constexpr const char* kVersion = WHERRY_VERSION;
 
 // Commands of the contract that this version does not have.
-constexpr std::array<std::string_view, 11> kNotYet{"why",     "restart", "stop",          "start",
-                                                   "exec",    "apply",   "plan",          "check",
-                                                   "metrics", "sign",    "support-bundle"};
-constexpr std::array<std::string_view, 8> kCommands{"status", "list",     "get",    "logs",
-                                                    "events", "validate", "images", "version"};
+constexpr std::array<std::string_view, 10> kNotYet{
+    "why", "restart", "stop", "start", "exec", "apply", "plan", "check", "sign", "support-bundle"};
+constexpr std::array<std::string_view, 9> kCommands{
+    "status", "list", "get", "logs", "events", "validate", "images", "metrics", "version"};
 
 struct Options {
   std::string socket = "/run/wherry/api.sock";
@@ -78,6 +77,8 @@ class CommandLine {
     add_events();
     add_validate();
     add_images();
+    add("metrics", "Figures of device, workloads and agent, as Prometheus reads them",
+        print_metrics);
     add_version();
   }
 

@@ -44,6 +44,7 @@ int list_images(const Session& session);
 int import_image(const Session& session, const std::string& path);
 int prune_images(const Session& session);
 int pull_image(const Session& session, const std::string& reference);
+int print_metrics(const Session& session);
 int show_version(const Session& session, const std::string& version);
 int validate(const Session& session, const std::vector<std::string>& files);
 

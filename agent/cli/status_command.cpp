@@ -157,6 +157,13 @@ int show_status(const Session& session) {
   return kDone;
 }
 
+int print_metrics(const Session& session) {
+  const Status printed = session.client.stream("/metrics", [&](std::string_view bytes) {
+    return std::fwrite(bytes.data(), 1, bytes.size(), session.io.out) == bytes.size();
+  });
+  return printed ? kDone : report(session, printed.error());
+}
+
 int show_version(const Session& session, const std::string& version) {
   const auto state = session.client.get("/v1/status");
   const Json device = state ? object_of(*state, "device") : Json::object();

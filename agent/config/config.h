@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "telemetry/metrics/metric.h"
 
 namespace wherry {
 
@@ -85,7 +86,12 @@ struct Config {
     bool operator==(const Manifests&) const = default;
   } manifests;
   struct Telemetry {
-    Duration interval = std::chrono::seconds(60);
+    Duration interval = std::chrono::seconds(60);  // 0: no samples
+    Duration gather = std::chrono::minutes(15);
+    // What samples have: groups of metrics.
+    std::vector<std::string> node{telemetry::kNodeGroups.begin(), telemetry::kNodeGroups.end()};
+    std::vector<std::string> containers{telemetry::kContainerGroups.begin(),
+                                        telemetry::kContainerGroups.end()};
     int64_t outbox_max_bytes = 64ll << 20;
     std::string logs_forward = "none";
     int64_t logs_max_bytes = 10ll << 20;

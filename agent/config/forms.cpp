@@ -129,6 +129,16 @@ Status read_duration(const Item& item, const Range& range, const Slot& slot) {
   return within(item, time->count(), range, show_time).map([&] { in<Duration>(slot) = *time; });
 }
 
+// 0 switches it off, whatever the range.
+Status read_interval(const Item& item, const Range& range, const Slot& slot) {
+  const Result<Duration> time = parse_duration(item.text);
+  if (time && *time == Duration::zero()) {
+    in<Duration>(slot) = *time;
+    return {};
+  }
+  return read_duration(item, range, slot);
+}
+
 Status read_seconds(const Item& item, const Range& range, const Slot& slot) {
   const Result<Duration> time = parse_duration(item.text);
   if (time && time->count() % 1'000'000'000 != 0) {
@@ -174,6 +184,15 @@ Status check_clock(std::string_view text) {
 Status check_log_format(std::string_view text) {
   if (text == "auto" || text == "text" || text == "journald") return {};
   return bad(text, "must be auto, text or journald");
+}
+
+template <const auto& kGroups>
+Status check_group(std::string_view text) {
+  if (std::find(kGroups.begin(), kGroups.end(), text) != kGroups.end()) return {};
+  const std::string near = nearest(text, kGroups);
+  if (!near.empty()) return bad(text, "is no group of metrics; did you mean " + near + "?");
+  return bad(text,
+             "is no group of metrics; there are " + join({kGroups.begin(), kGroups.end()}, ", "));
 }
 
 // --- reading maps
@@ -268,6 +287,7 @@ const Form kPercent{"percentage", Shape::Scalar, read_percent, show_percent};
 const Form kMqttVersion{"5 or 3.1.1", Shape::Scalar, read_version, show_version};
 const Form kSize{"size", Shape::Scalar, read_size, show_size};
 const Form kDuration{"duration", Shape::Scalar, read_duration, show_duration};
+const Form kInterval{"duration", Shape::Scalar, read_interval, show_duration};
 const Form kSeconds{"duration", Shape::Scalar, read_seconds, show_duration};
 const Form kSubnet{"network", Shape::Scalar, read_string<check_subnet>, show_string};
 const Form kListen{"address or \"\"", Shape::Scalar, read_string<check_listen>, show_string};
@@ -281,6 +301,10 @@ const Form kPaths{"list of paths", Shape::List, read_element<check_path>, show_l
 const Form kDevices{"map of devices", Shape::Entries, read_device, show_devices, kDeviceFields};
 const Form kLabels{"map of labels", Shape::Map, read_label, show_map<std::string>};
 const Form kSwitches{"map of switches", Shape::Map, read_switch, show_map<bool>};
+const Form kNodeMetrics{"list of groups", Shape::List,
+                        read_element<check_group<telemetry::kNodeGroups>>, show_list};
+const Form kContainerMetrics{"list of groups", Shape::List,
+                             read_element<check_group<telemetry::kContainerGroups>>, show_list};
 const Form kTexts{"map of texts", Shape::Map, read_text_entry, show_map<std::string>};
 
 }  // namespace wherry::config

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/fleet/traffic.h"
 #include "base/clock.h"
 #include "base/result.h"
 
@@ -24,6 +25,7 @@ struct FleetOptions {
   Duration keepalive, session_expiry, reconnect_min, reconnect_max;
   // From the first SYN to CONNACK; then the next broker's turn.
   Duration connect_timeout = std::chrono::seconds(20);
+  std::shared_ptr<Traffic> traffic{};  // counts what goes over the link; may be null
 };
 
 struct DesiredMessage {

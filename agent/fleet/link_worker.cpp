@@ -107,6 +107,15 @@ Result<SessionOptions> LinkWorker::session_options(const std::string& broker) co
   session.will_topic = topics_.presence();
   session.will_payload = presence_payload(false, clock_.wall(), options_.boot_id);
   session.max_payload = kMaxDocumentBytes + 1;
+  if (options_.traffic) {
+    session.on_traffic = [this](std::string_view topic, size_t bytes, bool sent) {
+      const TopicClass known = topics_.class_of(topic);
+      if (!sent) return options_.traffic->count_received(known, bytes);
+      // What goes elsewhere answers a command that asked for it.
+      options_.traffic->count_sent(known == TopicClass::Other ? TopicClass::Responses : known,
+                                   bytes);
+    };
+  }
   if (options_.password_file.empty()) return session;
   // Read each time, so that a new password needs no restart.
   Result<std::string> password = read_file(options_.password_file, 64u << 10);

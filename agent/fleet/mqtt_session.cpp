@@ -94,6 +94,9 @@ struct MqttSession::Impl {
   Status look_at_first_byte(int socket) const;
   void set_callbacks();
 
+  void count(std::string_view topic, size_t payload, bool sent) const {
+    if (options.on_traffic) options.on_traffic(topic, topic.size() + payload, sent);
+  }
   static Impl* of(void* self) { return static_cast<Impl*>(self); }
   static void on_connect(mosquitto*, void* self, int code, int flags, const mosquitto_property*);
   static void on_message(mosquitto*, void* self, const mosquitto_message* message,
@@ -124,6 +127,7 @@ void MqttSession::Impl::on_message(mosquitto*, void* self, const mosquitto_messa
                                    const mosquitto_property* properties) {
   SessionMessage event;
   event.topic = message->topic;
+  of(self)->count(event.topic, static_cast<size_t>(std::max(message->payloadlen, 0)), false);
   if (message->payloadlen > 0) {
     event.payload.assign(
         static_cast<const char*>(message->payload),
@@ -321,6 +325,7 @@ Result<int> MqttSession::publish(const std::string& topic, const std::string& pa
       mosquitto_publish_v5(impl_->handle, &id, topic.c_str(), static_cast<int>(payload.size()),
                            payload.data(), 1, retain, properties.get());
   if (Status done = impl_->check(code); !done) return fail(done.error());
+  impl_->count(topic, payload.size(), true);
   return id;
 }
 

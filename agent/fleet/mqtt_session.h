@@ -1,8 +1,10 @@
 #pragma once
 // One connection to one broker, on libmosquitto, driven by its owner's poll(2) loop.
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -21,6 +23,9 @@ struct SessionOptions {
   Duration session_expiry{};                 // 0: the session ends with the connection
   std::string will_topic, will_payload;      // QoS 1, retained
   size_t max_payload = 0;                    // longer ones are cut to this many bytes
+  // Told of each message with the size of topic and payload, a longer one's as it came. May be
+  // empty.
+  std::function<void(std::string_view topic, size_t bytes, bool sent)> on_traffic{};
 };
 
 struct SessionConnected {

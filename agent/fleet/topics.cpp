@@ -50,6 +50,23 @@ std::optional<InboundTopic> Topics::parse(std::string_view topic) const {
   return InboundTopic{InboundTopic::Kind::Command, *source, std::string(topic)};
 }
 
+TopicClass Topics::class_of(std::string_view topic) const {
+  if (const auto inbound = parse(topic)) {
+    return inbound->kind == InboundTopic::Kind::Command ? TopicClass::Commands
+                                                        : TopicClass::Desired;
+  }
+  if (!topic.starts_with(device_) || !topic.substr(device_.size()).starts_with('/')) {
+    return TopicClass::Other;
+  }
+  topic.remove_prefix(device_.size() + 1);
+  const std::string_view first = topic.substr(0, topic.find('/'));
+  for (size_t i = 0; i < kTopicClasses; ++i) {
+    const auto known = static_cast<TopicClass>(i);
+    if (to_string(known) == first) return known;
+  }
+  return TopicClass::Other;
+}
+
 std::string stale_filter(std::string_view topic) {
   const size_t slash = topic.rfind('/');
   if (slash == std::string_view::npos) return std::string(topic);

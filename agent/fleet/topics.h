@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/fleet/traffic.h"
+
 namespace wherry {
 
 // What a received topic means to this device.
@@ -27,6 +29,7 @@ class Topics {
   std::vector<std::string> subscriptions() const;
   // Nothing for a topic that is not this device's business.
   std::optional<InboundTopic> parse(std::string_view topic) const;
+  TopicClass class_of(std::string_view topic) const;
 
  private:
   std::string root_;    // with a trailing slash

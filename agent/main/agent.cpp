@@ -14,6 +14,7 @@
 #include "agent/main/clock_doubt.h"
 #include "agent/main/device_facts.h"
 #include "agent/main/local_manifests.h"
+#include "agent/main/metrics.h"
 #include "agent/main/room_options.h"
 #include "agent/main/service_file.h"
 #include "agent/main/store_records.h"
@@ -78,6 +79,9 @@ struct Agent::Parts {
             {client, *backend, *network, volumes, logs, host_facts(), &devices}, pod_options())),
         gauges(runtime::make_gauges(client, facts.get(), {config.storage.state_dir, instance})),
         execs(client, config.storage.run_dir),
+        meter(runtime::make_cgroup_meter({instance})),
+        metrics({config, options.version, device.cpus, clock, board, *traffic, *meter, *facts,
+                 upstream}),
         health(runtime::make_prober(execs, clock)),
         lanes(std::make_shared<ThreadLanes>(kWorkThreads, kPullThreads)) {}
 
@@ -152,6 +156,7 @@ struct Agent::Parts {
   Mailbox mailbox;
   std::unique_ptr<telemetry::Telemetry> upstream;  // may be null
   std::unique_ptr<DataServer> data;                // where upstream is there
+  const std::shared_ptr<Traffic> traffic = std::make_shared<Traffic>();
   std::unique_ptr<FleetLink> link;
   runtime::Client client;
   std::unique_ptr<runtime::ImageBackend> backend;
@@ -166,8 +171,10 @@ struct Agent::Parts {
   std::unique_ptr<runtime::ContainerRuntime> pods;
   std::unique_ptr<runtime::Gauges> gauges;
   runtime::ContainerExec execs;
-  std::unique_ptr<runtime::Health> health;
   Bell event_bell;
+  std::unique_ptr<runtime::Meter> meter;
+  Metrics metrics;
+  std::unique_ptr<runtime::Health> health;  // whose threads tell metrics
   std::unique_ptr<StoreRecords> records;
   std::unique_ptr<Reconciler> reconciler;
   std::unique_ptr<ApiServer> api;
@@ -222,7 +229,9 @@ void Agent::Parts::make_reconciler() {
     if (upstream) upstream->source_grew();
     event_bell.ring();
   });
-  link = make_mqtt_link(fleet_options(config, device.boot), fleet_handlers(), clock);
+  FleetOptions fleet = fleet_options(config, device.boot);
+  fleet.traffic = traffic;
+  link = make_mqtt_link(std::move(fleet), fleet_handlers(), clock);
   ReconcilerOptions made;
   made.sources = sources_of(config);
   made.facts = DeviceFacts{hostname(), device.arch, config.device.labels};
@@ -258,9 +267,11 @@ void Agent::Parts::make_reconciler() {
                       {services.get(), &service_file, config.network.services()},
                       pods.get(),
                       gauges.get(),
-                      &devices},
+                      &devices,
+                      [this] { return metrics.usage(); }},
       std::move(made));
   health->listen({[this](runtime::ProbeNews news) {
+                    metrics.count(news.kind);
                     mailbox.post([&](Mail& mail) { mail.probed.push_back(std::move(news)); });
                   },
                   [this](runtime::HookDone done) {
@@ -293,7 +304,7 @@ Status Agent::Parts::serve() {
                       [this](int64_t after, size_t limit) { return store->events(after, limit); },
                       &event_bell, [this] { images_changed(); },
                       [this](const CancelToken& cancel) { return prune_now(mailbox, cancel); },
-                      [this] { return reconciler->alive(); }});
+                      [this] { return reconciler->alive(); }, [this] { return metrics.text(); }});
   return api->start();
 }
 
@@ -386,6 +397,7 @@ Status Agent::start() {
   p.follow_preload();
   if (p.upstream) p.upstream->start();
   p.link->start();
+  p.metrics.start();
   p.loop = std::thread([&p] {
     name_this_thread("reconciler");
     p.reconciler->run();
@@ -417,6 +429,7 @@ bool Agent::stop() {
   if (p.preload_follower.joinable()) p.preload_follower.join();
   p.api->stop();
   if (p.data) p.data->stop();
+  p.metrics.stop();
   if (p.upstream) p.upstream->stop();
   p.link->stop(kGoodbye);
   p.store.reset();

@@ -480,6 +480,7 @@ void Reconciler::show(const Plan& plan) {
     if (readable && !first_pass_done_) desired.state = "Applying";
   }
   view.images = book_.views();
+  if (parts_.usage) view.usage = parts_.usage();
   view.conditions = {containerd_.view(), broker_.view(), store_.view()};
   // What is not known yet is nothing to tell the fleet.
   reporter_.show(std::move(view), first_pass_done_ || look_failures_ > 0);

@@ -52,6 +52,8 @@ struct ReconcilerParts {
   runtime::Resizer* resizer = nullptr;       // null: what runs keeps its cpu and memory
   runtime::Gauges* gauges = nullptr;         // null: nobody is stopped when the device runs short
   runtime::Devices* devices = nullptr;       // null: there are none
+  // What the agent itself took on the last day. May be empty.
+  std::function<std::optional<UsageView>()> usage{};
 };
 
 class Reconciler {

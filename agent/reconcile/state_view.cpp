@@ -201,6 +201,12 @@ std::string to_reported_json(const StateView& view) {
   for (const ConditionView& condition : view.conditions) {
     json["conditions"].push_back(condition_json(condition));
   }
+  if (view.usage) {
+    json["usage"] = {{"day", view.usage->day},
+                     {"sentBytes", view.usage->sent_bytes},
+                     {"receivedBytes", view.usage->received_bytes},
+                     {"writtenBytes", view.usage->written_bytes}};
+  }
   return dump(json);
 }
 

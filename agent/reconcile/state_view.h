@@ -130,6 +130,12 @@ struct ImageView {
   Kept kept = Kept::Wanted;
 };
 
+// What the agent took of the link and of the disk on the last whole day (UTC) that it saw.
+struct UsageView {
+  std::string day;  // 2026-11-26
+  uint64_t sent_bytes = 0, received_bytes = 0, written_bytes = 0;
+};
+
 struct StateView {
   WallTime at{};
   bool first_pass_done = false;
@@ -140,6 +146,7 @@ struct StateView {
   std::vector<ImageView> images;              // sorted by name; not part of ReportedState
   std::vector<ControllerView> controllers{};  // sorted by kind and name
   std::vector<ServiceView> services{};        // sorted by name
+  std::optional<UsageView> usage{};           // changes once a day
 
   const WorkloadView* find(std::string_view name) const;
 };

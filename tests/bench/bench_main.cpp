@@ -88,8 +88,25 @@ void many_at_once() {
   row("  as a ratio to the floor", median(all) / ms(run->start_all), "x", 0.75);
 }
 
+// What samples cost, taken every second instead of every minute.
+void telemetry() {
+  World world(true, {"telemetry.interval=1s"});
+  std::vector<json> pods;
+  for (int i = 0; i < 10; ++i) pods.push_back(world.pod("t" + std::to_string(i), true));
+  world.publish(pods);
+  world.settle(10);
+  idle_for(std::chrono::seconds(3));
+  heading("Telemetry with 10 workloads");
+  const int64_t before = cpu_nanoseconds(world.agent_pid());
+  idle_for(std::chrono::seconds(30));
+  const double each = static_cast<double>(cpu_nanoseconds(world.agent_pid()) - before) / 30e6;
+  row("CPU for a sample, idling included", each, "ms", 0);
+  row("  of one core, a sample a minute", each / 60e3 * 100, "%", 0.2);
+  row("PSS", mib(footprint(world.agent_pid()).pss), "MiB", 0);
+}
+
 void unchanged_and_idle() {
-  World world;
+  World world(true, {"telemetry.interval=0s"});
   std::vector<json> pods;
   for (int i = 0; i < 10; ++i) pods.push_back(world.pod("i" + std::to_string(i), true));
   world.publish(pods);
@@ -186,6 +203,7 @@ int run(const std::vector<std::string>& wanted) {
       {"change", image_change},
       {"documents", documents},
       {"idle", unchanged_and_idle},
+      {"telemetry", telemetry},
       {"ready", start_up},
       {"probes", probes},
       {"images", image_pulls},

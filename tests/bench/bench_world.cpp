@@ -38,7 +38,8 @@ std::string run_plugin(const std::string& plugin, const std::string& command, co
 
 }  // namespace
 
-World::World(bool broker_nodelay) : metrics_port_(test::free_port()) {
+World::World(bool broker_nodelay, std::vector<std::string> sets)
+    : metrics_port_(test::free_port()) {
   test::ContainerdOptions daemon;
   daemon.extra_config =
       "[metrics]\n  address = \"127.0.0.1:" + std::to_string(metrics_port_) + "\"\n";
@@ -49,6 +50,7 @@ World::World(bool broker_nodelay) : metrics_port_(test::free_port()) {
   test::WherryOptions options;
   options.containerd_socket = containerd_->socket();
   options.brokers = {broker_->url()};
+  options.sets = std::move(sets);
   agent_ = std::make_unique<test::WherryDaemon>(options);
   fleet_ = std::make_unique<test::MqttClient>(broker_->port());
   agent_->start();

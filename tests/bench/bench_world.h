@@ -19,7 +19,8 @@ namespace wherry::bench {
 
 class World {
  public:
-  explicit World(bool broker_nodelay = true);
+  // `sets`: of the agent, as --set takes them.
+  explicit World(bool broker_nodelay = true, std::vector<std::string> sets = {});
 
   test::WherryDaemon& agent() { return *agent_; }
   runtime::Client& client() { return *client_; }

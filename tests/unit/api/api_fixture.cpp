@@ -366,7 +366,8 @@ void ApiTest::start() {
                        &event_bell,
                        [this] { ++images_changed; },
                        [this](const CancelToken& cancel) { return images.prune({}, cancel); },
-                       [this] { return alive; }};
+                       [this] { return alive; },
+                       [] { return std::string("wherry_build_info 1\n"); }};
   server = std::make_unique<ApiServer>(options, std::move(deps));
   const Status started = server->start();
   ASSERT_TRUE(started) << started.error().full();

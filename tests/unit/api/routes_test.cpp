@@ -88,13 +88,21 @@ TEST_F(ApiTest, NoWorkloadsIsAnEmptyList) {
   EXPECT_EQ(ask("GET /readyz").status, 503);
 }
 
+TEST_F(ApiTest, MetricsAreText) {
+  start();
+  const Answer answer = ask("GET /metrics");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.header("Content-Type"), "text/plain; version=0.0.4; charset=utf-8");
+  EXPECT_EQ(answer.body, "wherry_build_info 1\n");
+}
+
 TEST_F(ApiTest, WhatIsNotInThisVersionSaysSo) {
   start();
   for (const char* line :
-       {"GET /", "GET /metrics", "GET /openapi.json", "GET /v1/workloads/web/why",
-        "POST /v1/workloads/web/restart", "POST /v1/workloads/web/stop",
-        "POST /v1/workloads/web/start", "POST /v1/workloads/web/exec", "GET /v1/desired",
-        "PUT /v1/desired", "POST /v1/plan", "GET /v1/check", "GET /v1/support-bundle"}) {
+       {"GET /", "GET /openapi.json", "GET /v1/workloads/web/why", "POST /v1/workloads/web/restart",
+        "POST /v1/workloads/web/stop", "POST /v1/workloads/web/start",
+        "POST /v1/workloads/web/exec", "GET /v1/desired", "PUT /v1/desired", "POST /v1/plan",
+        "GET /v1/check", "GET /v1/support-bundle"}) {
     const Answer answer = ask(line);
     EXPECT_EQ(answer.status, 501) << line;
     EXPECT_NE(problem_of(answer)["detail"].get<std::string>().find("in this version"),

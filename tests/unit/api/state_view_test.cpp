@@ -69,6 +69,15 @@ TEST(ReportedState, OnlyTheTimeTellsTwoOfTheSameApart) {
   EXPECT_EQ(a.dump(), b.dump());
 }
 
+TEST(ReportedState, TheFigureOfTheDayIsThereOnceADayHasEnded) {
+  StateView view = full();
+  EXPECT_FALSE(nlohmann::json::parse(to_reported_json(view)).contains("usage"));
+  view.usage = UsageView{"2026-11-25", 1, 2, 3};
+  EXPECT_EQ(nlohmann::json::parse(to_reported_json(view))["usage"],
+            nlohmann::json::parse(
+                R"({"day":"2026-11-25","sentBytes":1,"receivedBytes":2,"writtenBytes":3})"));
+}
+
 TEST(ReportedState, EmptyIsStillWhole) {
   const auto json = nlohmann::json::parse(to_reported_json({}));
   EXPECT_EQ(json["at"], nullptr);

@@ -57,7 +57,7 @@ TEST_F(TcpTest, NothingElseDoes) {
 TEST_F(TcpTest, HealthIsFreeOnLoopback) {
   start();
   EXPECT_EQ(ask_tcp("GET /healthz", "Host: localhost\r\n").status, 200);
-  EXPECT_EQ(ask_tcp("GET /metrics", "Host: localhost\r\n").status, 501);
+  EXPECT_EQ(ask_tcp("GET /metrics", "Host: localhost\r\n").status, 200);
   EXPECT_EQ(ask_tcp("GET /readyz", "Host: localhost\r\n").status, 401);
 }
 

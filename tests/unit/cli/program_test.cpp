@@ -185,7 +185,6 @@ TEST_F(ProgramTest, WhatIsNotInThisVersionSaysSo) {
                                              {"apply", "-f", "x"},
                                              {"plan", "-f", "x"},
                                              {"check"},
-                                             {"metrics"},
                                              {"sign", "-f", "x", "--key", "k", "--kid", "i"},
                                              {"support-bundle"}}) {
     const CommandResult result = wherry(args);
@@ -195,6 +194,12 @@ TEST_F(ProgramTest, WhatIsNotInThisVersionSaysSo) {
               std::string::npos)
         << result.err;
   }
+}
+
+TEST_F(ProgramTest, MetricsArePrintedAsTheyAre) {
+  const CommandResult result = wherry({"metrics"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.out, "wherry_build_info 1\n");
 }
 
 TEST_F(ProgramTest, FailedIs1) {

@@ -85,6 +85,12 @@ std::vector<ValueCase> cases() {
        {"10.0.0.0/8", "192.168.7.0/24", "10.1.2.8/29"},
        {"10.0.0.0", "10.0.0.0/7", "10.0.0.0/30", "10.89.0.1/16", "10.0.0/8", "x/8", "10.0.0.0/",
         "10.0.0.0/8x", "10.0.0.0/-8", "\"fd00::/64\""}},
+      {"telemetry.interval", {"0s", "1s", "60s", "1d"}, {"999ms", "2d", "60", "-1s", "off"}},
+      {"telemetry.gather", {"0s", "10m", "1d"}, {"2d", "x", "-1s"}},
+      {"telemetry.node",
+       {"[]", "[cpu]", "[cpu, throttling]"},
+       {"cpu", "[cpus]", "[cpu, cpu]", "[io]"}},
+      {"telemetry.containers", {"[]", "[io, oom]"}, {"all", "[disk]", "[uptime]", "[[cpu]]"}},
       {"telemetry.logs.max_bytes", {"64Ki", "10Mi", "65536"}, {"0", "63Ki", "-1", "10MB", "x"}},
       {"api.socket", {"/a"}, {"\"\"", "/" + std::string(107, 'a')}},
       {"api.listen",
@@ -148,6 +154,11 @@ TEST_F(ConfigValues, ErrorsSayWhatToWrite) {
       "mqtt:// or mqtts://");
   EXPECT_EQ(set_error("mqtt.keepalive=70000s"),
             "--set: mqtt.keepalive: \"70000s\" must be between 5s and 18h12m15s");
+  EXPECT_EQ(set_error("telemetry.node=[cpu, memry]"),
+            "--set: telemetry.node: \"memry\" is no group of metrics; did you mean memory?");
+  EXPECT_EQ(set_error("telemetry.containers=[temperature]"),
+            "--set: telemetry.containers: \"temperature\" is no group of metrics; there are cpu, "
+            "memory, io, processes, network, oom, state");
   EXPECT_EQ(set_error("telemetry.logs.max_bytes=1Ki"),
             "--set: telemetry.logs.max_bytes: \"1Ki\" must be at least 64Ki");
   EXPECT_EQ(set_error("telemetry.outbox.max_bytes=64Ki"),
@@ -168,7 +179,7 @@ TEST_F(ConfigValues, WhatThisVersionCannotDoIsRefused) {
   const std::vector<Unsupported> unsupported = {
       {"security.require_signature", "true"}, {"security.trusted_keys_dir", "/keys"},
       {"security.allow", "{exec: true}"},     {"security.allow.exec", "false"},
-      {"telemetry.interval", "10s"},          {"telemetry.logs.forward", "all"},
+      {"telemetry.logs.forward", "all"},
   };
   std::set<std::string> tested;
   for (const Unsupported& one : unsupported) {

@@ -29,6 +29,37 @@ TEST(TopicsTest, PrefixMayEndInSlashesOrBeEmpty) {
   EXPECT_EQ(Topics("", "d", {}).presence(), "devices/d/presence");
 }
 
+TEST(TopicsTest, EveryTopicHasItsClass) {
+  const Topics topics = pump();
+  const auto of = [&](const std::string& topic) {
+    return std::string(to_string(topics.class_of("wherry/v1/" + topic)));
+  };
+  for (const char* name : {"desired", "presence", "reported", "events", "telemetry"}) {
+    EXPECT_EQ(of(std::string("devices/pump-7/") + name), name);
+  }
+  EXPECT_EQ(of("groups/north/desired"), "desired");
+  EXPECT_EQ(of("groups/north/commands/7"), "commands");
+  EXPECT_EQ(of("devices/pump-7/responses/7"), "responses");
+  EXPECT_EQ(of("devices/pump-7/logs/web/nginx"), "logs");
+  EXPECT_EQ(of("devices/pump-7/data/web/temps"), "data");
+  for (const char* other : {"devices/pump-7", "devices/pump-70/events", "groups/south/desired",
+                            "devices/pump-7/other2", "devices/pump-7/"}) {
+    EXPECT_EQ(of(other), "other") << other;
+  }
+}
+
+TEST(TopicsTest, TrafficIsCountedByClass) {
+  Traffic traffic;
+  traffic.count_sent(TopicClass::Events, 10);
+  traffic.count_sent(TopicClass::Events, 5);
+  traffic.count_received(TopicClass::Desired, 7);
+  EXPECT_EQ(traffic.sent(TopicClass::Events).messages, 2U);
+  EXPECT_EQ(traffic.sent(TopicClass::Events).bytes, 15U);
+  EXPECT_EQ(traffic.received(TopicClass::Events).messages, 0U);
+  EXPECT_EQ(traffic.sent_bytes(), 15U);
+  EXPECT_EQ(traffic.received_bytes(), 7U);
+}
+
 TEST(TopicsTest, ParsesWhatIsMeantForTheDevice) {
   const auto own = pump().parse("wherry/v1/devices/pump-7/desired");
   ASSERT_TRUE(own);
