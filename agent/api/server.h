@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "agent/api/http_server.h"
+#include "agent/command/commands.h"
 #include "agent/reconcile/state_view.h"
 #include "agent/store/store.h"
 #include "base/clock.h"
@@ -29,6 +30,7 @@ struct ApiOptions {
   size_t max_follows = 4;              // streams at once; each holds a thread
   size_t max_uploads = 2;
   size_t max_pulls = 2;  // asked for here; those of workloads do not count
+  size_t max_execs = 4;
   http::ServerLimits limits;
 };
 
@@ -48,6 +50,8 @@ struct ApiDependencies {
   // An error where the agent is up but makes no progress any more; /healthz is then 503. May be
   // empty.
   std::function<Status()> alive;
+  // Null: nothing about workloads can be ordered, and nothing run in them.
+  const Commands* commands = nullptr;
 };
 
 class ApiServer {

@@ -124,6 +124,7 @@ void MqttSession::Impl::on_message(mosquitto*, void* self, const mosquitto_messa
                                    const mosquitto_property* properties) {
   SessionMessage event;
   event.topic = message->topic;
+  event.retained = message->retain;
   if (message->payloadlen > 0) {
     event.payload.assign(
         static_cast<const char*>(message->payload),

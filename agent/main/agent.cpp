@@ -11,6 +11,7 @@
 #include "agent/api/server.h"
 #include "agent/fleet/fleet_link.h"
 #include "agent/main/clock_doubt.h"
+#include "agent/main/commands.h"
 #include "agent/main/device_facts.h"
 #include "agent/main/local_manifests.h"
 #include "agent/main/service_file.h"
@@ -215,6 +216,7 @@ struct Agent::Parts {
   std::unique_ptr<runtime::Gauges> gauges;
   runtime::ContainerExec execs;
   std::unique_ptr<runtime::Health> health;
+  std::unique_ptr<CommandCenter> commands;
   std::unique_ptr<StoreRecords> records;
   std::unique_ptr<Reconciler> reconciler;
   std::unique_ptr<ApiServer> api;
@@ -267,6 +269,8 @@ void Agent::Parts::make_reconciler() {
   records = std::make_unique<StoreRecords>(*store, [this] {
     if (upstream) upstream->source_grew();
   });
+  commands = std::make_unique<CommandCenter>(config, clock, *store, mailbox,
+                                             CommandSubjects{board, logs, images, execs}, link);
   link = make_mqtt_link(fleet_options(config, device.boot), fleet_handlers(), clock);
   ReconcilerOptions made;
   made.sources = sources_of(config);
@@ -302,7 +306,8 @@ void Agent::Parts::make_reconciler() {
                       health.get(),
                       {services.get(), &service_file, config.network.services()},
                       pods.get(),
-                      gauges.get()},
+                      gauges.get(),
+                      records.get()},
       std::move(made));
   health->listen({[this](runtime::ProbeNews news) {
                     mailbox.post([&](Mail& mail) { mail.probed.push_back(std::move(news)); });
@@ -320,6 +325,7 @@ FleetHandlers Agent::Parts::fleet_handlers() {
   handlers.on_status = [this](const LinkStatus& status) {
     mailbox.post([&](Mail& mail) { mail.link = status; });
   };
+  commands->listen(handlers);
   tell_upstream(handlers, upstream.get(), config.mqtt.version == 5);
   return handlers;
 }
@@ -337,7 +343,7 @@ Status Agent::Parts::serve() {
                       [this](int64_t after, size_t limit) { return store->events(after, limit); },
                       [this] { images_changed(); },
                       [this](const CancelToken& cancel) { return prune_now(mailbox, cancel); },
-                      [this] { return reconciler->alive(); }});
+                      [this] { return reconciler->alive(); }, &commands->commands()});
   return api->start();
 }
 
@@ -428,6 +434,7 @@ Status Agent::start() {
   p.watch();
   p.follow_preload();
   if (p.upstream) p.upstream->start();
+  p.commands->start();
   p.link->start();
   p.loop = std::thread([&p] {
     name_this_thread("reconciler");
@@ -458,6 +465,7 @@ bool Agent::stop() {
   if (p.preload_follower.joinable()) p.preload_follower.join();
   p.api->stop();
   if (p.upstream) p.upstream->stop();
+  p.commands->stop();
   p.link->stop(kGoodbye);
   p.store.reset();
   if (p.lanes->wait_idle(kLastWords)) return true;

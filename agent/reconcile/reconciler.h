@@ -16,6 +16,7 @@
 #include "agent/reconcile/gauge_desk.h"
 #include "agent/reconcile/image_book.h"
 #include "agent/reconcile/ledger.h"
+#include "agent/reconcile/order_desk.h"
 #include "agent/reconcile/prune_desk.h"
 #include "agent/reconcile/reporter.h"
 #include "agent/reconcile/service_desk.h"
@@ -50,6 +51,7 @@ struct ReconcilerParts {
   ServiceDesk::Parts services{};             // as they are: Services lead nowhere
   runtime::Resizer* resizer = nullptr;       // null: what runs keeps its cpu and memory
   runtime::Gauges* gauges = nullptr;         // null: nobody is stopped when the device runs short
+  OrderRecords* orders = nullptr;            // null: orders are forgotten with the agent
 };
 
 class Reconciler {
@@ -72,6 +74,7 @@ class Reconciler {
 
  private:
   void read(Mail mail);
+  void want();
   void read_runtime(Mail& mail);
   void read_results(Mail& mail);
   void looked(const LookResult& result);
@@ -95,6 +98,7 @@ class Reconciler {
   const ReconcilerOptions options_;
   DocumentDesk desk_;
   ControllerDesk controllers_;
+  OrderDesk orders_;
   Ledger ledger_;
   Dispatcher dispatcher_;
   Reporter reporter_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "agent/reconcile/order.h"
+
 namespace wherry {
 namespace {
 
@@ -149,6 +151,7 @@ class WorkloadViewer {
 };
 
 bool is_settled(const WorkloadView& workload) {
+  if (workload.phase == Phase::Pending && workload.reason == kStoppedReason) return true;
   return workload.phase == Phase::Succeeded || (workload.phase == Phase::Running && workload.ready);
 }
 

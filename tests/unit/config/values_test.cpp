@@ -136,7 +136,6 @@ struct Unsupported {
 TEST_F(ConfigValues, WhatThisVersionCannotDoIsRefused) {
   const std::vector<Unsupported> unsupported = {
       {"security.require_signature", "true"}, {"security.trusted_keys_dir", "/keys"},
-      {"security.allow", "{exec: true}"},     {"security.allow.exec", "false"},
       {"telemetry.interval", "10s"},          {"telemetry.outbox.max_bytes", "1Mi"},
       {"telemetry.logs.forward", "all"},
   };

@@ -78,7 +78,8 @@ class BenchTest : public testing::Test {
                         health_,
                         services_,
                         &runtime_,
-                        gauges_},
+                        gauges_,
+                        &records_},
         options);
     mailbox_.post([](Mail& mail) { mail.manifests = LocalManifests{}; });
     mailbox_.post_event({runtime::Event::Kind::Connected, "", "", ""});
