@@ -11,6 +11,7 @@
 
 #include "agent/api/http_exchange.h"
 #include "agent/api/server.h"
+#include "agent/command/command.h"
 
 namespace wherry {
 
@@ -30,11 +31,16 @@ struct HandlerContext {
   Slots follows;
   Slots uploads;
   Slots pulls;
+  Slots execs;
   // http::Server::watch
   std::function<std::shared_ptr<void>(http::Exchange&)> watch;
 };
 
 void answer_json(http::Exchange& exchange, int status, const std::string& json);
+// The body of a request, where it is small. 400, 408 or 413, which says that it is too large for
+// `what`.
+tl::expected<std::string, http::Problem> read_small_body(http::Exchange& exchange, size_t most,
+                                                         const std::string& what);
 nlohmann::ordered_json image_json(const runtime::Image& image);
 
 void answer_healthz(const HandlerContext& context, http::Exchange& exchange);
@@ -50,6 +56,9 @@ void answer_images(const HandlerContext& context, http::Exchange& exchange);
 void import_images(HandlerContext& context, http::Exchange& exchange);
 void prune_images(const HandlerContext& context, http::Exchange& exchange);
 void pull_image(HandlerContext& context, http::Exchange& exchange);
+void order_workload(const HandlerContext& context, http::Exchange& exchange,
+                    const std::string& name, CommandKind kind);
+void exec_in_workload(HandlerContext& context, http::Exchange& exchange, const std::string& name);
 
 // Removes archives that a crash left behind.
 void clear_uploads(const std::string& directory);

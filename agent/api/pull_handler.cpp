@@ -26,20 +26,9 @@ tl::expected<std::string, Problem> read_reference(http::Exchange& exchange) {
   const auto refuse = [](int status, std::string detail) {
     return tl::unexpected<Problem>(Problem{status, std::move(detail)});
   };
-  std::string body(kMaxBody + 1, '\0');
-  size_t size = 0;
-  while (size < body.size()) {
-    const auto got = exchange.read_body(body.data() + size, body.size() - size);
-    if (!got) {
-      const bool late = got.error().code() == Code::DeadlineExceeded;
-      return refuse(late ? 408 : 400, got.error().full());
-    }
-    if (*got == 0) break;
-    size += *got;
-  }
-  if (size > kMaxBody) return refuse(413, "the body is too large for the name of an image");
-  body.resize(size);
-  const Json json = Json::parse(body, nullptr, false);
+  const auto body = read_small_body(exchange, kMaxBody, "the name of an image");
+  if (!body) return tl::unexpected<Problem>(body.error());
+  const Json json = Json::parse(*body, nullptr, false);
   constexpr const char* kForm = R"(the body must be {"image":"<reference>"})";
   if (!json.is_object() || json.size() != 1 || !json.contains("image")) return refuse(400, kForm);
   const Json& image = json["image"];

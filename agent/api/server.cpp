@@ -33,6 +33,14 @@ std::vector<Route> make_routes(HandlerContext& context) {
   const auto pull = [&context](http::Exchange& exchange, const std::string&) {
     pull_image(context, exchange);
   };
+  const auto order = [&context](CommandKind kind) {
+    return [&context, kind](http::Exchange& exchange, const std::string& name) {
+      order_workload(context, exchange, name, kind);
+    };
+  };
+  const auto exec = [&context](http::Exchange& exchange, const std::string& name) {
+    exec_in_workload(context, exchange, name);
+  };
   return {
       {"GET", "/healthz", plain(answer_healthz)},
       {"GET", "/readyz", plain(answer_readyz)},
@@ -52,10 +60,10 @@ std::vector<Route> make_routes(HandlerContext& context) {
       {"GET", "/", {}},
       {"GET", "/openapi.json", {}},
       {"GET", "/v1/workloads/{name}/why", {}},
-      {"POST", "/v1/workloads/{name}/restart", {}},
-      {"POST", "/v1/workloads/{name}/stop", {}},
-      {"POST", "/v1/workloads/{name}/start", {}},
-      {"POST", "/v1/workloads/{name}/exec", {}},
+      {"POST", "/v1/workloads/{name}/restart", order(CommandKind::Restart)},
+      {"POST", "/v1/workloads/{name}/stop", order(CommandKind::Stop)},
+      {"POST", "/v1/workloads/{name}/start", order(CommandKind::Start)},
+      {"POST", "/v1/workloads/{name}/exec", exec},
       {"GET", "/v1/desired", {}},
       {"PUT", "/v1/desired", {}},
       {"POST", "/v1/plan", {}},
@@ -82,6 +90,7 @@ struct ApiServer::Routes {
                 Slots(options.max_follows),
                 Slots(options.max_uploads),
                 Slots(options.max_pulls),
+                Slots(options.max_execs),
                 {}},
         router(make_routes(context)),
         guard(options.token_file) {}

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "agent/api/http_server.h"
+#include "agent/command/commands.h"
 #include "agent/reconcile/state_view.h"
 #include "agent/store/store.h"
 #include "base/bell.h"
@@ -30,6 +31,7 @@ struct ApiOptions {
   size_t max_follows = 4;              // streams at once; each holds a thread
   size_t max_uploads = 2;
   size_t max_pulls = 2;  // asked for here; those of workloads do not count
+  size_t max_execs = 4;
   http::ServerLimits limits;
 };
 
@@ -53,6 +55,8 @@ struct ApiDependencies {
   std::function<Status()> alive;
   // The text for Prometheus; what it measures is read now. May be empty: then there is none.
   std::function<std::string()> metrics{};
+  // Null: nothing about workloads can be ordered, and nothing run in them.
+  const Commands* commands = nullptr;
 };
 
 class ApiServer {

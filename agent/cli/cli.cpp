@@ -18,10 +18,11 @@ namespace {
 constexpr const char* kVersion = WHERRY_VERSION;
 
 // Commands of the contract that this version does not have.
-constexpr std::array<std::string_view, 10> kNotYet{
-    "why", "restart", "stop", "start", "exec", "apply", "plan", "check", "sign", "support-bundle"};
-constexpr std::array<std::string_view, 9> kCommands{
-    "status", "list", "get", "logs", "events", "validate", "images", "metrics", "version"};
+constexpr std::array<std::string_view, 6> kNotYet{"why",   "apply", "plan",
+                                                  "check", "sign",  "support-bundle"};
+constexpr std::array<std::string_view, 13> kCommands{
+    "status", "list", "get",      "logs",   "events",  "restart", "stop",
+    "start",  "exec", "validate", "images", "metrics", "version"};
 
 struct Options {
   std::string socket = "/run/wherry/api.sock";
@@ -29,6 +30,7 @@ struct Options {
   std::string workload;
   LogsArguments logs;
   EventsArguments events;
+  ExecArguments exec;
   std::vector<std::string> files;
   std::string archive, image;
 };
@@ -58,6 +60,14 @@ CLI::Validator time_or_age() {
           "TIME"};
 }
 
+CLI::Validator duration() {
+  return {[](std::string& text) {
+            return parse_duration(text) ? std::string()
+                                        : "\"" + text + "\" is no duration, such as 30s";
+          },
+          "TIME"};
+}
+
 using Action = std::function<int(const Session&)>;
 
 // The parser of the whole command line; the chosen command leaves its action behind.
@@ -75,6 +85,10 @@ class CommandLine {
     add_get();
     add_logs();
     add_events();
+    add_order("restart", "Stop a workload's containers in good order, and start them anew");
+    add_order("stop", "Stop a workload until it is started, whatever its document says");
+    add_order("start", "End a stop");
+    add_exec();
     add_validate();
     add_images();
     add("metrics", "Figures of device, workloads and agent, as Prometheus reads them",
@@ -131,6 +145,23 @@ class CommandLine {
     events->add_option("--after", options_.events.after, "Only those after this number")
         ->check(whole_number());
     events->add_flag("-f,--follow", options_.events.follow, "Go on until interrupted");
+  }
+  void add_order(const std::string& order, const std::string& what) {
+    add_plain(
+        order, what,
+        [this, order](const Session& s) { return order_workload(s, order, options_.workload); })
+        ->add_option("workload", options_.workload, "Its name")
+        ->required();
+  }
+  void add_exec() {
+    CLI::App* exec = add_plain("exec", "Run a program in a container that runs: exec W -- CMD …",
+                               [this](const Session& s) { return cli::exec(s, options_.exec); });
+    exec->add_option("workload", options_.exec.workload, "Its name")->required();
+    exec->add_option("-c,--container", options_.exec.container, "In this container");
+    exec->add_option("--timeout", options_.exec.timeout, "Kill it after so long (30s)")
+        ->check(duration());
+    exec->add_option("command", options_.exec.argv, "The program and its arguments, after --")
+        ->required();
   }
   void add_validate() {
     CLI::App* check = add_plain("validate", "Check documents; needs no daemon",

@@ -203,6 +203,14 @@ Result<Json> Client::post(const std::string& target) const {
   return parsed(client.Post(target));
 }
 
+Result<Json> Client::post(const std::string& target, const Json& body) const {
+  if (Status there = reachable(); !there) return fail(there.error());
+  httplib::Client client(socket_);
+  prepare(client, kImportWithin);
+  const std::string text = body.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return parsed(client.Post(target, text, "application/json"));
+}
+
 Result<Json> Client::post_file(const std::string& target, const std::string& path) const {
   const File file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"));
   struct stat info {};

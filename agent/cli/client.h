@@ -25,8 +25,10 @@ class Client {
   Status stream(const std::string& target, const Sink& sink) const;
   Status post_stream(const std::string& target, const nlohmann::ordered_json& body,
                      const Sink& sink) const;
-  // Without a body; may take minutes.
+  // Without a body, or with one; may take minutes.
   Result<nlohmann::ordered_json> post(const std::string& target) const;
+  Result<nlohmann::ordered_json> post(const std::string& target,
+                                      const nlohmann::ordered_json& body) const;
   // Sends the file ("-": standard input) as the body; the directory of an OCI layout as an archive.
   Result<nlohmann::ordered_json> post_file(const std::string& target,
                                            const std::string& path) const;

@@ -24,6 +24,10 @@ struct LogsArguments {
   std::string workload, container, since, tail;
   bool follow = false, timestamps = false;
 };
+struct ExecArguments {
+  std::string workload, container, timeout;
+  std::vector<std::string> argv;
+};
 struct EventsArguments {
   std::string workload;
   int64_t after = 0;
@@ -45,6 +49,9 @@ int import_image(const Session& session, const std::string& path);
 int prune_images(const Session& session);
 int pull_image(const Session& session, const std::string& reference);
 int print_metrics(const Session& session);
+// `order`: restart, stop, start.
+int order_workload(const Session& session, const std::string& order, const std::string& workload);
+int exec(const Session& session, const ExecArguments& arguments);
 int show_version(const Session& session, const std::string& version);
 int validate(const Session& session, const std::vector<std::string>& files);
 

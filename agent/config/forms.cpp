@@ -208,7 +208,18 @@ Status read_text_entry(const Item& item, const Range&, const Slot& slot) {
       [&] { in<std::map<std::string, std::string>>(slot)[std::string(item.entry)] = item.text; });
 }
 
+// Those of agent/command, as a test there says.
+constexpr std::array<std::string_view, 12> kCommands{"ping",  "status", "restart",        "stop",
+                                                     "start", "logs",   "exec",           "pull",
+                                                     "prune", "check",  "support-bundle", "plan"};
+
 Status read_switch(const Item& item, const Range&, const Slot& slot) {
+  if (std::find(kCommands.begin(), kCommands.end(), item.entry) == kCommands.end()) {
+    const std::string near = nearest(item.entry, kCommands);
+    return bad(item.entry, near.empty()
+                               ? "is not the name of a command"
+                               : "is not the name of a command; did you mean \"" + near + "\"?");
+  }
   return read_boolean_into(in<std::map<std::string, bool>>(slot)[std::string(item.entry)], item);
 }
 

@@ -62,7 +62,7 @@ constexpr Key kKeys[] = {
     {"security.require_signature", &kBoolean, at<&C::security, &C::Security::require_signature>,
      NotYet},
     {"security.trusted_keys_dir", &kPath, at<&C::security, &C::Security::trusted_keys_dir>, NotYet},
-    {"security.allow", &kSwitches, at<&C::security, &C::Security::allow>, NotYet},
+    {"security.allow", &kSwitches, at<&C::security, &C::Security::allow>},
 
     {"containerd.address", &kSocketPath, at<&C::containerd, &C::Containerd::address>},
     {"containerd.namespace", &kIdentifier, at<&C::containerd, &C::Containerd::namespace_>},

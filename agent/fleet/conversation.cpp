@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "agent/fleet/mqtt_errors.h"
 #include "agent/fleet/payloads.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -9,8 +10,8 @@
 namespace wherry {
 namespace {
 
-// Answers that the broker has not acknowledged; further commands go unanswered meanwhile.
-constexpr size_t kMaxAnswersInFlight = 32;
+// A topic longer than that cannot be published to (MQTT 5, 1.5.4).
+constexpr size_t kLongestTopic = 65535;
 
 }  // namespace
 
@@ -34,6 +35,7 @@ Status Conversation::advance() {
     if (!id) return fail(id.error());
     reported_ = *id;
   }
+  if (Status sent = send_answers(); !sent) return sent;
   while (std::optional<OutboundMessage> message = hooks_.take_message()) {
     const Result<int> id = session_.publish(topics_.below(message->topic), message->payload, false,
                                             {.content_type = message->content_type});
@@ -82,7 +84,7 @@ Status Conversation::handle(const SessionPublished& event) {
     hooks_.reported_acknowledged();
   }
   if (goodbye_ == event.id) goodbye_acknowledged_ = true;
-  answers_.erase(event.id);
+  if (const auto answer = answers_.extract(event.id)) hooks_.answer_acknowledged(answer.mapped());
   if (const auto ticket = tickets_.extract(event.id)) {
     hooks_.message_acknowledged(ticket.mapped(), event.accepted.has_value());
   }
@@ -96,24 +98,38 @@ Status Conversation::handle(SessionMessage& event) {
     log_warn("message on a topic that is not this device's", {{"topic", event.topic}});
     return session_.unsubscribe(stale_filter(event.topic));
   }
-  if (topic->kind == InboundTopic::Kind::Command) return answer(topic->request, event);
+  if (topic->kind == InboundTopic::Kind::Command) {
+    hand_over(*topic, event);
+    return {};
+  }
   hooks_.desired({topic->source, std::move(event.payload)});
   return {};
 }
 
-// Commands are part of the contract but not carried out yet: say so.
-Status Conversation::answer(const std::string& request, const SessionMessage& command) {
-  const bool named = is_topic_name(command.response_topic);
-  const std::string topic = named ? command.response_topic : topics_.response(request);
-  if (answers_.size() >= kMaxAnswersInFlight) {
-    log_warn("too many commands at once, one goes unanswered", {{"request", request}});
-    return {};
+void Conversation::hand_over(const InboundTopic& topic, SessionMessage& command) {
+  const bool named = is_response_topic(command.response_topic);
+  if (!named && topics_.response(topic.request).size() > kLongestTopic) {
+    return log_warn("a command whose answer can have no topic is dropped");
   }
-  const std::string payload =
-      error_response("Unimplemented", "this version of wherryd does not carry out commands");
-  const Result<int> id = session_.publish(topic, payload, false, {command.correlation});
-  if (!id) return fail(id.error());
-  answers_.insert(*id);
+  hooks_.command({topic.source, topic.request, std::move(command.payload),
+                  named ? std::move(command.response_topic) : std::string(),
+                  std::move(command.correlation), command.retained});
+}
+
+Status Conversation::send_answers() {
+  while (const auto next = hooks_.take_answer()) {
+    const auto& [number, answer] = *next;
+    const std::string topic =
+        answer.response_topic.empty() ? topics_.response(answer.request) : answer.response_topic;
+    Result<int> id =
+        session_.publish(topic, answer.payload, false, {.correlation = answer.correlation});
+    if (!id && id.error().reason() == kMessageTooLarge) {
+      id = session_.publish(topic, error_response("ResourceExhausted", id.error().message()), false,
+                            {.correlation = answer.correlation});
+    }
+    if (!id) return fail(id.error());
+    answers_.emplace(*id, number);
+  }
   return {};
 }
 

@@ -4,8 +4,8 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/fleet/fleet_link.h"
@@ -18,6 +18,10 @@ struct ConversationHooks {
   std::function<void(bool session_present)> connected;
   std::function<void(const std::vector<std::string>& filters)> subscription_refused;
   std::function<void(DesiredMessage)> desired;
+  std::function<void(CommandMessage)> command;
+  // The next answer to send with the number to acknowledge it by, nothing while there is none.
+  std::function<std::optional<std::pair<uint64_t, CommandAnswer>>()> take_answer;
+  std::function<void(uint64_t number)> answer_acknowledged;
   // The reported state to send now, in flight from then on; nothing while there is none.
   std::function<std::optional<std::string>()> take_reported;
   std::function<void()> reported_acknowledged;
@@ -45,7 +49,8 @@ class Conversation {
   Status handle(SessionMessage& event);
   Status handle(const SessionPublished& event);
   Status handle(const SessionSubscribed& event);
-  Status answer(const std::string& request, const SessionMessage& command);
+  void hand_over(const InboundTopic& topic, SessionMessage& command);
+  Status send_answers();
   Result<int> publish_presence(bool online);
 
   MqttSession& session_;
@@ -56,7 +61,7 @@ class Conversation {
   std::vector<std::string> filters_;
   bool connected_ = false;
   std::optional<int> reported_;      // the id in flight
-  std::set<int> answers_;            // ids in flight, bounded
+  std::map<int, uint64_t> answers_;  // their numbers, by the id in flight
   std::map<int, uint64_t> tickets_;  // of messages, by the id in flight
   std::optional<int> goodbye_;
   bool goodbye_acknowledged_ = false;

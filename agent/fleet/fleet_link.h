@@ -41,6 +41,21 @@ struct OutboundMessage {
   std::string payload, content_type;
 };
 
+struct CommandMessage {
+  std::string source;   // "devices/<id>" or "groups/<g>"
+  std::string request;  // the topic's last part
+  std::string payload;  // bounded as that of a DesiredMessage
+  // MQTT 5; empty where absent. Always the name of a topic that may be published to.
+  std::string response_topic, correlation;
+  bool retained = false;
+};
+
+// QoS 1, not retained; to `response_topic`, or devices/<id>/responses/<request> where it is empty.
+struct CommandAnswer {
+  uint64_t ticket = 0;  // comes back in on_answered; 0: nobody waits for it
+  std::string request, response_topic, correlation, payload;
+};
+
 struct LinkStatus {
   bool connected = false;
   std::string broker;  // the one connected to or tried last
@@ -57,6 +72,9 @@ struct LinkStatus {
 struct FleetHandlers {
   std::function<void(DesiredMessage)> on_desired;
   std::function<void(const LinkStatus&)> on_status;
+  std::function<void(CommandMessage)> on_command;
+  // The broker has acknowledged an answer, or refused it for good.
+  std::function<void(uint64_t ticket)> on_answered;
   // A connection can be published on, or is gone: what was not acknowledged may not have arrived.
   // Numbers of sessions grow.
   std::function<void(uint64_t session, bool connected)> on_session;
@@ -73,8 +91,12 @@ class FleetLink {
   virtual void publish_reported(std::string json) = 0;
   // Queued and sent in order; the caller bounds how many are in flight.
   virtual void publish(OutboundMessage message) = 0;
+  // Kept until a broker acknowledges it, across connections. False where too many wait already: it
+  // is then dropped.
+  virtual bool answer(CommandAnswer answer) = 0;
   virtual LinkStatus status() const = 0;
-  // Sends what is pending and presence offline (bounded by `timeout`), then disconnects.
+  // Sends the reported state and answers that are pending, and presence offline (bounded by
+  // `timeout`), then disconnects.
   virtual void stop(Duration timeout) = 0;
 };
 

@@ -83,6 +83,7 @@ LinkWorker::Outcome LinkWorker::attempt(const std::string& broker) {
     const std::lock_guard lock(mutex_);
     if (abandoned_) return outcome;
     reported_.connection_lost();
+    answers_.connection_lost();
   }
   end_session();
   const bool left = stopping();
@@ -190,7 +191,7 @@ Result<bool> LinkWorker::take_leave(MqttSession& session, Conversation& conversa
   bool late = false;
   {
     const std::lock_guard lock(mutex_);
-    sent = reported_.idle();
+    sent = reported_.idle() && answers_.idle();
     late = clock_.now() >= *stop_at_;
   }
   if (late) return true;
@@ -224,6 +225,7 @@ ConversationHooks LinkWorker::hooks(const std::string& broker) {
   hooks.desired = [this](DesiredMessage message) {
     if (handlers_.on_desired) handlers_.on_desired(std::move(message));
   };
+  add_command_hooks(hooks);
   hooks.take_reported = [this] {
     const std::lock_guard lock(mutex_);
     return reported_.take();
@@ -243,6 +245,33 @@ ConversationHooks LinkWorker::hooks(const std::string& broker) {
     if (handlers_.on_acknowledged) handlers_.on_acknowledged(ticket, accepted);
   };
   return hooks;
+}
+
+void LinkWorker::add_command_hooks(ConversationHooks& hooks) {
+  hooks.command = [this](CommandMessage message) {
+    if (handlers_.on_command) handlers_.on_command(std::move(message));
+  };
+  hooks.take_answer = [this] {
+    const std::lock_guard lock(mutex_);
+    return answers_.take();
+  };
+  hooks.answer_acknowledged = [this](uint64_t number) {
+    std::optional<uint64_t> ticket;
+    {
+      const std::lock_guard lock(mutex_);
+      ticket = answers_.acknowledged(number);
+    }
+    if (ticket && *ticket != 0 && handlers_.on_answered) handlers_.on_answered(*ticket);
+  };
+}
+
+bool LinkWorker::answer(CommandAnswer answer) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!answers_.put(std::move(answer))) return false;
+  }
+  wake();
+  return true;
 }
 
 void LinkWorker::publish_reported(std::string json) {

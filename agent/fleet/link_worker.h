@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "agent/fleet/answer_box.h"
 #include "agent/fleet/conversation.h"
 #include "agent/fleet/fleet_link.h"
 #include "agent/fleet/latest_slot.h"
@@ -27,6 +28,7 @@ class LinkWorker {
   void run();
   void publish_reported(std::string json);
   void publish(OutboundMessage message);
+  bool answer(CommandAnswer answer);
   LinkStatus status() const;
   // run() takes leave of the broker and returns, after `timeout` at the latest.
   void request_stop(Duration timeout);
@@ -46,6 +48,7 @@ class LinkWorker {
   Result<SessionOptions> session_options(const std::string& broker) const;
   Result<std::unique_ptr<MqttSession>> open(const SessionOptions& options);
   ConversationHooks hooks(const std::string& broker);
+  void add_command_hooks(ConversationHooks& hooks);
 
   void set_status(bool connected, const std::string& broker, const std::string& reason,
                   const std::string& message);
@@ -67,6 +70,7 @@ class LinkWorker {
   std::condition_variable changed_;
   LinkStatus status_;
   LatestSlot reported_;
+  AnswerBox answers_;
   std::deque<OutboundMessage> outgoing_;
   uint64_t session_ = 0;  // grows with each connection
   bool in_session_ = false;

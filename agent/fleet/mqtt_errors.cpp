@@ -72,6 +72,10 @@ Error library_error(int code, int saved_errno, const std::string& detail) {
     case MOSQ_ERR_MALFORMED_UTF8:
     case MOSQ_ERR_DUPLICATE_PROPERTY:
       return unavailable("ProtocolError", "what answers at the broker's port does not speak MQTT");
+    case MOSQ_ERR_PAYLOAD_SIZE:
+    case MOSQ_ERR_OVERSIZE_PACKET:
+      return {Code::ResourceExhausted, "the message is larger than the broker takes",
+              kMessageTooLarge};
     case MOSQ_ERR_NOMEM:
       return {Code::ResourceExhausted, "out of memory", "OutOfMemory"};
     default:

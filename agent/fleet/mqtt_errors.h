@@ -8,6 +8,9 @@
 
 namespace wherry {
 
+// The reason of an error that is about one message and not about the connection.
+inline constexpr const char* kMessageTooLarge = "MessageTooLarge";
+
 // A return code of libmosquitto (enum mosq_err_t). `detail` is its log's last error line, if any.
 // `saved_errno` is errno right after the call.
 Error library_error(int code, int saved_errno, const std::string& detail);

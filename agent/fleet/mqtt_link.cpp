@@ -22,6 +22,7 @@ class MqttLink final : public FleetLink {
   }
   void publish_reported(std::string json) override { worker_->publish_reported(std::move(json)); }
   void publish(OutboundMessage message) override { worker_->publish(std::move(message)); }
+  bool answer(CommandAnswer answer) override { return worker_->answer(std::move(answer)); }
   LinkStatus status() const override { return worker_->status(); }
   void stop(Duration timeout) override {
     if (!thread_.joinable()) return;

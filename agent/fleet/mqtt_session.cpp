@@ -128,6 +128,7 @@ void MqttSession::Impl::on_message(mosquitto*, void* self, const mosquitto_messa
   SessionMessage event;
   event.topic = message->topic;
   of(self)->count(event.topic, static_cast<size_t>(std::max(message->payloadlen, 0)), false);
+  event.retained = message->retain;
   if (message->payloadlen > 0) {
     event.payload.assign(
         static_cast<const char*>(message->payload),

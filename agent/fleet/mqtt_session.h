@@ -34,6 +34,7 @@ struct SessionConnected {
 struct SessionMessage {
   std::string topic, payload;
   std::string response_topic, correlation;  // MQTT 5; empty when absent
+  bool retained = false;                    // the broker had kept it before this device subscribed
 };
 struct SessionPublished {
   int id = 0;

@@ -1,6 +1,7 @@
 #include "agent/fleet/topics.h"
 
 #include <algorithm>
+#include <mosquitto.h>
 #include <utility>
 
 #include "base/text.h"
@@ -75,10 +76,15 @@ std::string stale_filter(std::string_view topic) {
   return std::string(parent) + "/+";
 }
 
-bool is_topic_name(std::string_view topic) {
-  using namespace std::string_view_literals;
-  return !topic.empty() && topic.size() <= 65535 &&
-         topic.find_first_of("+#\0"sv) == std::string_view::npos && is_valid_utf8(topic);
+bool is_response_topic(std::string_view topic) {
+  if (topic.empty() || topic.size() > 65535 || topic[0] == '$') return false;
+  if (topic.find('\0') != std::string_view::npos || !is_valid_utf8(topic)) return false;
+  constexpr auto kMostLevels = 200;
+  if (std::count(topic.begin(), topic.end(), '/') >= kMostLevels) return false;
+  // What the library refuses would otherwise end the connection.
+  return mosquitto_validate_utf8(topic.data(), static_cast<int>(topic.size())) ==
+             MOSQ_ERR_SUCCESS &&
+         mosquitto_pub_topic_check2(topic.data(), topic.size()) == MOSQ_ERR_SUCCESS;
 }
 
 }  // namespace wherry

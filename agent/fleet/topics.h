@@ -41,7 +41,9 @@ class Topics {
 // device that left a group finds its messages in a persistent session.
 std::string stale_filter(std::string_view topic);
 
-// A topic to publish to: 1 to 65535 bytes of UTF-8 without wildcards or NUL (MQTT 5, 4.7).
-bool is_topic_name(std::string_view topic);
+// A topic that an answer may be published to: 1 to 65535 bytes of UTF-8 without wildcards and
+// control characters (MQTT 5, 1.5.4 and 4.7), at most 200 levels, as Mosquitto takes no more, and
+// not one of the broker's own, which begin with '$' (4.7.2).
+bool is_response_topic(std::string_view topic);
 
 }  // namespace wherry

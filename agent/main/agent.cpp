@@ -12,6 +12,7 @@
 #include "agent/api/server.h"
 #include "agent/fleet/fleet_link.h"
 #include "agent/main/clock_doubt.h"
+#include "agent/main/commands.h"
 #include "agent/main/device_facts.h"
 #include "agent/main/local_manifests.h"
 #include "agent/main/metrics.h"
@@ -175,6 +176,7 @@ struct Agent::Parts {
   std::unique_ptr<runtime::Meter> meter;
   Metrics metrics;
   std::unique_ptr<runtime::Health> health;  // whose threads tell metrics
+  std::unique_ptr<CommandCenter> commands;
   std::unique_ptr<StoreRecords> records;
   std::unique_ptr<Reconciler> reconciler;
   std::unique_ptr<ApiServer> api;
@@ -229,6 +231,8 @@ void Agent::Parts::make_reconciler() {
     if (upstream) upstream->source_grew();
     event_bell.ring();
   });
+  commands = std::make_unique<CommandCenter>(config, clock, *store, mailbox,
+                                             CommandSubjects{board, logs, images, execs}, link);
   FleetOptions fleet = fleet_options(config, device.boot);
   fleet.traffic = traffic;
   link = make_mqtt_link(std::move(fleet), fleet_handlers(), clock);
@@ -268,7 +272,8 @@ void Agent::Parts::make_reconciler() {
                       pods.get(),
                       gauges.get(),
                       &devices,
-                      [this] { return metrics.usage(); }},
+                      [this] { return metrics.usage(); },
+                      records.get()},
       std::move(made));
   health->listen({[this](runtime::ProbeNews news) {
                     metrics.count(news.kind);
@@ -287,6 +292,7 @@ FleetHandlers Agent::Parts::fleet_handlers() {
   handlers.on_status = [this](const LinkStatus& status) {
     mailbox.post([&](Mail& mail) { mail.link = status; });
   };
+  commands->listen(handlers);
   tell_upstream(handlers, upstream.get(), config.mqtt.version == 5);
   return handlers;
 }
@@ -304,7 +310,8 @@ Status Agent::Parts::serve() {
                       [this](int64_t after, size_t limit) { return store->events(after, limit); },
                       &event_bell, [this] { images_changed(); },
                       [this](const CancelToken& cancel) { return prune_now(mailbox, cancel); },
-                      [this] { return reconciler->alive(); }, [this] { return metrics.text(); }});
+                      [this] { return reconciler->alive(); }, [this] { return metrics.text(); },
+                      &commands->commands()});
   return api->start();
 }
 
@@ -396,6 +403,7 @@ Status Agent::start() {
   p.watch();
   p.follow_preload();
   if (p.upstream) p.upstream->start();
+  p.commands->start();
   p.link->start();
   p.metrics.start();
   p.loop = std::thread([&p] {
@@ -431,6 +439,7 @@ bool Agent::stop() {
   if (p.data) p.data->stop();
   p.metrics.stop();
   if (p.upstream) p.upstream->stop();
+  p.commands->stop();
   p.link->stop(kGoodbye);
   p.store.reset();
   if (p.lanes->wait_idle(kLastWords)) return true;

@@ -8,7 +8,10 @@
 
 namespace wherry {
 
-class StoreRecords final : public Records, public UseRecords, public ControllerRecords {
+class StoreRecords final : public Records,
+                           public UseRecords,
+                           public ControllerRecords,
+                           public OrderRecords {
  public:
   // `appended` is called after each event. The store must outlive it.
   StoreRecords(Store& store, std::function<void()> appended)
@@ -48,6 +51,12 @@ class StoreRecords final : public Records, public UseRecords, public ControllerR
   }
   Result<std::vector<JobRecord>> jobs() override { return store_.jobs(); }
   Result<std::vector<CronRecord>> cron_jobs() override { return store_.cron_jobs(); }
+
+  Status save_order(const OrderRecord& order) override { return store_.save_order(order); }
+  Status remove_order(const std::string& workload) override {
+    return store_.remove_order(workload);
+  }
+  Result<std::vector<OrderRecord>> orders() override { return store_.orders(); }
 
  private:
   Store& store_;

@@ -14,6 +14,7 @@
 #include "agent/fleet/fleet_link.h"
 #include "agent/reconcile/actions.h"
 #include "agent/reconcile/eviction.h"
+#include "agent/reconcile/order.h"
 #include "agent/store/store.h"
 #include "base/clock.h"
 #include "runtime/devices.h"
@@ -52,6 +53,12 @@ struct GaugeResult {
 // Somebody waits for it: called once, from the reconciler's thread; must not block.
 using PruneAnswer = std::function<void(const Result<runtime::PruneReport>&)>;
 
+// Likewise: that it was taken, or why not.
+struct OrderMail {
+  Order order;
+  std::function<void(const Status&)> answer;
+};
+
 struct Mail {
   std::map<std::string, std::string> documents;  // newest payload by source
   std::optional<LocalManifests> manifests;
@@ -83,6 +90,8 @@ struct Mail {
   // Remove every image that is not needed, and tell these what came of it.
   std::vector<PruneAnswer> prunes;
   std::optional<Result<runtime::PruneReport>> pruned;  // of the round under way
+
+  std::vector<OrderMail> orders;  // bounded by those who wait for them
 
   bool stop = false;
 };

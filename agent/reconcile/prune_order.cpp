@@ -1,43 +1,30 @@
 #include "agent/reconcile/prune_order.h"
 
-#include <condition_variable>
-#include <memory>
-#include <mutex>
+#include "agent/reconcile/awaited.h"
 
 namespace wherry {
 namespace {
 
 constexpr Duration kPatience = std::chrono::minutes(5);
 
-// Outlives whoever waits for it: the answer may come too late.
-struct Order {
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::optional<Result<runtime::PruneReport>> answer;
-  bool given_up = false;
-};
+using Awaiting = Awaited<Result<runtime::PruneReport>>;
 
 }  // namespace
 
 Result<runtime::PruneReport> prune_now(Mailbox& mailbox, const CancelToken& cancel) {
-  const auto order = std::make_shared<Order>();
-  const auto wake = cancel.on_cancel([order] {
-    const std::lock_guard lock(order->mutex);
-    order->given_up = true;
-    order->changed.notify_all();
-  });
+  const auto order = std::make_shared<Awaiting>();
   mailbox.post([&](Mail& mail) {
-    mail.prunes.emplace_back([order](const Result<runtime::PruneReport>& report) {
-      const std::lock_guard lock(order->mutex);
-      order->answer = report;
-      order->changed.notify_all();
-    });
+    mail.prunes.emplace_back(
+        [order](const Result<runtime::PruneReport>& report) { order->give(report); });
   });
-  std::unique_lock lock(order->mutex);
-  const bool ended = order->changed.wait_for(
-      lock, kPatience, [&] { return order->answer.has_value() || order->given_up; });
-  if (order->answer) return *order->answer;
-  if (ended) return fail(Code::Cancelled, "cancelled");
+  switch (Awaiting::wait(order, kPatience, cancel)) {
+    case Awaiting::End::Answered:
+      return order->take();
+    case Awaiting::End::Cancelled:
+      return fail(Code::Cancelled, "cancelled");
+    case Awaiting::End::TooLate:
+      break;
+  }
   return fail(Code::DeadlineExceeded, "the images were not pruned in time; it may still be done");
 }
 

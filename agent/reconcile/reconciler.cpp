@@ -32,6 +32,7 @@ Reconciler::Reconciler(ReconcilerParts parts, ReconcilerOptions options)
       options_(std::move(options)),
       desk_(options_.sources, options_.facts, parts_.records, parts_.clock),
       controllers_(parts_.controllers, parts_.clock, options_.device.boot, parts_.clock_doubt),
+      orders_(parts_.orders, parts_.clock),
       ledger_(parts_.records, parts_.clock, options_.device.boot, capacity_of(options_.facts)),
       dispatcher_(parts_.runtime, parts_.images, parts_.lanes, parts_.mailbox, options_.limits,
                   parts_.resizer),
@@ -53,8 +54,9 @@ void Reconciler::start() {
   const Status uses = book_.load();
   const Status jobs = controllers_.load();
   const Status services = services_.load();
+  const Status orders = orders_.load();
   flushed_ = !documents ? documents : !histories ? histories : !uses ? uses : jobs;
-  if (flushed_) flushed_ = services;
+  if (flushed_) flushed_ = services ? orders : services;
   set_store();
   resync_at_ = parts_.clock.now() + options_.resync;
 }
@@ -76,6 +78,7 @@ void Reconciler::run() {
   const Error stopped(Code::Cancelled, "the agent is stopping");
   pruning_.done(fail(stopped));
   pruning_.refuse(stopped);
+  orders_.refuse(stopped);
 }
 
 Status Reconciler::alive() const {
@@ -103,11 +106,7 @@ void Reconciler::step() {
     services_.set(desk_.merged(), desk_.held_sources());
     desired_changed_ = false;
   }
-  const WallTime wall = parts_.clock.wall();
-  if (controllers_.update({ledger_.observed(), ledger_.memory(), now, wall})) {
-    ledger_.set_desired(controllers_.workloads());
-    dispatcher_.cancel_starts_unless(ledger_.desired());
-  }
+  want();
   look();
   keep_images();
   const Plan done = act();
@@ -118,6 +117,18 @@ void Reconciler::step() {
   prune();
   record();
   show(done);
+}
+
+void Reconciler::want() {
+  const MonoTime now = parts_.clock.now();
+  const bool decided =
+      controllers_.update({ledger_.observed(), ledger_.memory(), now, parts_.clock.wall()});
+  const bool ordered =
+      orders_.update({controllers_.workloads(), ledger_.observed(), ledger_.memory(), may_act(),
+                      desk_.unread_sources().empty(), now});
+  if (!decided && !ordered) return;
+  ledger_.set_desired(orders_.apply(controllers_.workloads()));
+  dispatcher_.cancel_starts_unless(ledger_.desired());
 }
 
 void Reconciler::look_after_health() {
@@ -148,6 +159,7 @@ void Reconciler::record() {
   const MonoTime now = parts_.clock.now();
   for (EventRecord& event : desk_.take_events()) ledger_.note(std::move(event));
   for (EventRecord& event : controllers_.take_events()) ledger_.note(std::move(event));
+  for (EventRecord& event : orders_.take_events()) ledger_.note(std::move(event));
   if (!flush_at_ || *flush_at_ <= now) {
     flushed_ = ledger_.flush();
     if (Status uses = book_.flush(); flushed_) flushed_ = uses;
@@ -165,6 +177,7 @@ std::optional<MonoTime> Reconciler::wake_at() const {
   earlier(wake, dispatcher_.wake_at(now));
   earlier(wake, desk_.retry_at());
   earlier(wake, controllers_.wake_at());
+  earlier(wake, orders_.wake_at());
   earlier(wake, flush_at_);
   earlier(wake, gauges_.wake_at());
   earlier(wake, devices_.wake_at());
@@ -238,6 +251,7 @@ void Reconciler::read_results(Mail& mail) {
   if (mail.services) services_.done(*mail.services);
   if (mail.pruned) pruned(*mail.pruned);
   pruning_.order(std::move(mail.prunes));
+  orders_.add(std::move(mail.orders));
   if (mail.images) {
     listing_ = false;
     if (*mail.images) {

@@ -17,6 +17,7 @@
 #include "agent/reconcile/gauge_desk.h"
 #include "agent/reconcile/image_book.h"
 #include "agent/reconcile/ledger.h"
+#include "agent/reconcile/order_desk.h"
 #include "agent/reconcile/prune_desk.h"
 #include "agent/reconcile/reporter.h"
 #include "agent/reconcile/service_desk.h"
@@ -54,6 +55,7 @@ struct ReconcilerParts {
   runtime::Devices* devices = nullptr;       // null: there are none
   // What the agent itself took on the last day. May be empty.
   std::function<std::optional<UsageView>()> usage{};
+  OrderRecords* orders = nullptr;  // null: orders are forgotten with the agent
 };
 
 class Reconciler {
@@ -76,6 +78,7 @@ class Reconciler {
 
  private:
   void read(Mail mail);
+  void want();
   void read_runtime(Mail& mail);
   void read_results(Mail& mail);
   void looked(const LookResult& result);
@@ -99,6 +102,7 @@ class Reconciler {
   const ReconcilerOptions options_;
   DocumentDesk desk_;
   ControllerDesk controllers_;
+  OrderDesk orders_;
   Ledger ledger_;
   Dispatcher dispatcher_;
   Reporter reporter_;

@@ -45,6 +45,16 @@ class ControllerRecords {
   virtual Result<std::vector<CronRecord>> cron_jobs() = 0;
 };
 
+// The same for orders about workloads.
+class OrderRecords {
+ public:
+  virtual ~OrderRecords() = default;
+  // On disk and synced when they return.
+  virtual Status save_order(const OrderRecord& order) = 0;
+  virtual Status remove_order(const std::string& workload) = 0;
+  virtual Result<std::vector<OrderRecord>> orders() = 0;
+};
+
 // What was chosen for a Service once and for all.
 struct ServiceRecord {
   std::string name;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/reconcile/lookup.h"
+#include "agent/reconcile/order.h"
 
 namespace wherry {
 namespace {
@@ -145,6 +146,7 @@ class WorkloadViewer {
 };
 
 bool is_settled(const WorkloadView& workload) {
+  if (workload.phase == Phase::Pending && workload.reason == kStoppedReason) return true;
   return workload.phase == Phase::Succeeded || (workload.phase == Phase::Running && workload.ready);
 }
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <utility>
 
+#include "agent/store/commands.h"
 #include "agent/store/controllers.h"
 #include "agent/store/documents.h"
 #include "agent/store/events.h"
@@ -61,8 +62,10 @@ Result<sqlite::Database> open_whole(const StoreOptions& options) {
 }  // namespace
 
 struct Store::Impl {
-  Impl(sqlite::Database opened, int64_t max_rows)
-      : database(std::move(opened)), max_events(std::max<int64_t>(1, max_rows)) {}
+  Impl(sqlite::Database opened, const StoreOptions& options)
+      : database(std::move(opened)),
+        max_events(std::max<int64_t>(1, options.max_event_rows)),
+        max_commands(std::max<int64_t>(1, options.max_command_rows)) {}
 
   Status load_numbers(bool unclean);
   // Inside of a transaction; note_events() once that is committed.
@@ -72,7 +75,7 @@ struct Store::Impl {
 
   std::mutex mutex;  // one connection, one statement at a time
   sqlite::Database database;
-  const int64_t max_events;
+  const int64_t max_events, max_commands;
   int64_t event_count = 0;
   int64_t next_event = 1;
 };
@@ -142,7 +145,7 @@ Result<Store::Opened> Store::open(const StoreOptions& options) {
     database = open_whole(options);
   }
   if (!database) return fail(database.error(), context);
-  auto impl = std::make_unique<Impl>(*std::move(database), options.max_event_rows);
+  auto impl = std::make_unique<Impl>(*std::move(database), options);
   const Status loaded = impl->load_numbers(unclean);
   if (!loaded) return fail(loaded.error(), context);
   impl->database.release_memory();
@@ -265,19 +268,26 @@ Result<std::vector<ImageUse>> Store::image_uses() {
   return uses;
 }
 
-Status Store::save_controllers(const ControllerChanges& changes) {
-  const std::string context = "save the state of Jobs";
-  if (changes.empty()) return {};
+template <typename Change>
+Status Store::synced(const std::string& context, Change change) {
   const std::lock_guard lock(impl_->mutex);
   const Result<Synced> synced = Synced::begin(impl_->database);
   if (!synced) return fail(synced.error(), context);
   Result<sqlite::Transaction> transaction = sqlite::Transaction::begin(impl_->database);
   if (!transaction) return fail(transaction.error(), context);
-  Status done = store::put_controllers(impl_->database, changes);
-  if (done) done = failpoint("store.save_controllers.commit");
+  Status done = change(impl_->database);
   if (done) done = transaction->commit();
   if (!done) return fail(done.error(), context);
   return {};
+}
+
+Status Store::save_controllers(const ControllerChanges& changes) {
+  if (changes.empty()) return {};
+  return synced("save the state of Jobs", [&](sqlite::Database& database) {
+    Status done = store::put_controllers(database, changes);
+    if (done) done = failpoint("store.save_controllers.commit");
+    return done;
+  });
 }
 
 Result<std::vector<JobRecord>> Store::jobs() {
@@ -292,6 +302,79 @@ Result<std::vector<CronRecord>> Store::cron_jobs() {
   auto jobs = store::list_cron_jobs(impl_->database);
   if (!jobs) return fail(jobs.error(), "read the state of CronJobs");
   return jobs;
+}
+
+Result<int64_t> Store::take_command(const CommandRecord& command) {
+  const std::string context = "record a command";
+  int64_t number = 0;
+  const Status taken = synced(context, [&](sqlite::Database& database) -> Status {
+    const auto known = store::find_command(database, command.source, command.request);
+    if (!known) return fail(known.error());
+    if (*known) return fail(Code::AlreadyExists, command.source + " has sent it before");
+    const Result<int64_t> put = store::put_command(database, command);
+    if (!put) return fail(put.error());
+    number = *put;
+    Status done = store::trim_commands(database, impl_->max_commands);
+    if (done) done = failpoint("store.take_command.commit");
+    return done;
+  });
+  if (!taken) return fail(taken.error());
+  return number;
+}
+
+Status Store::answer_command(int64_t number, const std::string& answer) {
+  return synced("record the answer to a command", [&](sqlite::Database& database) {
+    Status done = store::answer_command(database, number, answer);
+    if (done) done = failpoint("store.answer_command.commit");
+    return done;
+  });
+}
+
+Status Store::readdress_command(int64_t number, const std::string& response_topic,
+                                const std::string& correlation) {
+  const std::lock_guard lock(impl_->mutex);
+  return store::readdress_command(impl_->database, number, response_topic, correlation);
+}
+
+Status Store::deliver_command(int64_t number) {
+  const std::lock_guard lock(impl_->mutex);
+  return store::deliver_command(impl_->database, number);
+}
+
+Result<std::optional<CommandRecord>> Store::find_command(const std::string& source,
+                                                         const std::string& request) {
+  const std::lock_guard lock(impl_->mutex);
+  auto found = store::find_command(impl_->database, source, request);
+  if (!found) return fail(found.error(), "look for a command");
+  return found;
+}
+
+Result<std::vector<CommandRecord>> Store::open_commands() {
+  const std::lock_guard lock(impl_->mutex);
+  auto commands = store::list_open_commands(impl_->database);
+  if (!commands) return fail(commands.error(), "read the commands");
+  return commands;
+}
+
+Status Store::save_order(const OrderRecord& order) {
+  return synced("save an order for " + order.workload, [&](sqlite::Database& database) {
+    Status done = store::put_order(database, order);
+    if (done) done = failpoint("store.save_order.commit");
+    return done;
+  });
+}
+
+Status Store::remove_order(const std::string& workload) {
+  return synced("remove the order for " + workload, [&](sqlite::Database& database) {
+    return store::remove_order(database, workload);
+  });
+}
+
+Result<std::vector<OrderRecord>> Store::orders() {
+  const std::lock_guard lock(impl_->mutex);
+  auto orders = store::list_orders(impl_->database);
+  if (!orders) return fail(orders.error(), "read the orders");
+  return orders;
 }
 
 Result<int64_t> Store::append_event(const EventRecord& event) {

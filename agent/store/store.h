@@ -98,9 +98,30 @@ struct EventRecord {
   uint64_t revision = 0;
 };
 
+// A command that was taken over MQTT.
+struct CommandRecord {
+  int64_t number = 0;           // given by the store, growing
+  std::string source, request;  // together its identity
+  WallTime received_at{};
+  std::string response_topic, correlation;  // where its answer goes; "": the device's own topic
+  std::string answer;                       // empty: none yet
+  bool delivered = false;                   // a broker has acknowledged the answer
+  bool operator==(const CommandRecord&) const = default;
+};
+
+// What a person ordered about a workload, against what its document says.
+struct OrderRecord {
+  std::string workload;
+  std::string kind;      // "stop", "restart"
+  std::string given_by;  // for people
+  WallTime ordered_at{};
+  bool operator==(const OrderRecord&) const = default;
+};
+
 struct StoreOptions {
-  std::string path;               // …/wherry.db; directories are made (0700), the file is 0600
-  int64_t max_event_rows = 2000;  // oldest go first
+  std::string path;                 // …/wherry.db; directories are made (0700), the file is 0600
+  int64_t max_event_rows = 2000;    // oldest go first
+  int64_t max_command_rows = 1000;  // … those that have their answer
   Duration busy_timeout = std::chrono::seconds(2);  // for a predecessor that is still closing
 };
 
@@ -146,6 +167,25 @@ class Store {
   Result<std::vector<JobRecord>> jobs();
   Result<std::vector<CronRecord>> cron_jobs();
 
+  // --- commands. take_command() and answer_command(): on disk and synced when they return.
+  // The number that it got. AlreadyExists where its source and request are known.
+  Result<int64_t> take_command(const CommandRecord& command);
+  Status answer_command(int64_t number, const std::string& answer);
+  // These two may be lost at a power cut: then an answer is sent once more, or where it was asked
+  // for first.
+  Status readdress_command(int64_t number, const std::string& response_topic,
+                           const std::string& correlation);
+  Status deliver_command(int64_t number);
+  Result<std::optional<CommandRecord>> find_command(const std::string& source,
+                                                    const std::string& request);
+  // Those without an answer, or whose answer no broker has acknowledged; oldest first.
+  Result<std::vector<CommandRecord>> open_commands();
+
+  // On disk and synced when they return. One order a workload: a newer one replaces it.
+  Status save_order(const OrderRecord& order);
+  Status remove_order(const std::string& workload);
+  Result<std::vector<OrderRecord>> orders();
+
   // May lose the last events at a power cut, never the order. Returns the number given (`number` of
   // `event` is not read); numbers grow, may skip, and are never given twice. A message is cut after
   // 2 KiB.
@@ -155,6 +195,9 @@ class Store {
 
  private:
   struct Impl;
+  // `change` in a transaction that is synced when it returns.
+  template <typename Change>
+  Status synced(const std::string& context, Change change);
   explicit Store(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -183,9 +183,8 @@ bool WherryDaemon::wait_phase(const std::string& name, const std::string& phase,
 }
 
 CommandResult WherryDaemon::cli(std::vector<std::string> arguments) {
-  std::vector<std::string> argv{WHERRY_BIN_DIR "/wherry"};
+  std::vector<std::string> argv{WHERRY_BIN_DIR "/wherry", "--socket", api_socket()};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
-  argv.insert(argv.end(), {"--socket", api_socket()});
   return run_command(std::move(argv));
 }
 

@@ -70,3 +70,22 @@ CREATE TABLE cron_jobs (
   seen     TEXT NOT NULL,
   started  INTEGER NOT NULL
 ) STRICT;
+
+CREATE TABLE commands (
+  number         INTEGER NOT NULL PRIMARY KEY,
+  source         TEXT NOT NULL,
+  request        TEXT NOT NULL,
+  received_at    INTEGER NOT NULL,
+  response_topic TEXT NOT NULL,
+  correlation    BLOB NOT NULL,
+  answer         TEXT NOT NULL,
+  delivered      INTEGER NOT NULL,
+  UNIQUE (source, request)
+) STRICT;
+
+CREATE TABLE workload_orders (
+  workload   TEXT NOT NULL PRIMARY KEY,
+  kind       TEXT NOT NULL,
+  given_by   TEXT NOT NULL,
+  ordered_at INTEGER NOT NULL
+) STRICT;

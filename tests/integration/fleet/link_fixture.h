@@ -35,6 +35,14 @@ class TestLink {
       const std::lock_guard lock(mutex_);
       desired_.push_back(std::move(message));
     };
+    handlers.on_command = [this](CommandMessage message) {
+      const std::lock_guard lock(mutex_);
+      commands_.push_back(std::move(message));
+    };
+    handlers.on_answered = [this](uint64_t ticket) {
+      const std::lock_guard lock(mutex_);
+      answered_.push_back(ticket);
+    };
     handlers.on_status = [this](const LinkStatus& status) {
       const std::lock_guard lock(mutex_);
       statuses_.push_back(status);
@@ -50,6 +58,14 @@ class TestLink {
   std::vector<DesiredMessage> desired() const {
     const std::lock_guard lock(mutex_);
     return desired_;
+  }
+  std::vector<CommandMessage> commands() const {
+    const std::lock_guard lock(mutex_);
+    return commands_;
+  }
+  std::vector<uint64_t> answered() const {
+    const std::lock_guard lock(mutex_);
+    return answered_;
   }
   std::vector<LinkStatus> statuses() const {
     const std::lock_guard lock(mutex_);
@@ -76,6 +92,8 @@ class TestLink {
   mutable std::mutex mutex_;
   std::vector<DesiredMessage> desired_;
   std::vector<LinkStatus> statuses_;
+  std::vector<CommandMessage> commands_;
+  std::vector<uint64_t> answered_;
   std::unique_ptr<FleetLink> link_;
 };
 

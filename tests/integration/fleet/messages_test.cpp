@@ -143,19 +143,50 @@ TEST_P(MessagesTest, ReportedOfSeveralMegabytesIsSentWhole) {
   EXPECT_TRUE(manager.wait_for([&](const auto& m) { return m.payload == large; }));
 }
 
-TEST_P(MessagesTest, CommandsAreAnsweredAsNotImplemented) {
+TEST_P(MessagesTest, CommandsAreHandedOverAndAnswered) {
   MqttClient manager(broker_.port());
   manager.subscribe(kOwn + "responses/+");
-  TestLink link(options());
+  FleetOptions made = options();
+  made.groups = {"g"};
+  TestLink link(made);
   ASSERT_TRUE(link.wait_connected());
   ASSERT_TRUE(wait_until([&] {  // subscribed
-    manager.publish(kOwn + "commands/r-1", R"({"command":"ping"})");
-    return manager.last(kOwn + "responses/r-1").has_value();
+    manager.publish("wherry/v1/groups/g/commands/r-1", "any bytes");
+    return !link.commands().empty();
   }));
-  const auto response = nlohmann::json::parse(manager.last(kOwn + "responses/r-1")->payload);
-  EXPECT_EQ(response["ok"], false);
-  EXPECT_EQ(response["error"]["code"], "Unimplemented");
-  EXPECT_FALSE(response["error"]["message"].get<std::string>().empty());
+  const CommandMessage command = link.commands().front();
+  EXPECT_EQ(command.source, "groups/g");
+  EXPECT_EQ(command.request, "r-1");
+  EXPECT_EQ(command.payload, "any bytes");
+  EXPECT_FALSE(command.retained);
+  EXPECT_TRUE(link->answer({7, "r-1", "", "", "{}"}));
+  ASSERT_TRUE(manager.wait_for([](const auto& m) { return m.topic == kOwn + "responses/r-1"; }));
+  const auto answer = manager.last(kOwn + "responses/r-1");
+  EXPECT_EQ(answer->payload, "{}");
+  EXPECT_EQ(answer->qos, 1);
+  EXPECT_FALSE(answer->retained);
+  EXPECT_TRUE(wait_until([&] { return link.answered() == std::vector<uint64_t>{7}; }));
+}
+
+TEST_P(MessagesTest, ARetainedCommandIsKnownAsSuch) {
+  MqttClient manager(broker_.port());
+  manager.publish_retained(kOwn + "commands/r-1", "x");
+  TestLink link(options());
+  ASSERT_TRUE(wait_until([&] { return !link.commands().empty(); }));
+  EXPECT_TRUE(link.commands().front().retained);
+}
+
+TEST_P(MessagesTest, AnswersOutliveTheConnection) {
+  TestLink link(options());
+  ASSERT_TRUE(link.wait_connected());
+  broker_.kill();
+  ASSERT_TRUE(wait_until([&] { return !link->status().connected; }));
+  for (uint64_t i = 1; i <= 40; ++i) {
+    EXPECT_TRUE(link->answer({i, "r" + std::to_string(i), "", "", std::to_string(i)}));
+  }
+  EXPECT_TRUE(link.answered().empty());
+  broker_.start();
+  EXPECT_TRUE(wait_until([&] { return link.answered().size() == 40; }));
 }
 
 TEST_P(MessagesTest, ALeftGroupIsNoLongerHeard) {
@@ -184,14 +215,26 @@ TEST(CommandTest, Mqtt5ResponseTopicAndCorrelationAreHonoured) {
   MosquittoBroker broker;
   MqttClient manager(broker.port());
   manager.subscribe("answers/#");
+  manager.subscribe(kOwn + "responses/+");
   TestLink link(link_options({broker.url()}));
   ASSERT_TRUE(link.wait_connected());
+  const std::string correlation("\0\1x", 3);
   ASSERT_TRUE(wait_until([&] {
-    manager.publish(kOwn + "commands/r-1", "not even JSON",
-                    {.response_topic = "answers/mine", .correlation = std::string("\0\1x", 3)});
-    return manager.last("answers/mine").has_value();
+    manager.publish(kOwn + "commands/r-1", "x",
+                    {.response_topic = "answers/mine", .correlation = correlation});
+    return !link.commands().empty();
   }));
-  EXPECT_EQ(manager.last("answers/mine")->correlation, std::string("\0\1x", 3));
+  const CommandMessage command = link.commands().front();
+  EXPECT_EQ(command.response_topic, "answers/mine");
+  EXPECT_EQ(command.correlation, correlation);
+  EXPECT_TRUE(link->answer({1, "r-1", command.response_topic, command.correlation, "{}"}));
+  ASSERT_TRUE(manager.wait_for([](const auto& m) { return m.topic == "answers/mine"; }));
+  EXPECT_EQ(manager.last("answers/mine")->correlation, correlation);
+  EXPECT_EQ(manager.last("answers/mine")->content_type, "application/json");
+  // The broker's own topics cannot be published to: the device's is taken instead.
+  manager.publish(kOwn + "commands/r-2", "x", {.response_topic = "$SYS/mine"});
+  ASSERT_TRUE(wait_until([&] { return link.commands().back().request == "r-2"; }));
+  EXPECT_EQ(link.commands().back().response_topic, "");
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include "base/digest.h"
 #include "base/files.h"
+#include "base/text.h"
 
 namespace wherry::test {
 
@@ -157,6 +158,14 @@ Result<std::vector<runtime::Image>> FakeImages::import_archive(const std::string
   images_.push_back({"example/" + bytes->substr(0, 8), sha256_digest(*bytes),
                      static_cast<int64_t>(bytes->size())});
   return std::vector{images_.back()};
+}
+
+Result<runtime::ExecResult> FakeExecs::exec(const runtime::ExecRequest& request, CancelToken) {
+  asked = request;
+  if (request.argv[0] == "slow") return fail(Code::DeadlineExceeded, "not done within 1s");
+  const std::string out = join(request.argv, " ") + "\n";
+  return runtime::ExecResult{request.argv[0] == "false" ? 1 : 0, out.substr(0, request.max_output),
+                             "to stderr\n"};
 }
 
 // --- RawClient
@@ -335,6 +344,14 @@ ApiTest::ApiTest() {
   options.max_upload_bytes = 1 << 20;
   options.disk_reserve = 0;
   set_state(sample_state());
+  commands = std::make_unique<Commands>(
+      CommandParts{board, clock, logs, images, execs,
+                   [this](Order order, const CancelToken&) {
+                     orders.push_back(std::move(order));
+                     return order_answer;
+                   },
+                   [this](const CancelToken& cancel) { return images.prune({}, cancel); },
+                   [this] { ++images_changed; }});
 }
 
 void ApiTest::add_event(const EventRecord& event) {
@@ -367,7 +384,8 @@ void ApiTest::start() {
                        [this] { ++images_changed; },
                        [this](const CancelToken& cancel) { return images.prune({}, cancel); },
                        [this] { return alive; },
-                       [] { return std::string("wherry_build_info 1\n"); }};
+                       [] { return std::string("wherry_build_info 1\n"); },
+                       commands.get()};
   server = std::make_unique<ApiServer>(options, std::move(deps));
   const Status started = server->start();
   ASSERT_TRUE(started) << started.error().full();

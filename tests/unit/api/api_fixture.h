@@ -80,6 +80,13 @@ class FakeImages final : public runtime::Images {
   std::atomic<int> pulling_{0};
 };
 
+// Says what it was asked to run. "false" ends with 1; "slow" is not done in time.
+class FakeExecs final : public runtime::Execs {
+ public:
+  Result<runtime::ExecResult> exec(const runtime::ExecRequest& request, CancelToken) override;
+  runtime::ExecRequest asked;
+};
+
 struct Answer {
   int status = 0;
   std::string head;       // status line and headers
@@ -140,6 +147,10 @@ class ApiTest : public ::testing::Test {
   std::atomic<int64_t> events_read{0};  // the highest number that was handed out
   Bell event_bell;
   Status alive;
+  FakeExecs execs;
+  std::vector<Order> orders;  // given so far
+  Status order_answer;        // to each
+  std::unique_ptr<Commands> commands;
   std::atomic<int> images_changed{0};
   ApiOptions options;
   std::unique_ptr<ApiServer> server;

@@ -166,6 +166,9 @@ TEST_F(ProgramTest, UsageIs2) {
                                              {"images", "bogus"},
                                              {"list", "get", "web"},
                                              {"images", "pull"},
+                                             {"stop"},
+                                             {"exec", "web"},
+                                             {"exec", "web", "--timeout", "x", "--", "ls"},
                                              {"images", "pull", "a", "b"},
                                              {"events", "--after", "x"}}) {
     const CommandResult result = wherry(args);
@@ -178,10 +181,6 @@ TEST_F(ProgramTest, UsageIs2) {
 TEST_F(ProgramTest, WhatIsNotInThisVersionSaysSo) {
   for (const std::vector<std::string>& args :
        std::vector<std::vector<std::string>>{{"why", "web"},
-                                             {"restart", "web"},
-                                             {"stop", "web"},
-                                             {"start", "web"},
-                                             {"exec", "web", "--", "ls", "-l"},
                                              {"apply", "-f", "x"},
                                              {"plan", "-f", "x"},
                                              {"check"},
@@ -200,6 +199,33 @@ TEST_F(ProgramTest, MetricsArePrintedAsTheyAre) {
   const CommandResult result = wherry({"metrics"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_EQ(result.out, "wherry_build_info 1\n");
+}
+
+TEST_F(ProgramTest, WorkloadsAreOrderedAbout) {
+  for (const char* order : {"restart", "stop", "start"}) {
+    const CommandResult result = wherry({order, "web"});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_EQ(result.out.find("web "), 0u) << result.out;
+    EXPECT_EQ(wherry({order, "web", "-o", "json"}).out, "{\n  \"workload\": \"web\"\n}\n");
+  }
+  EXPECT_EQ(orders.size(), 6u);
+  order_answer = fail(Code::NotFound, "there is no workload \"nope\" on this device");
+  EXPECT_EQ(wherry({"stop", "nope"}).exit_code, 4);
+}
+
+TEST_F(ProgramTest, ExecPrintsWhatTheProgramPrints) {
+  const CommandResult good = wherry({"exec", "web", "--", "ls", "-l", "--all"});
+  EXPECT_EQ(good.exit_code, 0) << good.err;
+  EXPECT_EQ(good.out, "ls -l --all\n");
+  EXPECT_EQ(good.err, "to stderr\n");
+  const CommandResult bad = wherry({"exec", "web", "-c", "web", "--timeout", "5s", "--", "false"});
+  EXPECT_EQ(bad.exit_code, 1);
+  EXPECT_NE(bad.err.find("exit code 1"), std::string::npos) << bad.err;
+  EXPECT_EQ(execs.asked.timeout, std::chrono::seconds(5));
+  EXPECT_EQ(wherry({"exec", "nope", "--", "ls"}).exit_code, 4);
+  const CommandResult json = wherry({"exec", "web", "-o", "json", "--", "false"});
+  EXPECT_EQ(json.exit_code, 1);
+  EXPECT_NE(json.out.find("\"exitCode\": 1"), std::string::npos) << json.out;
 }
 
 TEST_F(ProgramTest, FailedIs1) {

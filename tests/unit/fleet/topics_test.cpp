@@ -88,14 +88,19 @@ TEST(TopicsTest, StaleFilterIsTheOneThatLetTheTopicThrough) {
   EXPECT_EQ(stale_filter("x"), "x");
 }
 
-TEST(TopicsTest, TopicNamesHaveNoWildcards) {
-  EXPECT_TRUE(is_topic_name("a/b c/ü"));
-  EXPECT_FALSE(is_topic_name(""));
-  EXPECT_FALSE(is_topic_name("a/+"));
-  EXPECT_FALSE(is_topic_name("a/#"));
-  EXPECT_FALSE(is_topic_name(std::string_view("a\0b", 3)));
-  EXPECT_FALSE(is_topic_name("\xff"));
-  EXPECT_FALSE(is_topic_name(std::string(65536, 'a')));
+TEST(TopicsTest, AnswersGoToWhatIsATopicAndNotTheBrokersOwn) {
+  EXPECT_TRUE(is_response_topic("a/b c/ü"));
+  EXPECT_FALSE(is_response_topic(""));
+  EXPECT_FALSE(is_response_topic("a/+"));
+  EXPECT_FALSE(is_response_topic("a/#"));
+  EXPECT_FALSE(is_response_topic(std::string_view("a\0b", 3)));
+  EXPECT_FALSE(is_response_topic("\xff"));
+  EXPECT_FALSE(is_response_topic(std::string(65536, 'a')));
+  EXPECT_FALSE(is_response_topic("$SYS/a"));
+  EXPECT_FALSE(is_response_topic("a\nb"));
+  std::string deep = "a";
+  for (int i = 0; i < 300; ++i) deep += "/a";
+  EXPECT_FALSE(is_response_topic(deep));
 }
 
 }  // namespace

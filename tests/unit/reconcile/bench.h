@@ -79,7 +79,9 @@ class BenchTest : public testing::Test {
                         services_,
                         &runtime_,
                         gauges_,
-                        devices_},
+                        devices_,
+                        {},
+                        &records_},
         options);
     mailbox_.post([](Mail& mail) { mail.manifests = LocalManifests{}; });
     mailbox_.post_event({runtime::Event::Kind::Connected, "", "", ""});

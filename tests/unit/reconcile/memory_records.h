@@ -12,7 +12,8 @@ namespace wherry::test {
 class MemoryRecords final : public Records,
                             public UseRecords,
                             public ControllerRecords,
-                            public ServiceRecords {
+                            public ServiceRecords,
+                            public OrderRecords {
  public:
   Status save_document(const StoredDocument& document,
                        const std::vector<EventRecord>& events) override {
@@ -100,6 +101,24 @@ class MemoryRecords final : public Records,
   }
   Result<std::vector<ServiceRecord>> services() override { return service_rows; }
 
+  Status save_order(const OrderRecord& order) override {
+    if (!works) return broken();
+    ++writes;
+    order_rows[order.workload] = order;
+    return {};
+  }
+  Status remove_order(const std::string& workload) override {
+    if (!works) return broken();
+    ++writes;
+    order_rows.erase(workload);
+    return {};
+  }
+  Result<std::vector<OrderRecord>> orders() override {
+    std::vector<OrderRecord> all;
+    for (const auto& [workload, row] : order_rows) all.push_back(row);
+    return all;
+  }
+
   size_t events(const std::string& reason) const {
     size_t count = 0;
     for (const EventRecord& event : log) count += event.reason == reason ? 1 : 0;
@@ -115,6 +134,7 @@ class MemoryRecords final : public Records,
   std::map<std::string, JobRecord> job_rows;
   std::map<std::string, CronRecord> cron_rows;
   std::vector<ServiceRecord> service_rows;
+  std::map<std::string, OrderRecord> order_rows;
   std::vector<EventRecord> log;
 
  private:

@@ -23,6 +23,7 @@ const std::map<std::string, std::string> kReleased = {
     {"001_initial.sql", "781583940cb3774f70d404e5e7e2564a049a0399cc1ca03c1dcbcfdfdd4f495c"},
     {"002_image_use.sql", "0a3b18960bfe156e1a6d6a0d5bd8bfcf5437971aef13b93b965108d7bbdb75ae"},
     {"003_jobs.sql", "60538ea548b7194f807b0e3c8edb06a36b2ef0490ec1bfd6433f3224660e7cd3"},
+    {"004_commands.sql", "812ade3c8c3581c0ee182f26b0f91df8206225c89c9d4e45c710c1ed826b612a"},
 };
 
 class Raw {

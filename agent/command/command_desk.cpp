@@ -1,0 +1,243 @@
+#include "agent/command/command_desk.h"
+
+#include <utility>
+
+#include "agent/command/answers.h"
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "base/text.h"
+
+namespace wherry {
+namespace {
+
+constexpr const char* kInterrupted = "Interrupted";
+constexpr const char* kTooMany = "TooManyCommands";
+constexpr size_t kMostReopened = 64;  // answers of an earlier life that are sent again
+
+std::string interrupted() {
+  return refusal(kInterrupted,
+                 "the agent ended while the command was carried out; it may or may not have been");
+}
+
+std::string too_many(const char* what) {
+  return refusal(kTooMany, std::string(what) + "; it was not carried out: send it again later");
+}
+
+}  // namespace
+
+CommandDesk::CommandDesk(CommandDeskParts parts, CommandDeskOptions options)
+    : parts_(std::move(parts)),
+      options_(std::move(options)),
+      // Acknowledgements wait in the same queue.
+      intake_(std::make_unique<Executor>("commands", 1, 2 * kMostWaiting)),
+      slow_lane_(std::make_unique<Executor>("cmd-slow", kSlowThreads, kMostSlow)) {}
+
+void CommandDesk::start() {
+  if (!post([this] { answer_open(); })) log_warn("commands cannot be carried out");
+}
+
+void CommandDesk::stop() {
+  cancel_.cancel();
+  std::unique_ptr<Executor> intake;
+  {
+    const std::lock_guard lock(mutex_);
+    intake = std::move(intake_);
+  }
+  intake.reset();  // and with it who posts to the other
+  slow_lane_.reset();
+}
+
+bool CommandDesk::post(std::function<void()> job) {
+  const std::lock_guard lock(mutex_);
+  return intake_ != nullptr && intake_->post(std::move(job));
+}
+
+void CommandDesk::answer_open() {
+  const auto open = parts_.store.open_commands();
+  if (!open) {
+    return log_warn("commands of an earlier life are not answered",
+                    {{"error", open.error().full()}});
+  }
+  const size_t skipped = open->size() > kMostReopened ? open->size() - kMostReopened : 0;
+  for (size_t i = 0; i < open->size(); ++i) {
+    const CommandRecord& command = (*open)[i];
+    std::string answer = command.answer;
+    if (answer.empty()) {
+      answer = interrupted();
+      const Status kept = parts_.store.answer_command(command.number, answer);
+      if (!kept) log_warn("an answer is not kept", {{"error", kept.error().full()}});
+    }
+    // Of many that nobody fetched, the oldest are kept for those who ask again.
+    if (i < skipped) continue;
+    send(command.number, {command.request, command.response_topic, command.correlation}, answer);
+  }
+}
+
+void CommandDesk::receive(CommandMessage message) {
+  if (cancel_.cancelled()) return;
+  if (message.payload.size() > kMaxCommandBytes) message.payload.resize(kMaxCommandBytes + 1);
+  const auto held = std::make_shared<CommandMessage>(std::move(message));
+  if (++waiting_ <= kMostWaiting) {
+    const bool posted = post([this, held] {
+      --waiting_;
+      take(*held);
+    });
+    if (posted) return;
+  }
+  --waiting_;
+  refuse(*held, too_many("too many commands wait already"));
+}
+
+void CommandDesk::answered(uint64_t ticket) {
+  const auto note = [this, ticket] {
+    const Status noted = parts_.store.deliver_command(static_cast<int64_t>(ticket));
+    if (!noted) log_debug("a delivered answer is not noted", {{"error", noted.error().full()}});
+  };
+  if (!post(note)) note();  // the queue is full, or the agent is stopping
+}
+
+Status CommandDesk::allowed(CommandKind kind) const {
+  const std::string name(to_string(kind));
+  const auto set = options_.allow.find(name);
+  const bool by_default = kind != CommandKind::Exec;
+  if (set == options_.allow.end() ? by_default : set->second) return {};
+  return fail(Code::PermissionDenied, "\"" + name +
+                                          "\" is switched off on this device; set security.allow." +
+                                          name + ": true in its configuration");
+}
+
+Result<Command> CommandDesk::check(const CommandMessage& message) const {
+  if (options_.require_signature) {
+    return fail(Code::PermissionDenied,
+                "security.require_signature is set, and this version of wherryd cannot check the "
+                "signature of a command yet: it carries out none");
+  }
+  auto command = parse_command(message.payload, parts_.clock.wall());
+  if (!command) return command;
+  if (Status may = allowed(command->kind); !may) return fail(may.error());
+  if (command->kind >= CommandKind::Check) {
+    return fail(Code::Unimplemented, "this version of wherryd does not carry out \"" +
+                                         std::string(to_string(command->kind)) + "\"");
+  }
+  return command;
+}
+
+void CommandDesk::take(const CommandMessage& message) {
+  if (cancel_.cancelled()) return;
+  if (!is_request_id(message.request)) {
+    return refuse(message, refusal("InvalidArgument",
+                                   "the request id, the last part of the topic, must be 1 to 128 "
+                                   "letters, digits, '.', '_', ':' or '-' and begin with a letter "
+                                   "or digit"));
+  }
+  if (message.retained) {
+    return refuse(message,
+                  refusal("InvalidArgument",
+                          "a command must not be retained: it would be carried out at every "
+                          "connect; clear the topic and send it without the flag"));
+  }
+  const auto known = parts_.store.find_command(message.source, message.request);
+  if (!known) return refuse(message, refusal(known.error()));
+  if (*known) return again(message, **known);
+  const auto command = check(message);
+  if (!command) return refuse(message, refusal(command.error()));
+  const bool slow = Commands::is_slow(command->kind);
+  {
+    const std::lock_guard lock(mutex_);
+    if (slow && slow_ >= kMostSlow) {
+      return refuse(message, too_many("too many commands that take long are under way"));
+    }
+  }
+  CommandRecord record;
+  record.source = message.source;
+  record.request = message.request;
+  record.received_at = parts_.clock.wall();
+  record.response_topic = message.response_topic;
+  record.correlation = message.correlation;
+  const auto number = parts_.store.take_command(record);
+  if (!number) return refuse(message, refusal(number.error().wrap("it was not carried out")));
+  if (Status fine = failpoint("command.recorded"); !fine) return;
+  {
+    const std::lock_guard lock(mutex_);
+    under_way_[*number] = {message.request, message.response_topic, message.correlation};
+    slow_ += slow ? 1 : 0;
+  }
+  const std::string given_by =
+      "over MQTT (" + message.source + ", request " + message.request + ")";
+  log_info("command", {{"command", std::string(to_string(command->kind))},
+                       {"workload", printable(command->workload)},
+                       {"source", message.source},
+                       {"request", message.request}});
+  if (!slow) return carry_out(*number, *command, given_by);
+  const bool posted = slow_lane_->post([this, number = *number, command = *command, given_by] {
+    carry_out(number, command, given_by);
+    const std::lock_guard lock(mutex_);
+    --slow_;
+  });
+  if (posted) return;
+  {
+    const std::lock_guard lock(mutex_);
+    --slow_;
+  }
+  finish(*number, too_many("there is no room for it"));
+}
+
+// It is never carried out a second time: the answer it got, or will get, goes where it is asked for
+// now.
+void CommandDesk::again(const CommandMessage& message, const CommandRecord& known) {
+  const Status noted =
+      parts_.store.readdress_command(known.number, message.response_topic, message.correlation);
+  if (!noted) log_debug("where an answer goes is not noted", {{"error", noted.error().full()}});
+  const ReplyTo to{message.request, message.response_topic, message.correlation};
+  {
+    const std::lock_guard lock(mutex_);
+    const auto running = under_way_.find(known.number);
+    if (running != under_way_.end()) {
+      running->second = to;
+      return;
+    }
+  }
+  // It may have ended since it was looked up.
+  const auto now = parts_.store.find_command(message.source, message.request);
+  const bool ended = now && *now && !(*now)->answer.empty();
+  send(known.number, to, ended ? (*now)->answer : interrupted());
+}
+
+void CommandDesk::carry_out(int64_t number, const Command& command, const std::string& given_by) {
+  const auto result = parts_.commands.carry_out(command, given_by, cancel_);
+  if (!failpoint("command.carried-out")) return;
+  if (!result && cancel_.cancelled()) return finish(number, interrupted());
+  finish(number, result ? answer_with(*result) : refusal(result.error()));
+}
+
+void CommandDesk::finish(int64_t number, const std::string& answer) {
+  const Status kept = parts_.store.answer_command(number, shortened(answer, kMostKept));
+  if (!kept) {
+    log_warn("an answer to a command is not kept", {{"error", kept.error().full()}});
+  }
+  if (!failpoint("command.answer-kept")) return;
+  ReplyTo to;
+  {
+    const std::lock_guard lock(mutex_);
+    to = std::move(under_way_.extract(number).mapped());
+  }
+  send(number, to, answer);
+}
+
+void CommandDesk::refuse(const CommandMessage& message, const std::string& answer) {
+  log_info("a command is refused", {{"source", message.source},
+                                    {"request", printable(message.request)},
+                                    {"answer", printable(answer, 300)}});
+  send(0, {message.request, message.response_topic, message.correlation}, answer);
+}
+
+void CommandDesk::send(int64_t number, const ReplyTo& to, std::string answer) {
+  const bool taken = parts_.send(
+      {static_cast<uint64_t>(number), to.request, to.topic, to.correlation, std::move(answer)});
+  if (!taken) {
+    log_warn("too many answers wait for the broker: one is sent only when it is asked for again",
+             {{"request", printable(to.request)}});
+  }
+}
+
+}  // namespace wherry

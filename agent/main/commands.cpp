@@ -1,0 +1,28 @@
+#include "agent/main/commands.h"
+
+#include <utility>
+
+#include "agent/reconcile/order_now.h"
+#include "agent/reconcile/prune_order.h"
+
+namespace wherry {
+
+CommandCenter::CommandCenter(const Config& config, const Clock& clock, Store& store,
+                             Mailbox& mailbox, CommandSubjects subjects,
+                             const std::unique_ptr<FleetLink>& link)
+    : commands_({subjects.board, clock, subjects.logs, subjects.images, subjects.execs,
+                 [&mailbox](Order order, const CancelToken& cancel) {
+                   return order_now(mailbox, std::move(order), cancel);
+                 },
+                 [&mailbox](const CancelToken& cancel) { return prune_now(mailbox, cancel); },
+                 [&mailbox] { mailbox.post([](Mail& mail) { mail.images_changed = true; }); }}),
+      desk_({store, commands_, clock,
+             [&link](CommandAnswer answer) { return link->answer(std::move(answer)); }},
+            {config.security.allow, config.security.require_signature}) {}
+
+void CommandCenter::listen(FleetHandlers& handlers) {
+  handlers.on_command = [this](CommandMessage message) { desk_.receive(std::move(message)); };
+  handlers.on_answered = [this](uint64_t ticket) { desk_.answered(ticket); };
+}
+
+}  // namespace wherry

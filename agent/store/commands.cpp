@@ -1,0 +1,107 @@
+#include "agent/store/commands.h"
+
+#include "sql.h"
+
+namespace wherry::store {
+namespace {
+
+CommandRecord read_command(const sqlite::Statement& row) {
+  CommandRecord command;
+  command.number = row.integer(0);
+  command.received_at = row.time(1);
+  command.response_topic = row.text(2);
+  command.correlation = row.text(3);
+  command.answer = row.text(4);
+  command.delivered = row.integer(5) != 0;
+  return command;
+}
+
+template <typename... Values>
+Status change(sqlite::Database& database, std::string_view text, const Values&... values) {
+  Result<sqlite::Statement> statement = database.prepare(text);
+  if (!statement) return fail(statement.error());
+  return statement->bind(values...).run();
+}
+
+}  // namespace
+
+Result<int64_t> put_command(sqlite::Database& database, const CommandRecord& command) {
+  Result<sqlite::Statement> put = database.prepare(sql::put_command);
+  if (!put) return fail(put.error());
+  put->bind(command.source, command.request, command.received_at, command.response_topic,
+            sqlite::Blob{command.correlation});
+  const Result<bool> row = put->step();
+  if (!row) return fail(row.error());
+  const int64_t number = put->integer(0);
+  if (Status done = put->run(); !done) return fail(done.error());
+  return number;
+}
+
+Status trim_commands(sqlite::Database& database, int64_t most) {
+  return change(database, sql::trim_commands, most);
+}
+
+Result<std::optional<CommandRecord>> find_command(sqlite::Database& database,
+                                                  const std::string& source,
+                                                  const std::string& request) {
+  Result<sqlite::Statement> find = database.prepare(sql::find_command);
+  if (!find) return fail(find.error());
+  const Result<bool> row = find->bind(source, request).step();
+  if (!row) return fail(row.error());
+  if (!*row) return std::optional<CommandRecord>();
+  CommandRecord command = read_command(*find);
+  command.source = source;
+  command.request = request;
+  return std::optional(std::move(command));
+}
+
+Result<std::vector<CommandRecord>> list_open_commands(sqlite::Database& database) {
+  Result<sqlite::Statement> list = database.prepare(sql::list_open_commands);
+  if (!list) return fail(list.error());
+  std::vector<CommandRecord> all;
+  while (true) {
+    const Result<bool> more = list->step();
+    if (!more) return fail(more.error());
+    if (!*more) return all;
+    CommandRecord command = read_command(*list);
+    command.source = list->text(6);
+    command.request = list->text(7);
+    all.push_back(std::move(command));
+  }
+}
+
+Status answer_command(sqlite::Database& database, int64_t number, const std::string& answer) {
+  return change(database, sql::answer_command, number, answer);
+}
+
+Status readdress_command(sqlite::Database& database, int64_t number, const std::string& topic,
+                         const std::string& correlation) {
+  return change(database, sql::readdress_command, number, topic, sqlite::Blob{correlation});
+}
+
+Status deliver_command(sqlite::Database& database, int64_t number) {
+  return change(database, sql::deliver_command, number);
+}
+
+Status put_order(sqlite::Database& database, const OrderRecord& order) {
+  return change(database, sql::put_order, order.workload, order.kind, order.given_by,
+                order.ordered_at);
+}
+
+Status remove_order(sqlite::Database& database, const std::string& workload) {
+  return change(database, sql::remove_order, workload);
+}
+
+Result<std::vector<OrderRecord>> list_orders(sqlite::Database& database) {
+  Result<sqlite::Statement> list = database.prepare(sql::list_orders);
+  if (!list) return fail(list.error());
+  std::vector<OrderRecord> all;
+  while (true) {
+    const Result<bool> more = list->step();
+    if (!more) return fail(more.error());
+    if (!*more) return all;
+    all.push_back({list->text(0), list->text(1), list->text(2), list->time(3)});
+  }
+}
+
+}  // namespace wherry::store

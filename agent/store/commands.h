@@ -1,0 +1,29 @@
+#pragma once
+// Rows of the tables commands and workload_orders.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/store/store.h"
+#include "base/sqlite/sqlite.h"
+
+namespace wherry::store {
+
+Result<int64_t> put_command(sqlite::Database& database, const CommandRecord& command);
+// Removes what is beyond `most`, those answered first first; what waits for its answer stays.
+Status trim_commands(sqlite::Database& database, int64_t most);
+Result<std::optional<CommandRecord>> find_command(sqlite::Database& database,
+                                                  const std::string& source,
+                                                  const std::string& request);
+Result<std::vector<CommandRecord>> list_open_commands(sqlite::Database& database);
+Status answer_command(sqlite::Database& database, int64_t number, const std::string& answer);
+Status readdress_command(sqlite::Database& database, int64_t number, const std::string& topic,
+                         const std::string& correlation);
+Status deliver_command(sqlite::Database& database, int64_t number);
+
+Status put_order(sqlite::Database& database, const OrderRecord& order);
+Status remove_order(sqlite::Database& database, const std::string& workload);
+Result<std::vector<OrderRecord>> list_orders(sqlite::Database& database);
+
+}  // namespace wherry::store

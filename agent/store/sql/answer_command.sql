@@ -1,0 +1,1 @@
+UPDATE commands SET answer = ?2 WHERE number = ?1;

@@ -1,0 +1,1 @@
+UPDATE commands SET delivered = 1 WHERE number = ?1;

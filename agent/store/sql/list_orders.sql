@@ -1,0 +1,1 @@
+SELECT workload, kind, given_by, ordered_at FROM workload_orders ORDER BY workload;

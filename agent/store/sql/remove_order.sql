@@ -1,0 +1,1 @@
+DELETE FROM workload_orders WHERE workload = ?1;

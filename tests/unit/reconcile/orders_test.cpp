@@ -1,0 +1,190 @@
+// What a person orders about a workload: stop, start, restart.
+
+#include <gmock/gmock.h>
+
+#include "tests/unit/reconcile/bench.h"
+
+namespace wherry::test {
+namespace {
+
+using testing::HasSubstr;
+using Op = runtime::FakeRuntime::Op;
+
+class OrdersTest : public BenchTest {
+ protected:
+  Status order(OrderKind kind, const std::string& name) {
+    std::optional<Status> answer;
+    mailbox_.post([&](Mail& mail) {
+      mail.orders.push_back({{kind, name, "by a test"}, [&](const Status& got) { answer = got; }});
+    });
+    reconciler_->step();
+    EXPECT_TRUE(answer);
+    return answer.value_or(fail(Code::Internal, "no answer"));
+  }
+  // The fake's containers end at SIGTERM; what it takes until then passes here.
+  Status ordered(OrderKind kind, const std::string& name) {
+    Status taken = order(kind, name);
+    spin();
+    return taken;
+  }
+  bool is_stopped(const std::string& name) {
+    const WorkloadView view = workload(name);
+    return view.phase == Phase::Pending && view.reason == kStoppedReason;
+  }
+};
+
+TEST_F(OrdersTest, AStopLastsUntilItIsStarted) {
+  apply(document(1, {pod("web"), pod("other")}));
+  const uint32_t other = pid("other");
+  ASSERT_NE(other, 0u);
+  ASSERT_TRUE(ordered(OrderKind::Stop, "web"));
+  EXPECT_TRUE(is_stopped("web")) << workload("web").reason;
+  EXPECT_THAT(workload("web").message, HasSubstr("by a test"));
+  EXPECT_THAT(workload("web").message, HasSubstr("wherry start web"));
+  EXPECT_EQ(desired().state, "Applied") << "it is as it should be";
+  EXPECT_EQ(records_.events(kStoppedReason), 1u);
+  // It was asked to end before it was removed.
+  EXPECT_THAT(runtime_.history(), testing::Contains("signal web/app#0 15"));
+  fresh();
+  spin();
+  EXPECT_TRUE(is_stopped("web")) << "also after a restart of the agent";
+  apply(document(2, {pod("web", "img:1", ", priority: 0"), pod("other")}));
+  apply(document(3, {pod("web"), pod("other")}));
+  EXPECT_TRUE(is_stopped("web")) << "a newer document does not start it";
+  ASSERT_TRUE(ordered(OrderKind::Start, "web"));
+  EXPECT_EQ(workload("web").phase, Phase::Running);
+  EXPECT_EQ(workload("web").containers[0].restarts, 0u);
+  EXPECT_TRUE(records_.order_rows.empty());
+  EXPECT_EQ(records_.events("StartedByOperator"), 1u);
+  EXPECT_EQ(pid("other"), other);
+}
+
+TEST_F(OrdersTest, ARestartMakesThePodAnewOnce) {
+  apply(document(1, {pod("web"), pod("other")}));
+  const uint32_t other = pid("other");
+  runtime_.exit_container("web", "app", 1);
+  spin();
+  advance(std::chrono::minutes(1));
+  EXPECT_EQ(workload("web").containers[0].restarts, 1u);
+  const uint32_t before = pid("web");
+  runtime_.clear_history();
+  ASSERT_TRUE(ordered(OrderKind::Restart, "web"));
+  EXPECT_EQ(workload("web").phase, Phase::Running);
+  EXPECT_NE(pid("web"), before);
+  EXPECT_EQ(workload("web").containers[0].restarts, 0u) << "it is no crash";
+  EXPECT_THAT(runtime_.history(), testing::ElementsAre("signal web/app#1 15", "remove-pod web",
+                                                       "prepare web", "start web/app#0"));
+  EXPECT_TRUE(records_.order_rows.empty());
+  EXPECT_EQ(records_.events(kRestartingReason), 1u);
+  EXPECT_EQ(records_.events("BackOff"), 0u);
+  fresh();
+  spin();
+  advance(std::chrono::minutes(10));
+  const auto history = runtime_.history();
+  EXPECT_EQ(std::count(history.begin(), history.end(), "start web/app#0"), 1) << "and not again";
+  EXPECT_EQ(pid("other"), other);
+}
+
+TEST_F(OrdersTest, ARestartGoesOnInTheNextLifeOfTheAgentWhereverItWasCutOff) {
+  // Each step of the work is a place to end.
+  for (int steps = 0; steps < 8; ++steps) {
+    apply(document(static_cast<uint64_t>(steps) + 1, {pod("web")}));
+    const uint32_t before = pid("web");
+    ASSERT_NE(before, 0u);
+    runtime_.clear_history();
+    ASSERT_TRUE(order(OrderKind::Restart, "web"));
+    for (int i = 0; i < steps; ++i) {
+      lanes_.run(Lane::Work);
+      lanes_.run(Lane::Look);
+      reconciler_->step();
+    }
+    fresh();
+    spin();
+    EXPECT_EQ(workload("web").phase, Phase::Running) << steps;
+    EXPECT_NE(pid("web"), before) << steps;
+    EXPECT_TRUE(records_.order_rows.empty()) << steps;
+    const auto history = runtime_.history();
+    EXPECT_EQ(std::count(history.begin(), history.end(), "start web/app#0"), 1) << steps;
+  }
+}
+
+TEST_F(OrdersTest, ARestartAlsoStartsWhatWasStoppedOrHasEnded) {
+  apply(document(1, {pod("web"), pod("once", "img:1", ", restartPolicy: Never")}));
+  ASSERT_TRUE(ordered(OrderKind::Stop, "web"));
+  ASSERT_TRUE(ordered(OrderKind::Restart, "web"));
+  EXPECT_EQ(workload("web").phase, Phase::Running);
+  runtime_.exit_container("once", "app", 0);
+  spin();
+  EXPECT_EQ(workload("once").phase, Phase::Succeeded);
+  ASSERT_TRUE(ordered(OrderKind::Start, "once"));
+  EXPECT_EQ(workload("once").phase, Phase::Succeeded) << "it was not stopped";
+  ASSERT_TRUE(ordered(OrderKind::Restart, "once"));
+  EXPECT_EQ(workload("once").phase, Phase::Running);
+}
+
+TEST_F(OrdersTest, WhatIsNotWantedAnyMoreTakesItsOrderWithIt) {
+  apply(document(1, {pod("web")}));
+  ASSERT_TRUE(ordered(OrderKind::Stop, "web"));
+  apply(document(2, {}));
+  EXPECT_TRUE(records_.order_rows.empty());
+  apply(document(3, {pod("web")}));
+  EXPECT_EQ(workload("web").phase, Phase::Running);
+}
+
+TEST_F(OrdersTest, WhatCannotBeOrderedSaysWhy) {
+  apply(document(
+      1, {pod("web"),
+          "{ apiVersion: batch/v1, kind: Job, metadata: { name: backup }, spec: { template: "
+          "{ spec: { restartPolicy: Never, hostNetwork: true, containers: [{ name: app, "
+          "image: \"img:1\" }] } } } }\n"}));
+  const Status unknown = ordered(OrderKind::Stop, "nope");
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().code(), Code::NotFound);
+  std::string job;
+  for (const WorkloadView& view : board_.get()->workloads) {
+    if (view.owner == "Job/backup") job = view.name;
+  }
+  ASSERT_NE(job, "");
+  const Status owned = ordered(OrderKind::Restart, job);
+  ASSERT_FALSE(owned);
+  EXPECT_EQ(owned.error().code(), Code::FailedPrecondition);
+  EXPECT_THAT(owned.error().full(), HasSubstr("Job/backup"));
+  const uint32_t before = pid("web");
+  records_.works = false;
+  for (const OrderKind kind : {OrderKind::Stop, OrderKind::Restart}) {
+    const Status full = ordered(kind, "web");
+    ASSERT_FALSE(full);
+    EXPECT_EQ(full.error().code(), Code::ResourceExhausted);
+  }
+  EXPECT_EQ(pid("web"), before) << "what is not on disk is not done";
+}
+
+TEST_F(OrdersTest, AFullDiskInTheMiddleOfARestartDoesNotKeepItDown) {
+  apply(document(1, {pod("web")}));
+  const uint32_t before = pid("web");
+  ASSERT_TRUE(order(OrderKind::Restart, "web"));
+  records_.works = false;
+  spin();
+  EXPECT_EQ(workload("web").phase, Phase::Running);
+  EXPECT_NE(pid("web"), before);
+  EXPECT_EQ(records_.order_rows.size(), 1u);
+  records_.works = true;
+  advance(std::chrono::seconds(15));
+  EXPECT_TRUE(records_.order_rows.empty());
+}
+
+TEST_F(OrdersTest, WhileContainerdIsAwayNothingIsTakenForGone) {
+  apply(document(1, {pod("web")}));
+  const uint32_t before = pid("web");
+  runtime_.disconnect();
+  spin();
+  ASSERT_TRUE(ordered(OrderKind::Restart, "web"));
+  EXPECT_EQ(records_.order_rows.size(), 1u);
+  runtime_.connect();
+  advance(std::chrono::seconds(30));
+  EXPECT_EQ(workload("web").phase, Phase::Running);
+  EXPECT_NE(pid("web"), before);
+}
+
+}  // namespace
+}  // namespace wherry::test
