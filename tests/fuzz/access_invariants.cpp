@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/base64.h"
 #include "base/digest.h"
 #include "base/text.h"
 #include "runtime/image/auth.h"
