@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "runtime/containerd/convert.h"
+#include "runtime/containerd/layer_disk.h"
 
 namespace wherry::runtime {
 namespace {
@@ -128,6 +129,7 @@ class ContainerdBackend final : public ImageBackend {
                    const std::string& lease, const CancelToken& cancel) {
     const auto mounts = client_.snapshots().prepare(key, parent, {}, lease, &cancel);
     if (!mounts) return fail(mounts.error());
+    const LayerDisk disk(*mounts);
     rpc::diff::ApplyRequest request;
     set_descriptor(layer, *request.mutable_diff());
     set_mounts(*mounts, *request.mutable_mounts());
@@ -138,6 +140,8 @@ class ContainerdBackend final : public ImageBackend {
       return fail(Code::DataLoss, "layer " + layer.digest + " unpacks to " +
                                       response->applied().digest() + " instead of " + diff_id);
     }
+    // Each layer for itself: also one of a pull that goes on after the power was away counts.
+    if (Status synced = disk.sync(); !synced) return synced;
     return client_.snapshots().commit(chain_id, key, lease);
   }
 

@@ -81,6 +81,7 @@ class ImageBackend {
   virtual Result<bool> has_snapshot(const std::string& chain_id) = 0;
   // Applies one layer blob over `parent` ("" for the first) and commits it as `chain_id`. The diff
   // service verifies `diff_id`; DataLoss where it differs. Idempotent; a half-made one is redone.
+  // What has_snapshot() finds afterwards is on the disk and outlives a power cut.
   virtual Status unpack_layer(const Descriptor& layer, const std::string& parent,
                               const std::string& chain_id, const std::string& diff_id,
                               const std::string& lease, CancelToken cancel) = 0;
