@@ -1,6 +1,7 @@
 #include "agent/reconcile/image_book.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "runtime/image/reference.h"
@@ -151,26 +152,28 @@ std::vector<ImageView> view_images(const KeepInput& input) {
   return views;
 }
 
-std::vector<std::string> removable_images(const std::vector<ImageView>& views,
-                                          const std::vector<ImageUse>& uses) {
+std::vector<runtime::RemovableImage> removable_images(const std::vector<ImageView>& views,
+                                                      const std::vector<ImageUse>& uses) {
   std::map<std::string, uint64_t> last;  // by digest
   for (const ImageUse& use : uses) last[use.digest] = std::max(last[use.digest], use.order);
-  std::vector<std::pair<uint64_t, std::string>> order;
+  std::vector<std::tuple<uint64_t, std::string, std::string>> order;
   for (const ImageView& view : views) {
-    if (view.kept == Kept::Unused) order.emplace_back(last[view.digest], view.name);
+    if (view.kept == Kept::Unused) order.emplace_back(last[view.digest], view.name, view.digest);
   }
   std::sort(order.begin(), order.end());
-  std::vector<std::string> names;
-  for (auto& [when, name] : order) names.push_back(std::move(name));
-  return names;
+  std::vector<runtime::RemovableImage> removable;
+  for (auto& [when, name, digest] : order) {
+    removable.push_back({std::move(name), std::move(digest)});
+  }
+  return removable;
 }
 
-void KeepingBoard::set(std::vector<std::string> removable) {
+void KeepingBoard::set(std::vector<runtime::RemovableImage> removable) {
   const std::lock_guard lock(mutex_);
   removable_ = std::move(removable);
 }
 
-std::vector<std::string> KeepingBoard::removable() const {
+std::vector<runtime::RemovableImage> KeepingBoard::removable() const {
   const std::lock_guard lock(mutex_);
   return removable_;
 }
@@ -250,7 +253,7 @@ void ImageBook::look_over(const PlanInput& input) {
   }
 }
 
-std::vector<std::string> ImageBook::removable(bool also_fresh) const {
+std::vector<runtime::RemovableImage> ImageBook::removable(bool also_fresh) const {
   if (also_fresh) return removable_images(views_, uses());
   std::vector<ImageView> views = views_;
   std::erase_if(views, [this](const ImageView& view) { return fresh_.contains(view.digest); });

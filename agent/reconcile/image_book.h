@@ -22,19 +22,19 @@ struct KeepInput {
 // Pure. One view an image, sorted by name. Where it is not known what a source wants, whatever a
 // workload that is in no document has used counts as wanted.
 std::vector<ImageView> view_images(const KeepInput& input);
-// Names of those of Kept::Unused, the one unused for longest first.
-std::vector<std::string> removable_images(const std::vector<ImageView>& views,
-                                          const std::vector<ImageUse>& uses);
+// Those of Kept::Unused, the one unused for longest first.
+std::vector<runtime::RemovableImage> removable_images(const std::vector<ImageView>& views,
+                                                      const std::vector<ImageUse>& uses);
 
-// The names that may go, for whoever removes images, on any thread.
+// The images that may go, for whoever removes them, on any thread.
 class KeepingBoard {
  public:
-  void set(std::vector<std::string> removable);
-  std::vector<std::string> removable() const;
+  void set(std::vector<runtime::RemovableImage> removable);
+  std::vector<runtime::RemovableImage> removable() const;
 
  private:
   mutable std::mutex mutex_;
-  std::vector<std::string> removable_;
+  std::vector<runtime::RemovableImage> removable_;
 };
 
 // Used by the reconciler's thread only.
@@ -51,7 +51,7 @@ class ImageBook {
   const std::vector<ImageView>& views() const { return views_; }
   // What came lately and was not needed yet is left out unless `also_fresh`: it may have been
   // brought for a workload that is still to come.
-  std::vector<std::string> removable(bool also_fresh) const;
+  std::vector<runtime::RemovableImage> removable(bool also_fresh) const;
   Status flush();  // writes only what changed
 
  private:

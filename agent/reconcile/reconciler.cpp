@@ -335,7 +335,7 @@ void Reconciler::keep_images() {
   const bool known = first_pass_done_ && may_act() && !stopping_;
   if (parts_.keeping != nullptr) {
     parts_.keeping->set(known ? book_.removable(pruning_.is_ordered())
-                              : std::vector<std::string>());
+                              : std::vector<runtime::RemovableImage>());
   }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // Images in containerd's store: the Images door of runtime.h, and what is laid ready on the device.
 
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -68,7 +69,8 @@ class ImageService final : public Images {
  private:
   Result<ImageLayout> layout_of(const Descriptor& target);
   Result<ImageLayout> complete(const Descriptor& target);
-  Result<ImageRecord> record_of(const Reference& reference);
+  Result<ImageRecord> record_of(const Reference& reference, const CancelToken& cancel = {});
+  void await_removal(const Reference& reference, const CancelToken& cancel);
   Result<ImageLayout> pull_as(const std::string& name, const Reference& reference,
                               const PullRequest& request, const CancelToken& cancel);
   Result<std::vector<ImportedImage>> import(const std::string& path, const StringMap& labels,
@@ -77,7 +79,9 @@ class ImageService final : public Images {
   bool is_pressing(int percent);
   Status remove_until(const std::function<bool()>& enough, const CancelToken& cancel,
                       PruneReport& report);
-  Result<std::optional<Image>> remove_next(std::set<std::string>& tried);
+  Result<std::optional<Image>> remove_next(std::set<std::string>& tried, const CancelToken& cancel);
+  bool may_still_go(const RemovableImage& image, const ImageRecord& record) const;
+  Result<std::optional<Image>> remove_one(const RemovableImage& chosen, const CancelToken& cancel);
   PullOptions with_space(ImageServiceOptions options);
   void forget_unused(const std::vector<ImageRecord>& records);
 
@@ -91,6 +95,9 @@ class ImageService final : public Images {
   Importer importer_;
   std::mutex mutex_;
   std::multiset<std::string> pulling_;  // names
+  std::set<std::string> came_;  // names that were pulled or imported since this pruning began
+  std::optional<RemovableImage> going_;  // decided; whoever looks for it waits until it is gone
+  std::condition_variable gone_;
   // By target digest: content never changes, so what was read once stays true. Only images whose
   // content was whole when they were read.
   std::map<std::string, ImageLayout> known_;

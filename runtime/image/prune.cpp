@@ -1,6 +1,7 @@
 // Images off the device again: those that nobody needs, the ones unused for longest first.
 
 #include <algorithm>
+#include <memory>
 
 #include "base/failpoint.h"
 #include "base/log.h"
@@ -15,27 +16,59 @@ bool ImageService::is_pressing(int percent) {
                      [&](const Filesystem& disk) { return disk.percent() >= percent; });
 }
 
-// The next that may go: asked each time, for what is wanted changes meanwhile. None: no more.
-Result<std::optional<Image>> ImageService::remove_next(std::set<std::string>& tried) {
-  std::optional<std::string> next;
-  for (const std::string& name : removable_()) {
-    const std::lock_guard lock(mutex_);
-    if (pulling_.contains(name) || !tried.insert(name).second) continue;
-    next = name;
-    break;
+// By now it may have become another image, or one that is kept for where it came from.
+bool ImageService::may_still_go(const RemovableImage& image, const ImageRecord& record) const {
+  if (record.target.digest != image.digest || is_preloaded(record) || is_imported(record)) {
+    return false;
   }
-  if (!next) return std::optional<Image>();
+  const auto removable = removable_();
+  return std::find(removable.begin(), removable.end(), image) != removable.end();
+}
+
+// Nothing where it may not go any more. What is looked at is looked at again under the gate through
+// which pulls and imports record, and after everybody who looks for the image waits.
+Result<std::optional<Image>> ImageService::remove_one(const RemovableImage& chosen,
+                                                      const CancelToken& cancel) {
+  if (Status reached = failpoint("image.prune"); !reached) return fail(reached.error());
+  const auto pass = puller_.names().enter(chosen.name, cancel);
+  if (!pass) return fail(pass.error());
+  {
+    const std::lock_guard lock(mutex_);
+    if (pulling_.contains(chosen.name) || came_.contains(chosen.name))
+      return std::optional<Image>();
+    going_ = chosen;
+  }
+  const std::shared_ptr<void> ended(nullptr, [this](void*) {
+    const std::lock_guard lock(mutex_);
+    going_.reset();
+    gone_.notify_all();
+  });
   const auto records = backend_.images();
   if (!records) return fail(records.error());
-  const auto record = std::find_if(records->begin(), records->end(),
-                                   [&](const ImageRecord& each) { return each.name == *next; });
-  if (record == records->end()) return remove_next(tried);
+  const auto record = std::find_if(records->begin(), records->end(), [&](const ImageRecord& each) {
+    return each.name == chosen.name;
+  });
+  if (record == records->end() || !may_still_go(chosen, *record)) return std::optional<Image>();
   const auto layout = layout_of(record->target);
-  if (Status reached = failpoint("image.prune"); !reached) return fail(reached.error());
-  if (Status removed = backend_.remove_image(*next); !removed) return fail(removed.error());
-  log_info("image removed: nobody needs it", {{"image", *next}, {"digest", record->target.digest}});
+  if (Status removed = backend_.remove_image(chosen.name); !removed) return fail(removed.error());
+  log_info("image removed: nobody needs it", {{"image", chosen.name}, {"digest", chosen.digest}});
   return std::optional<Image>(
-      Image{*next, record->target.digest, layout ? layout->size() : record->target.size});
+      Image{chosen.name, chosen.digest, layout ? layout->size() : record->target.size});
+}
+
+// The next that may go: asked each time, for what is wanted changes meanwhile. None: no more.
+Result<std::optional<Image>> ImageService::remove_next(std::set<std::string>& tried,
+                                                       const CancelToken& cancel) {
+  while (true) {
+    const auto removable = removable_();
+    const auto next =
+        std::find_if(removable.begin(), removable.end(),
+                     [&](const RemovableImage& each) { return !tried.contains(each.name); });
+    if (next == removable.end()) return std::optional<Image>();
+    tried.insert(next->name);
+    auto removed = remove_one(*next, cancel);
+    if (!removed || *removed) return removed;
+  }
 }
 
 // How much one removal frees cannot be told beforehand, for layers are shared: remove, look again.
@@ -46,9 +79,13 @@ Status ImageService::remove_until(const std::function<bool()>& enough, const Can
   if (!alone) return fail(alone.error());
   Status first;
   if (!removable_) return first;
+  {
+    const std::lock_guard lock(mutex_);
+    came_.clear();
+  }
   std::set<std::string> tried;
   while (!cancel.cancelled() && !enough()) {
-    auto removed = remove_next(tried);
+    auto removed = remove_next(tried, cancel);
     if (!removed) {
       log_warn("an image is not removed", {{"error", removed.error().full()}});
       if (first) first = fail(removed.error());

@@ -40,7 +40,14 @@ class SpaceTest : public ::testing::Test {
     backend_ = runtime::make_containerd_backend(*client_, clock_);
     facts_ = runtime::make_containerd_store_facts(*client_);
     options_.facts = facts_.get();
-    options_.removable = [this] { return removable_; };
+    options_.removable = [this] {
+      std::vector<runtime::RemovableImage> all;
+      for (const std::string& name : removable_) {
+        const auto found = service_->find(name);
+        if (found) all.push_back({found->name, found->digest});
+      }
+      return all;
+    };
     make_service();
   }
   static ContainerdOptions with_disk(int64_t bytes) {

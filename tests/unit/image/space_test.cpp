@@ -106,9 +106,14 @@ TEST_F(Space, ACancelEndsTheMakingOfRoom) {
 
 TEST_F(Space, APruneThatRemovesNothingSaysWhy) {
   runtime::ImageServiceOptions options;
-  options.removable = [] { return std::vector<std::string>{"r.local/a:1", "r.local/b:1"}; };
+  options.removable = [] {
+    return std::vector<runtime::RemovableImage>{{"r.local/a:1", "sha256:1"},
+                                                {"r.local/b:1", "sha256:1"}};
+  };
   runtime::ImageService service(store_, options);
-  for (const char* name : {"r.local/a:1", "r.local/b:1"}) store_.records[name].name = name;
+  for (const char* name : {"r.local/a:1", "r.local/b:1"}) {
+    store_.records[name] = {name, {"", "sha256:1", 1}, {{runtime::kPulledLabel, "true"}}, {}, {}};
+  }
   bool only_first = false;
   store_.fault = [&](const std::string& method, const std::string& what) -> Status {
     if (method != "remove_image" || (only_first && what != "r.local/a:1")) return {};
