@@ -62,7 +62,7 @@ class ContainerdBackend final : public ImageBackend {
     Status status = unpack_as(key, layer, parent, chain_id, diff_id, lease, cancel);
     if (status) return status;
     if (status.error().code() == Code::AlreadyExists) status = {};  // another was quicker
-    if (!status && status.error().code() == Code::ResourceExhausted) filled_ = true;
+    if (!status && status.error().reason() == kDiskFull) filled_ = true;
     if (const Status removed = client_.snapshots().remove(key); !removed && status) return removed;
     return status;
   }
@@ -117,7 +117,6 @@ class ContainerdBackend final : public ImageBackend {
     if (error.code() != Code::Internal) return error;
     const std::string words = error.full();
     const auto says = [&](const char* part) { return words.find(part) != std::string::npos; };
-    if (says("no space left on device")) return {Code::ResourceExhausted, words};
     if (says("archive/tar") || says("unexpected EOF") || says("gzip:") || says("zstd")) {
       return {Code::DataLoss, words + "; the layer is no tar archive, or a damaged one"};
     }

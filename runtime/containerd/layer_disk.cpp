@@ -32,8 +32,10 @@ Status LayerDisk::sync() const {
     return {};
   }
   if (syncfs(directory_.get()) == 0) return {};
-  const Code code = errno == ENOSPC || errno == EDQUOT ? Code::ResourceExhausted : Code::DataLoss;
-  return fail(code, std::string("write the unpacked layer to the disk: ") + std::strerror(errno));
+  const bool full = errno == ENOSPC || errno == EDQUOT;
+  return fail(full ? Code::ResourceExhausted : Code::DataLoss,
+              std::string("write the unpacked layer to the disk: ") + std::strerror(errno),
+              full ? kDiskFull : "");
 }
 
 }  // namespace wherry::runtime

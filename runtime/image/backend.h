@@ -52,6 +52,9 @@ struct ImageRecord {
   WallTime updated_at{};
 };
 
+// The reason of an error of the store's whose cause is that its own disk is full.
+inline constexpr const char* kDiskFull = "DiskFull";
+
 class ImageBackend {
  public:
   virtual ~ImageBackend() = default;

@@ -111,11 +111,8 @@ Result<SpaceNeed> space_needed(ImageBackend& backend, StoreFacts& facts,
   return need;
 }
 
-bool is_disk_full(const Error& error) {
-  const std::string text = error.full();
-  return has(text, "no space left on device") || has(text, "No space left on device") ||
-         has(text, "disk quota exceeded") || has(text, "database or disk is full");
-}
+// Not by its words: they may be a registry's, about a disk of its own.
+bool is_disk_full(const Error& error) { return error.reason() == kDiskFull; }
 
 std::vector<Filesystem> DiskSpace::filesystems() {
   std::vector<Filesystem> disks;

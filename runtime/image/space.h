@@ -66,7 +66,7 @@ struct Filesystem {
 int64_t unpacked_estimate(ImageBackend& backend, const Descriptor& layer, bool in_store);
 Result<SpaceNeed> space_needed(ImageBackend& backend, StoreFacts& facts, const ImageLayout& layout);
 int64_t free_of(const std::vector<Filesystem>& disks);  // bytes, of all
-bool is_disk_full(const Error& error);                  // what the container stack says at ENOSPC
+bool is_disk_full(const Error& error);                  // of the container stack, not of a registry
 
 class DiskSpace final : public SpaceCheck {
  public:

@@ -125,5 +125,35 @@ TEST_F(Prune, AnImportThatEndsDuringARemovalIsNotLost) {
   expect_there(newer_);
 }
 
+class OneDisk final : public runtime::StoreFacts {
+ public:
+  Result<runtime::StorePlaces> places() override { return runtime::StorePlaces{"/", "/"}; }
+  Result<int64_t> ingested(const std::string&) override { return 0; }
+};
+
+// A registry that caches, on a disk of its own.
+TEST_F(Prune, ARegistryWhoseDiskIsFullCostsNoImage) {
+  OneDisk disk;
+  options_.facts = &disk;
+  restart();
+  registry_.script([](const Request& request, Response& response) {
+    if (request.path.find("/blobs/") == std::string::npos) return false;
+    response.status = 500;
+    response.set_content(
+        R"({"errors":[{"code":"UNKNOWN","message":"write /x: no space left on device"}]})",
+        "application/json");
+    return true;
+  });
+  const std::string other = registry_.add(newer_, "b", "1");
+  const auto pulled = pull(other);
+  ASSERT_FALSE(pulled);
+  EXPECT_EQ(pulled.error().reason(), "ErrImagePull") << pulled.error().full();
+  EXPECT_THAT(pulled.error().full(), HasSubstr("no space left on device"));
+  const auto report = service_->prune({false, {other}}, {});
+  ASSERT_TRUE(report) << report.error().full();
+  EXPECT_THAT(report->removed, IsEmpty());
+  expect_there(old_);
+}
+
 }  // namespace
 }  // namespace wherry::image_test
