@@ -62,8 +62,12 @@ class ContainerdBackend final : public ImageBackend {
     Status status = unpack_as(key, layer, parent, chain_id, diff_id, lease, cancel);
     if (status) return status;
     if (status.error().code() == Code::AlreadyExists) status = {};  // another was quicker
-    if (!status && status.error().reason() == kDiskFull) filled_ = true;
+    const bool full = !status && status.error().reason() == kDiskFull;
     if (const Status removed = client_.snapshots().remove(key); !removed && status) return removed;
+    if (full) {
+      filled_ = true;
+      sweep();  // others need the room now, and what is free without it is to be measured
+    }
     return status;
   }
 

@@ -134,6 +134,17 @@ const Filesystem* DiskSpace::short_of(const std::vector<Filesystem>& disks,
   return found == disks.end() ? nullptr : &*found;
 }
 
+namespace {
+
+// Where the estimate was wrong.
+std::string too_little(const Filesystem& disk) {
+  return " needs more than the " + format_bytes(disk.free) +
+         " that are free on the filesystem of " + disk.path + " (" + disk.holds +
+         "); free some space, or remove images with wherry images prune";
+}
+
+}  // namespace
+
 Error DiskSpace::refusal(const std::string& what, const Filesystem& disk,
                          const Claim& claim) const {
   const int64_t before = disk.share(claim.before);
@@ -223,16 +234,18 @@ Error DiskSpace::settle(const std::string& name, const Error& error) {
   need.content += kSomething;
   need.snapshots += kSomething;
   const Claim wanted{need, {}};
+  // What was unpacked when the disk became full is gone again.
   const auto disks = filesystems();
   {
     const std::lock_guard lock(mutex_);
     cases_[name].free_then = free_of(disks) + kSomething;
   }
+  if (disks.empty()) return error.with_reason(kReason);
+  const std::string what = "the disk became full: image " + name;
   const Filesystem* disk = short_of(disks, wanted);
-  if (disk == nullptr && !disks.empty()) disk = &disks.front();
-  if (disk == nullptr) return error.with_reason(kReason);
-  const Error told = refusal("the disk became full: image " + name, *disk, wanted);
-  return Error(told.code(), told.message() + " (" + error.full() + ")", kReason);
+  const std::string told =
+      disk != nullptr ? refusal(what, *disk, wanted).message() : what + too_little(disks.back());
+  return Error(Code::ResourceExhausted, told + " (" + error.full() + ")", kReason);
 }
 
 void DiskSpace::done(const std::string& name) {
