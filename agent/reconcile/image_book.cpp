@@ -78,6 +78,11 @@ class ImageViewer {
         wanted_.emplace_back(name, Wanted(need.reference));
       }
     }
+    for (const ControllerImages& controller : input.controllers) {
+      for (const std::string& reference : controller.references) {
+        templates_.emplace_back(controller.name, Wanted(reference));
+      }
+    }
     for (const auto& [reference, pull] : input.plan.pulls) {
       if (pull.busy) pulling_.emplace_back(reference);
     }
@@ -98,7 +103,11 @@ class ImageViewer {
     for (const auto& [name, each] : wanted_) {
       if (each.is(image, full)) wanted.insert(name);
     }
-    const bool may_be_wanted = used(image, view);
+    // Its Pods are named where there are any.
+    for (const auto& [name, each] : templates_) {
+      if (running.empty() && wanted.empty() && each.is(image, full)) view.users.push_back(name);
+    }
+    const bool may_be_wanted = used(image, view) || !view.users.empty();
     const bool pulled = std::any_of(pulling_.begin(), pulling_.end(),
                                     [&](const Wanted& each) { return each.is(image, full); });
     if (!running.empty()) {
@@ -115,7 +124,7 @@ class ImageViewer {
       view.kept = Kept::Imported;
     }
     wanted.merge(running);
-    view.users.assign(wanted.begin(), wanted.end());
+    if (!wanted.empty()) view.users.assign(wanted.begin(), wanted.end());
     return view;
   }
 
@@ -136,7 +145,7 @@ class ImageViewer {
 
   const KeepInput& input_;
   const PreviousVersions previous_;
-  std::vector<std::pair<std::string, Wanted>> wanted_;
+  std::vector<std::pair<std::string, Wanted>> wanted_, templates_;
   std::vector<Wanted> pulling_;
 };
 
@@ -244,8 +253,9 @@ std::vector<ImageUse> ImageBook::uses() const {
   return all;
 }
 
-void ImageBook::look_over(const PlanInput& input) {
-  views_ = view_images({images_, uses(), input});
+void ImageBook::look_over(const PlanInput& input,
+                          const std::vector<ControllerImages>& controllers) {
+  views_ = view_images({images_, uses(), input, controllers});
   for (const std::string& digest : std::exchange(came_, {})) fresh_[digest] = input.now + kGrace;
   std::erase_if(fresh_, [&](const auto& each) { return each.second <= input.now; });
   for (const ImageView& view : views_) {

@@ -14,10 +14,18 @@
 
 namespace wherry {
 
+// References in the template of a Job, a CronJob or one of those with replicas. They are wanted
+// also while no Pod is: before the next run, after the last, while it is suspended.
+struct ControllerImages {
+  std::string name;
+  std::vector<std::string> references;
+};
+
 struct KeepInput {
   const std::vector<runtime::Image>& images;
   const std::vector<ImageUse>& uses;
   const PlanInput& plan;  // desired, observed, pulls and held sources are read
+  const std::vector<ControllerImages>& controllers;
 };
 // Pure. One view an image, sorted by name. Where it is not known what a source wants, whatever a
 // workload that is in no document has used counts as wanted.
@@ -46,7 +54,7 @@ class ImageBook {
   void listed(const std::vector<runtime::Image>& images, WallTime now);
   // What runs now: takes note of what began and ceased to be used.
   void observed(const std::map<std::string, runtime::PodStatus>& pods, WallTime now);
-  void look_over(const PlanInput& input);
+  void look_over(const PlanInput& input, const std::vector<ControllerImages>& controllers);
   bool is_listed() const { return listed_; }
   const std::vector<ImageView>& views() const { return views_; }
   // What came lately and was not needed yet is left out unless `also_fresh`: it may have been

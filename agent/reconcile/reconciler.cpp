@@ -331,7 +331,11 @@ void Reconciler::look() {
 void Reconciler::keep_images() {
   book_.observed(ledger_.observed(), parts_.clock.wall());
   const std::set<std::string> unread = desk_.unread_sources();
-  book_.look_over(ledger_.input(unread, parts_.clock.now()));
+  std::vector<ControllerImages> controllers;
+  for (const ControllerSpec& each : desk_.merged().controllers) {
+    controllers.push_back({each.owner.name, each.images});
+  }
+  book_.look_over(ledger_.input(unread, parts_.clock.now()), controllers);
   const bool known = first_pass_done_ && may_act() && !stopping_;
   if (parts_.keeping != nullptr) {
     parts_.keeping->set(known ? book_.removable(pruning_.is_ordered())

@@ -8,6 +8,7 @@
 
 #include "agent/reconcile/prune_order.h"
 #include "tests/unit/reconcile/bench.h"
+#include "tests/unit/reconcile/owners.h"
 #include "tests/unit/reconcile/specs.h"
 
 namespace wherry::test {
@@ -43,7 +44,8 @@ class KeepTest : public testing::Test {
     desired_[name] = share(workload(name, version));
   }
   std::vector<ImageView> views() {
-    return view_images({images_, uses_, {desired_, observed_, memory_, pulls_, {}, held_, {}}});
+    return view_images(
+        {images_, uses_, {desired_, observed_, memory_, pulls_, {}, held_, {}}, controllers_});
   }
   // Why the only image, or the one with this number, is kept.
   std::string kept(const std::string& number = "1") {
@@ -60,6 +62,7 @@ class KeepTest : public testing::Test {
   std::map<std::string, WorkloadMemory> memory_;
   std::map<std::string, PullMemory> pulls_;
   std::set<std::string> held_;
+  std::vector<ControllerImages> controllers_;
   uint64_t order_ = 0;
 };
 
@@ -89,6 +92,15 @@ TEST_F(KeepTest, ItIsWantedByItsDigest) {
   spec.pod.containers[0].image = "registry.local/a@" + digest;
   desired_["web"] = share(spec);
   EXPECT_EQ(to_string(views()[0].kept), "wanted");
+}
+
+TEST_F(KeepTest, ATemplateWantsItAlsoWithoutPods) {
+  image("1");
+  controllers_.push_back({"nightly", {"img-0", "img-1"}});
+  EXPECT_EQ(kept(), "wanted");
+  EXPECT_THAT(views()[0].users, ElementsAre("nightly"));
+  wants("nightly-1", "1");
+  EXPECT_THAT(views()[0].users, ElementsAre("nightly-1"));
 }
 
 TEST_F(KeepTest, ItIsBeingPulled) {
@@ -283,6 +295,36 @@ TEST_F(PruneTest, NothingIsWrittenForWhatGoesOn) {
   spin();
   list();
   EXPECT_EQ(records_.use_writes, writes) << "also after a restart";
+}
+
+TEST_F(PruneTest, ImagesOfTemplatesStayWhileTheyHaveNoPods) {
+  for (const char* image : {"cron:1", "job:1", "none:1", "set:1", "old:1"}) images_.add(image);
+  const auto of = [](std::string text, const std::string& image) {
+    return text.replace(text.find("img:1"), 5, image);
+  };
+  apply(document(
+      1,
+      {of(cron_job("cron", "0 0 1 1 *"), "cron:1"), job("job", "suspend: true, ", "Never", "job:1"),
+       deployment("none", 0, "none:1"), deployment("set", 0, "set:1", "", "StatefulSet")}));
+  list();
+  for (const char* image : {"cron:1", "job:1", "none:1", "set:1"}) {
+    EXPECT_EQ(kept(image), "wanted") << image;
+  }
+  EXPECT_EQ(kept("old:1"), "unused");
+  apply(document(2, {}));
+  advance(seconds(60));
+  list();
+  EXPECT_EQ(kept("cron:1"), "unused");
+}
+
+TEST_F(PruneTest, AJobThatHasEndedKeepsItsImage) {
+  images_.add("job:1");
+  apply(document(1, {job("job", "ttlSecondsAfterFinished: 1, ", "Never", "job:1")}));
+  ASSERT_TRUE(runtime_.exit_container("job", "app", 0));
+  spin();
+  advance(seconds(60));
+  list();
+  EXPECT_EQ(kept("job:1"), "wanted") << "its document is still there";
 }
 
 TEST_F(PruneTest, IsRefusedWhileItIsNotKnownWhatIsNeeded) {
