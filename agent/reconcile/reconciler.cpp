@@ -363,12 +363,7 @@ void Reconciler::pruned(const Result<runtime::PruneReport>& report) {
   for (const std::string& reference : report->fits) ledger_.pull_again(reference);
   if (report->removed.empty()) return;
   list_needed_ = true;
-  EventRecord event;
-  event.type = "Normal";
-  event.reason = "ImagesRemoved";
-  event.message = std::to_string(report->removed.size()) + " unused images removed, " +
-                  format_bytes(report->freed_bytes) + " freed";
-  ledger_.note(std::move(event));
+  ledger_.note(images_removed(*report));
 }
 
 Plan Reconciler::act() {

@@ -30,13 +30,18 @@ Error pull_error(const Error& error, const std::string& reference) {
 ImageService::ImageService(ImageBackend& backend, ImageServiceOptions options)
     : backend_(backend),
       removable_(options.removable),
+      facts_(options.facts),
+      made_room_(options.made_room),
       gc_high_(options.gc_high),
       gc_low_(options.gc_low),
       platform_(options.platform),
       space_(backend, options.facts, options.disk_reserve,
-             [this](const std::function<bool()>& enough, const CancelToken& cancel) {
+             [this](const DiskSpace::Enough& enough, const CancelToken& cancel) {
                PruneReport report;
-               static_cast<void>(remove_until(enough, cancel, report));
+               const int64_t before = free_of(space_.filesystems());
+               make_room(enough, cancel, report);
+               finish(report, before);
+               if (!report.removed.empty() && made_room_) made_room_(report);
              }),
       puller_(backend, with_space(options)),
       importer_(backend, options.snapshotter, options.platform, puller_.leases(), &space_,

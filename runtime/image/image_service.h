@@ -23,6 +23,8 @@ struct ImageServiceOptions : PullOptions {
   StoreFacts* facts = nullptr;     // null: nothing is known of the disk; must outlive the service
   int64_t disk_reserve = 0;        // bytes that images leave free
   int gc_high = 100, gc_low = 99;  // percent of the disk: where removal begins and ends
+  // Told what was removed to make room for a pull or an import, from its thread; may be empty.
+  std::function<void(const PruneReport&)> made_room{};
 };
 
 struct PreloadReport {
@@ -79,6 +81,9 @@ class ImageService final : public Images {
   bool is_pressing(int percent);
   Status remove_until(const std::function<bool()>& enough, const CancelToken& cancel,
                       PruneReport& report);
+  SpaceNeed could_free();
+  void make_room(const DiskSpace::Enough& enough, const CancelToken& cancel, PruneReport& report);
+  void finish(PruneReport& report, int64_t free_before);
   Result<std::optional<Image>> remove_next(std::set<std::string>& tried, const CancelToken& cancel);
   bool may_still_go(const RemovableImage& image, const ImageRecord& record) const;
   Result<std::optional<Image>> remove_one(const RemovableImage& chosen, const CancelToken& cancel);
@@ -87,6 +92,8 @@ class ImageService final : public Images {
 
   ImageBackend& backend_;
   const RemovableImages removable_;
+  StoreFacts* const facts_;
+  const std::function<void(const PruneReport&)> made_room_;
   const int gc_high_, gc_low_;
   const Platform platform_;
   DiskSpace space_;

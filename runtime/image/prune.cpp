@@ -98,6 +98,51 @@ Status ImageService::remove_until(const std::function<bool()>& enough, const Can
   return first;
 }
 
+// At most so much comes free when all that may go is gone; what others have, too, stays.
+SpaceNeed ImageService::could_free() {
+  SpaceNeed freed;
+  const auto removable = removable_ ? removable_() : std::vector<RemovableImage>();
+  const auto records = backend_.images();
+  if (removable.empty() || !records || facts_ == nullptr) return freed;
+  std::set<std::string> kept;  // digests and chain ids
+  std::map<std::string, ImageLayout> going;
+  for (const ImageRecord& record : *records) {
+    const auto layout = layout_of(record.target);
+    if (!layout) continue;
+    const RemovableImage image{record.name, record.target.digest};
+    if (std::find(removable.begin(), removable.end(), image) != removable.end()) {
+      going.emplace(image.digest, *layout);
+      continue;
+    }
+    for (const Descriptor& layer : layout->content.layers) kept.insert(layer.digest);
+    kept.insert(layout->chains.begin(), layout->chains.end());
+  }
+  for (const auto& [digest, layout] : going) {
+    freed.content += layout.size();
+    for (const Descriptor& layer : layout.content.layers) {
+      if (!kept.insert(layer.digest).second) freed.content -= layer.size;
+    }
+    for (const std::string& chain : layout.chains) {
+      if (kept.insert(chain).second) freed.snapshots += facts_->unpacked(chain).value_or(0);
+    }
+  }
+  return freed;
+}
+
+// Where all of them together would not do, none is given up.
+void ImageService::make_room(const DiskSpace::Enough& enough, const CancelToken& cancel,
+                             PruneReport& report) {
+  if (enough({}) || !enough(could_free())) return;
+  static_cast<void>(remove_until([&] { return enough({}); }, cancel, report));
+}
+
+void ImageService::finish(PruneReport& report, int64_t free_before) {
+  if (report.removed.empty()) return;
+  report.freed_bytes = std::max<int64_t>(0, free_of(space_.filesystems()) - free_before);
+  log_info("images pruned", {{"images", std::to_string(report.removed.size())},
+                             {"freed", format_bytes(report.freed_bytes)}});
+}
+
 Result<PruneReport> ImageService::prune(const PruneRequest& request, CancelToken cancel) {
   PruneReport report;
   std::vector<std::pair<std::string, std::string>> waiting;  // as asked for -> name
@@ -118,16 +163,13 @@ Result<PruneReport> ImageService::prune(const PruneRequest& request, CancelToken
     removal = remove_until([&] { return !is_pressing(gc_low_ + 1); }, cancel, report);
   }
   for (const auto& [text, name] : waiting) {
-    static_cast<void>(
-        remove_until([&, &name = name] { return space_.fits(name); }, cancel, report));
+    make_room([&, &name = name](const SpaceNeed& freed) { return space_.fits(name, freed); },
+              cancel, report);
     if (space_.fits(name)) report.fits.push_back(text);
   }
   if (cancel.cancelled()) return fail(Code::Cancelled, "cancelled");
   if (request.all && report.removed.empty() && !removal) return fail(removal.error());
-  if (report.removed.empty()) return report;
-  report.freed_bytes = std::max<int64_t>(0, free_of(space_.filesystems()) - before);
-  log_info("images pruned", {{"images", std::to_string(report.removed.size())},
-                             {"freed", format_bytes(report.freed_bytes)}});
+  finish(report, before);
   return report;
 }
 

@@ -125,11 +125,12 @@ std::vector<Filesystem> DiskSpace::filesystems() {
   return disks;
 }
 
-const Filesystem* DiskSpace::short_of(const std::vector<Filesystem>& disks,
-                                      const Claim& claim) const {
+const Filesystem* DiskSpace::short_of(const std::vector<Filesystem>& disks, const Claim& claim,
+                                      const SpaceNeed& freed) const {
   const auto found = std::find_if(disks.begin(), disks.end(), [&](const Filesystem& disk) {
     const int64_t share = disk.share(claim.own);
-    return share > 0 && disk.free - reserve_ < share + disk.share(claim.before);
+    const int64_t free = disk.free + disk.share(freed) - reserve_;
+    return share > 0 && free < share + disk.share(claim.before);
   });
   return found == disks.end() ? nullptr : &*found;
 }
@@ -162,7 +163,10 @@ Error DiskSpace::refusal(const std::string& what, const Filesystem& disk,
 
 Status DiskSpace::check(const std::string& what, const Claim& claim, const CancelToken& cancel) {
   if (short_of(filesystems(), claim) == nullptr) return {};
-  if (make_room_) make_room_([&] { return short_of(filesystems(), claim) == nullptr; }, cancel);
+  const auto enough = [&](const SpaceNeed& freed) {
+    return short_of(filesystems(), claim, freed) == nullptr;
+  };
+  if (make_room_) make_room_(enough, cancel);
   if (cancel.cancelled()) return fail(Code::Cancelled, "cancelled");
   const auto disks = filesystems();
   const Filesystem* disk = short_of(disks, claim);
@@ -269,7 +273,7 @@ void DiskSpace::forget_all_but(const std::vector<std::string>& names) {
   });
 }
 
-bool DiskSpace::fits(const std::string& name) {
+bool DiskSpace::fits(const std::string& name, const SpaceNeed& freed) {
   Case refused;
   {
     const std::lock_guard lock(mutex_);
@@ -282,7 +286,9 @@ bool DiskSpace::fits(const std::string& name) {
   claimed->own.content += kSomething;
   claimed->own.snapshots += kSomething;
   const auto disks = filesystems();
-  return short_of(disks, *claimed) == nullptr && free_of(disks) >= refused.free_then;
+  int64_t free = 0;
+  for (const Filesystem& disk : disks) free += disk.free + disk.share(freed);
+  return short_of(disks, *claimed, freed) == nullptr && free >= refused.free_then;
 }
 
 }  // namespace wherry::runtime

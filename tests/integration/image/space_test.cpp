@@ -31,6 +31,7 @@ class BlindFacts final : public runtime::StoreFacts {
  public:
   Result<runtime::StorePlaces> places() override { return runtime::StorePlaces{"/", "/"}; }
   Result<int64_t> ingested(const std::string&) override { return 0; }
+  Result<int64_t> unpacked(const std::string&) override { return 0; }
 };
 
 class SpaceTest : public ::testing::Test {

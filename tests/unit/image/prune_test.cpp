@@ -4,6 +4,8 @@
 #include <fstream>
 #include <future>
 
+#include <nlohmann/json.hpp>
+
 #include "tests/support/temp_dir.h"
 #include "tests/unit/image/pull_fixture.h"
 
@@ -129,7 +131,43 @@ class OneDisk final : public runtime::StoreFacts {
  public:
   Result<runtime::StorePlaces> places() override { return runtime::StorePlaces{"/", "/"}; }
   Result<int64_t> ingested(const std::string&) override { return 0; }
+  Result<int64_t> unpacked(const std::string&) override { return each_layer; }
+  int64_t each_layer = 0;
 };
+
+// The only thing that is true of it is its name.
+TestImage huge() {
+  TestImage image = make_image({make_layer("a", "huge")});
+  auto manifest = nlohmann::json::parse(image.manifest);
+  manifest["layers"][0]["size"] = int64_t{1} << 50;
+  image.manifest = manifest.dump();
+  return image;
+}
+
+TEST_F(Prune, WhatCanNeverFitCostsNoImage) {
+  OneDisk disk;
+  options_.facts = &disk;
+  options_.made_room = [](const runtime::PruneReport&) { FAIL() << "nothing was to be removed"; };
+  restart();
+  const std::string name = registry_.add(huge(), "huge", "1");
+  EXPECT_EQ(pull(name).error().reason(), "InsufficientStorage");
+  const auto report = service_->prune({false, {name}}, {});
+  ASSERT_TRUE(report) << report.error().full();
+  EXPECT_THAT(report->removed, IsEmpty());
+  expect_there(old_);
+}
+
+TEST_F(Prune, WhatIsRemovedForAPullIsTold) {
+  OneDisk disk;
+  disk.each_layer = int64_t{1} << 52;
+  options_.facts = &disk;
+  std::vector<Image> told;
+  options_.made_room = [&](const runtime::PruneReport& report) { told = report.removed; };
+  restart();
+  EXPECT_EQ(pull(registry_.add(huge(), "huge", "1")).error().reason(), "InsufficientStorage");
+  ASSERT_THAT(told, SizeIs(1));
+  EXPECT_EQ(told[0].name, name_);
+}
 
 // A registry that caches, on a disk of its own.
 TEST_F(Prune, ARegistryWhoseDiskIsFullCostsNoImage) {

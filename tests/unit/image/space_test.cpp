@@ -22,6 +22,7 @@ class OneDisk final : public runtime::StoreFacts {
   explicit OneDisk(std::string path) : path_(std::move(path)) {}
   Result<runtime::StorePlaces> places() override { return runtime::StorePlaces{path_, path_}; }
   Result<int64_t> ingested(const std::string&) override { return 0; }
+  Result<int64_t> unpacked(const std::string&) override { return 0; }
 
  private:
   const std::string path_;
@@ -94,8 +95,8 @@ TEST_F(Space, TheRoomOfAnImageStaysPromisedUntilItsLastPullHasEnded) {
 TEST_F(Space, ACancelEndsTheMakingOfRoom) {
   CancelToken pull;
   runtime::DiskSpace space(store_, &facts_, 0,
-                           [](const std::function<bool()>& enough, CancelToken cancel) {
-                             EXPECT_FALSE(enough());
+                           [](const runtime::DiskSpace::Enough& enough, CancelToken cancel) {
+                             EXPECT_FALSE(enough({}));
                              cancel.cancel();
                            });
   const Status status = space.before_fetch("x", taking(2, "a"), pull);
