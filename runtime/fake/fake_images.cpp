@@ -168,7 +168,14 @@ void FakeImages::hang_pull(const std::string& reference) {
 Status FakeImages::drop_abandoned(const std::vector<std::string>& wanted) {
   const std::lock_guard lock(mutex_);
   dropped_.push_back(wanted);
+  changed_.notify_all();
   return {};
+}
+
+bool FakeImages::wait_for_drops(size_t count) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, std::chrono::seconds(10),
+                           [&] { return dropped_.size() >= count; });
 }
 
 std::vector<std::vector<std::string>> FakeImages::dropped() const {
