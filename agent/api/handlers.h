@@ -3,7 +3,9 @@
 
 #include <atomic>
 #include <functional>
+#include <list>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -11,6 +13,7 @@
 
 #include "agent/api/http_exchange.h"
 #include "agent/api/server.h"
+#include "agent/reconcile/pull_view.h"
 
 namespace wherry {
 
@@ -24,12 +27,36 @@ class Slots {
   std::atomic<int64_t> free_;
 };
 
+// The pulls that were asked for here and go on. Thread-safe.
+class ShownPulls {
+ public:
+  // One of them, until it dies; the list must outlive it.
+  class Entry {
+   public:
+    Entry(ShownPulls& all, const std::string& image);
+    ~Entry();
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+    void progress(const runtime::PullProgress& progress);
+
+   private:
+    ShownPulls& all_;
+    std::list<PullView>::iterator place_;
+  };
+  std::vector<PullView> list() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::list<PullView> pulls_;
+};
+
 struct HandlerContext {
   const ApiOptions& options;
   const ApiDependencies& deps;
   Slots follows;
   Slots uploads;
   Slots pulls;
+  ShownPulls shown_pulls;
   // http::Server::watch
   std::function<std::shared_ptr<void>(http::Exchange&)> watch;
 };

@@ -79,6 +79,7 @@ struct ApiServer::Routes {
                 Slots(options.max_follows),
                 Slots(options.max_uploads),
                 Slots(options.max_pulls),
+                {},
                 {}},
         router(make_routes(context)),
         guard(options.token_file) {}
