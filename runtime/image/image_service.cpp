@@ -158,7 +158,7 @@ Result<ImageLayout> ImageService::pull_as(const std::string& name, const Referen
   if (!layout) layout = fail(space_.settle(name, layout.error()));
   const std::lock_guard lock(mutex_);
   pulling_.erase(pulling_.find(name));
-  came_.insert(name);
+  if (came_) came_->insert(name);
   if (layout) known_[layout->target.digest] = *layout;
   return layout;
 }
@@ -219,7 +219,9 @@ Result<std::vector<ImportedImage>> ImageService::import(const std::string& path,
   if (imported) {
     space_.done(name);
     const std::lock_guard lock(mutex_);
-    for (const ImportedImage& each : *imported) came_.insert(each.name);
+    for (const ImportedImage& each : *imported) {
+      if (came_) came_->insert(each.name);
+    }
     return imported;
   }
   imported = fail(space_.settle(name, imported.error()));

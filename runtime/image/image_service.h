@@ -102,7 +102,8 @@ class ImageService final : public Images {
   Importer importer_;
   std::mutex mutex_;
   std::multiset<std::string> pulling_;  // names
-  std::set<std::string> came_;  // names that were pulled or imported since this pruning began
+  // While images are removed: names that were pulled or imported since that began.
+  std::optional<std::set<std::string>> came_;
   std::optional<RemovableImage> going_;  // decided; whoever looks for it waits until it is gone
   std::condition_variable gone_;
   // By target digest: content never changes, so what was read once stays true. Only images whose

@@ -34,7 +34,7 @@ Result<std::optional<Image>> ImageService::remove_one(const RemovableImage& chos
   if (!pass) return fail(pass.error());
   {
     const std::lock_guard lock(mutex_);
-    if (pulling_.contains(chosen.name) || came_.contains(chosen.name))
+    if (pulling_.contains(chosen.name) || came_->contains(chosen.name))
       return std::optional<Image>();
     going_ = chosen;
   }
@@ -81,8 +81,12 @@ Status ImageService::remove_until(const std::function<bool()>& enough, const Can
   if (!removable_) return first;
   {
     const std::lock_guard lock(mutex_);
-    came_.clear();
+    came_.emplace();
   }
+  const std::shared_ptr<void> ended(nullptr, [this](void*) {
+    const std::lock_guard lock(mutex_);
+    came_.reset();
+  });
   std::set<std::string> tried;
   while (!cancel.cancelled() && !enough()) {
     auto removed = remove_next(tried, cancel);
