@@ -210,8 +210,15 @@ struct PruneReport {
   int64_t freed_bytes = 0;        // of the disk, by what it says itself before and after
   std::vector<std::string> fits;  // of PruneRequest::waiting: may be tried again at once
 };
-// Names of the images that nobody needs, those to go first first. Called from any thread.
-using RemovableImages = std::function<std::vector<std::string>()>;
+// An image that nobody needs, as long as this name means this digest.
+struct RemovableImage {
+  std::string name, digest;
+  bool operator==(const RemovableImage&) const = default;
+};
+// What may go now, those to go first first. Asked again right before each removal: whoever comes to
+// want an image takes it from this list first, and looks for it with find() or pull() then, which
+// wait for a removal that has begun. Called from any thread.
+using RemovableImages = std::function<std::vector<RemovableImage>()>;
 
 class Images {
  public:

@@ -3,7 +3,9 @@
 
 #include <atomic>
 #include <functional>
+#include <list>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -12,6 +14,7 @@
 #include "agent/api/http_exchange.h"
 #include "agent/api/server.h"
 #include "agent/command/command.h"
+#include "agent/reconcile/pull_view.h"
 
 namespace wherry {
 
@@ -25,6 +28,29 @@ class Slots {
   std::atomic<int64_t> free_;
 };
 
+// The pulls that were asked for here and go on. Thread-safe.
+class ShownPulls {
+ public:
+  // One of them, until it dies; the list must outlive it.
+  class Entry {
+   public:
+    Entry(ShownPulls& all, const std::string& image);
+    ~Entry();
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+    void progress(const runtime::PullProgress& progress);
+
+   private:
+    ShownPulls& all_;
+    std::list<PullView>::iterator place_;
+  };
+  std::vector<PullView> list() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::list<PullView> pulls_;
+};
+
 struct HandlerContext {
   const ApiOptions& options;
   const ApiDependencies& deps;
@@ -32,6 +58,7 @@ struct HandlerContext {
   Slots uploads;
   Slots pulls;
   Slots execs;
+  ShownPulls shown_pulls;
   // http::Server::watch
   std::function<std::shared_ptr<void>(http::Exchange&)> watch;
 };

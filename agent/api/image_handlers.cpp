@@ -162,12 +162,14 @@ Problem import_problem(const Error& error, const std::string& path) {
   return problem;
 }
 
-// Several workloads may wait for one image.
-std::map<std::string, PullView> pulls_in(const StateView& state) {
+// Several workloads may wait for one image, and somebody may pull it by hand.
+std::map<std::string, PullView> pulls_in(const StateView& state,
+                                         const std::vector<PullView>& by_hand) {
   std::map<std::string, PullView> all;
   for (const WorkloadView& workload : state.workloads) {
     for (const PullView& pull : workload.pulls) all.emplace(pull.image, pull);
   }
+  for (const PullView& pull : by_hand) all.emplace(pull.image, pull);
   return all;
 }
 
@@ -195,7 +197,9 @@ void answer_images(const HandlerContext& context, http::Exchange& exchange) {
     image["kept"] = found ? Json(to_string(known->kept)) : Json(nullptr);
   }
   json["pulls"] = Json::array();
-  for (const auto& [image, pull] : pulls_in(*state)) json["pulls"].push_back(pull_json(pull));
+  for (const auto& [image, pull] : pulls_in(*state, context.shown_pulls.list())) {
+    json["pulls"].push_back(pull_json(pull));
+  }
   answer_json(exchange, 200, json.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 

@@ -39,8 +39,10 @@ tl::expected<std::string, Problem> read_reference(http::Exchange& exchange) {
 // A pull on a thread of its own, so that a client that reads slowly does not slow it down.
 class RunningPull {
  public:
-  RunningPull(runtime::Images& images, std::string reference, CancelToken cancel)
-      : cancel_(std::move(cancel)), thread_([this, &images, reference = std::move(reference)] {
+  RunningPull(runtime::Images& images, std::string reference, ShownPulls& shown, CancelToken cancel)
+      : shown_(shown, reference),
+        cancel_(std::move(cancel)),
+        thread_([this, &images, reference = std::move(reference)] {
           name_this_thread("api-pull");
           run(images, reference);
         }) {}
@@ -74,6 +76,7 @@ class RunningPull {
   void run(runtime::Images& images, const std::string& reference) {
     runtime::PullRequest request{reference};
     request.progress = [this](const runtime::PullProgress& progress) {
+      shown_.progress(progress);
       const std::lock_guard lock(mutex_);
       progress_ = progress;
       news_ = true;
@@ -85,6 +88,7 @@ class RunningPull {
     changed_.notify_all();
   }
 
+  ShownPulls::Entry shown_;
   CancelToken cancel_;
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -119,6 +123,26 @@ void stream(RunningPull& pull, http::Exchange& exchange, const std::string& refe
 
 }  // namespace
 
+ShownPulls::Entry::Entry(ShownPulls& all, const std::string& image) : all_(all) {
+  const std::lock_guard lock(all_.mutex_);
+  place_ = all_.pulls_.insert(all_.pulls_.end(), PullView{image});
+}
+
+ShownPulls::Entry::~Entry() {
+  const std::lock_guard lock(all_.mutex_);
+  all_.pulls_.erase(place_);
+}
+
+void ShownPulls::Entry::progress(const runtime::PullProgress& progress) {
+  const std::lock_guard lock(all_.mutex_);
+  *place_ = {place_->image, progress.done_bytes, progress.total_bytes, progress.bytes_per_second};
+}
+
+std::vector<PullView> ShownPulls::list() const {
+  const std::lock_guard lock(mutex_);
+  return {pulls_.begin(), pulls_.end()};
+}
+
 void pull_image(HandlerContext& context, http::Exchange& exchange) {
   const auto reference = read_reference(exchange);
   if (!reference) return exchange.respond(reference.error());
@@ -130,7 +154,7 @@ void pull_image(HandlerContext& context, http::Exchange& exchange) {
   const auto watch = context.watch(exchange);
   bool pulled = false;
   {
-    RunningPull pull(context.deps.images, *reference, exchange.cancel());
+    RunningPull pull(context.deps.images, *reference, context.shown_pulls, exchange.cancel());
     stream(pull, exchange, *reference);
     pulled = pull.ended_well();
   }

@@ -91,6 +91,7 @@ struct ApiServer::Routes {
                 Slots(options.max_uploads),
                 Slots(options.max_pulls),
                 Slots(options.max_execs),
+                {},
                 {}},
         router(make_routes(context)),
         guard(options.token_file) {}

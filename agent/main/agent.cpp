@@ -20,6 +20,7 @@
 #include "agent/main/service_file.h"
 #include "agent/main/store_records.h"
 #include "agent/main/upstream.h"
+#include "agent/reconcile/prune_desk.h"
 #include "agent/reconcile/prune_order.h"
 #include "agent/reconcile/reconciler.h"
 #include "agent/store/store.h"
@@ -100,6 +101,12 @@ struct Agent::Parts {
     made.gc_high = config.images.gc_high_percent;
     made.gc_low = config.images.gc_low_percent;
     made.removable = [this] { return keeping.removable(); };
+    made.made_room = [this](const runtime::PruneReport& report) {
+      mailbox.post([&](Mail& mail) {
+        mail.notes.push_back(images_removed(report));
+        mail.images_changed = true;
+      });
+    };
     return made;
   }
   runtime::DataSockets data_sockets() {

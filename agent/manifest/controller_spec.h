@@ -49,7 +49,8 @@ struct ControllerSpec {
   std::string source;
   uint64_t revision = 0;
   RolloutRules rollout;
-  std::vector<std::string> pods;  // replicas in order; they are among Merged::workloads
+  std::vector<std::string> pods;    // replicas in order; they are among Merged::workloads
+  std::vector<std::string> images;  // references in its template, also while it wants no Pod
   JobRules job;
   CronRules cron;
   // Job, CronJob: for instantiate(); its hash is that of the template as a whole.

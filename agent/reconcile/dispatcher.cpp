@@ -144,7 +144,7 @@ bool Dispatcher::collect(std::vector<std::string> pods) {
 }
 
 bool Dispatcher::drop_abandoned(std::vector<std::string> wanted) {
-  return lanes_.post(Lane::Local, [wanted = std::move(wanted), &images = images_, &box = mailbox_] {
+  return lanes_.post(Lane::Drop, [wanted = std::move(wanted), &images = images_, &box = mailbox_] {
     Status dropped = images.drop_abandoned(wanted);
     box.post([&](Mail& mail) { mail.dropped = std::move(dropped); });
   });

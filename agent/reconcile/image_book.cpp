@@ -1,6 +1,7 @@
 #include "agent/reconcile/image_book.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "runtime/image/reference.h"
@@ -77,6 +78,11 @@ class ImageViewer {
         wanted_.emplace_back(name, Wanted(need.reference));
       }
     }
+    for (const ControllerImages& controller : input.controllers) {
+      for (const std::string& reference : controller.references) {
+        templates_.emplace_back(controller.name, Wanted(reference));
+      }
+    }
     for (const auto& [reference, pull] : input.plan.pulls) {
       if (pull.busy) pulling_.emplace_back(reference);
     }
@@ -97,7 +103,11 @@ class ImageViewer {
     for (const auto& [name, each] : wanted_) {
       if (each.is(image, full)) wanted.insert(name);
     }
-    const bool may_be_wanted = used(image, view);
+    // Its Pods are named where there are any.
+    for (const auto& [name, each] : templates_) {
+      if (running.empty() && wanted.empty() && each.is(image, full)) view.users.push_back(name);
+    }
+    const bool may_be_wanted = used(image, view) || !view.users.empty();
     const bool pulled = std::any_of(pulling_.begin(), pulling_.end(),
                                     [&](const Wanted& each) { return each.is(image, full); });
     if (!running.empty()) {
@@ -114,7 +124,7 @@ class ImageViewer {
       view.kept = Kept::Imported;
     }
     wanted.merge(running);
-    view.users.assign(wanted.begin(), wanted.end());
+    if (!wanted.empty()) view.users.assign(wanted.begin(), wanted.end());
     return view;
   }
 
@@ -135,7 +145,7 @@ class ImageViewer {
 
   const KeepInput& input_;
   const PreviousVersions previous_;
-  std::vector<std::pair<std::string, Wanted>> wanted_;
+  std::vector<std::pair<std::string, Wanted>> wanted_, templates_;
   std::vector<Wanted> pulling_;
 };
 
@@ -151,26 +161,28 @@ std::vector<ImageView> view_images(const KeepInput& input) {
   return views;
 }
 
-std::vector<std::string> removable_images(const std::vector<ImageView>& views,
-                                          const std::vector<ImageUse>& uses) {
+std::vector<runtime::RemovableImage> removable_images(const std::vector<ImageView>& views,
+                                                      const std::vector<ImageUse>& uses) {
   std::map<std::string, uint64_t> last;  // by digest
   for (const ImageUse& use : uses) last[use.digest] = std::max(last[use.digest], use.order);
-  std::vector<std::pair<uint64_t, std::string>> order;
+  std::vector<std::tuple<uint64_t, std::string, std::string>> order;
   for (const ImageView& view : views) {
-    if (view.kept == Kept::Unused) order.emplace_back(last[view.digest], view.name);
+    if (view.kept == Kept::Unused) order.emplace_back(last[view.digest], view.name, view.digest);
   }
   std::sort(order.begin(), order.end());
-  std::vector<std::string> names;
-  for (auto& [when, name] : order) names.push_back(std::move(name));
-  return names;
+  std::vector<runtime::RemovableImage> removable;
+  for (auto& [when, name, digest] : order) {
+    removable.push_back({std::move(name), std::move(digest)});
+  }
+  return removable;
 }
 
-void KeepingBoard::set(std::vector<std::string> removable) {
+void KeepingBoard::set(std::vector<runtime::RemovableImage> removable) {
   const std::lock_guard lock(mutex_);
   removable_ = std::move(removable);
 }
 
-std::vector<std::string> KeepingBoard::removable() const {
+std::vector<runtime::RemovableImage> KeepingBoard::removable() const {
   const std::lock_guard lock(mutex_);
   return removable_;
 }
@@ -241,8 +253,9 @@ std::vector<ImageUse> ImageBook::uses() const {
   return all;
 }
 
-void ImageBook::look_over(const PlanInput& input) {
-  views_ = view_images({images_, uses(), input});
+void ImageBook::look_over(const PlanInput& input,
+                          const std::vector<ControllerImages>& controllers) {
+  views_ = view_images({images_, uses(), input, controllers});
   for (const std::string& digest : std::exchange(came_, {})) fresh_[digest] = input.now + kGrace;
   std::erase_if(fresh_, [&](const auto& each) { return each.second <= input.now; });
   for (const ImageView& view : views_) {
@@ -250,7 +263,7 @@ void ImageBook::look_over(const PlanInput& input) {
   }
 }
 
-std::vector<std::string> ImageBook::removable(bool also_fresh) const {
+std::vector<runtime::RemovableImage> ImageBook::removable(bool also_fresh) const {
   if (also_fresh) return removable_images(views_, uses());
   std::vector<ImageView> views = views_;
   std::erase_if(views, [this](const ImageView& view) { return fresh_.contains(view.digest); });

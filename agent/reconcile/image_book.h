@@ -14,27 +14,35 @@
 
 namespace wherry {
 
+// References in the template of a Job, a CronJob or one of those with replicas. They are wanted
+// also while no Pod is: before the next run, after the last, while it is suspended.
+struct ControllerImages {
+  std::string name;
+  std::vector<std::string> references;
+};
+
 struct KeepInput {
   const std::vector<runtime::Image>& images;
   const std::vector<ImageUse>& uses;
   const PlanInput& plan;  // desired, observed, pulls and held sources are read
+  const std::vector<ControllerImages>& controllers;
 };
 // Pure. One view an image, sorted by name. Where it is not known what a source wants, whatever a
 // workload that is in no document has used counts as wanted.
 std::vector<ImageView> view_images(const KeepInput& input);
-// Names of those of Kept::Unused, the one unused for longest first.
-std::vector<std::string> removable_images(const std::vector<ImageView>& views,
-                                          const std::vector<ImageUse>& uses);
+// Those of Kept::Unused, the one unused for longest first.
+std::vector<runtime::RemovableImage> removable_images(const std::vector<ImageView>& views,
+                                                      const std::vector<ImageUse>& uses);
 
-// The names that may go, for whoever removes images, on any thread.
+// The images that may go, for whoever removes them, on any thread.
 class KeepingBoard {
  public:
-  void set(std::vector<std::string> removable);
-  std::vector<std::string> removable() const;
+  void set(std::vector<runtime::RemovableImage> removable);
+  std::vector<runtime::RemovableImage> removable() const;
 
  private:
   mutable std::mutex mutex_;
-  std::vector<std::string> removable_;
+  std::vector<runtime::RemovableImage> removable_;
 };
 
 // Used by the reconciler's thread only.
@@ -46,12 +54,12 @@ class ImageBook {
   void listed(const std::vector<runtime::Image>& images, WallTime now);
   // What runs now: takes note of what began and ceased to be used.
   void observed(const std::map<std::string, runtime::PodStatus>& pods, WallTime now);
-  void look_over(const PlanInput& input);
+  void look_over(const PlanInput& input, const std::vector<ControllerImages>& controllers);
   bool is_listed() const { return listed_; }
   const std::vector<ImageView>& views() const { return views_; }
   // What came lately and was not needed yet is left out unless `also_fresh`: it may have been
   // brought for a workload that is still to come.
-  std::vector<std::string> removable(bool also_fresh) const;
+  std::vector<runtime::RemovableImage> removable(bool also_fresh) const;
   Status flush();  // writes only what changed
 
  private:

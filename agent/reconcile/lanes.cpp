@@ -16,6 +16,7 @@ ThreadLanes::ThreadLanes(size_t work_threads, size_t pull_threads)
       work_("work", work_threads, kBound),
       pull_("pull", pull_threads, kBound),
       local_("local", 1, kLookBound),
+      drop_("drop", 1, kLookBound),
       tidy_("tidy", 1, kLookBound),
       services_("services", 1, kLookBound) {}
 
@@ -27,6 +28,8 @@ Executor& ThreadLanes::executor(Lane lane) {
       return work_;
     case Lane::Local:
       return local_;
+    case Lane::Drop:
+      return drop_;
     case Lane::Tidy:
       return tidy_;
     case Lane::Services:

@@ -15,6 +15,7 @@ enum class Lane {
   Work,      // actions on workloads
   Pull,      // downloads, which may take hours; many at once, they share what the link gives
   Local,     // what is laid ready on the device: never behind a download
+  Drop,      // what pulls left that nobody wants any more: never behind an archive that is read
   Tidy,      // removing images, which waits for containerd's collector; one at a time
   Services,  // rules of the packet filter; one at a time
 };
@@ -41,7 +42,8 @@ class ThreadLanes final : public Lanes {
   std::mutex mutex_;
   std::condition_variable idle_;
   size_t running_ = 0;
-  Executor look_, work_, pull_, local_, tidy_, services_;  // last: their threads use what is above
+  Executor look_, work_, pull_, local_, drop_, tidy_,
+      services_;  // last: their threads use what is above
 };
 
 }  // namespace wherry

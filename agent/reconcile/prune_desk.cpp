@@ -1,14 +1,33 @@
 #include "agent/reconcile/prune_desk.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
+
+#include "base/quantity.h"
 
 namespace wherry {
 namespace {
 
 constexpr Duration kLookAgain = std::chrono::seconds(15);  // statvfs and little more
 
+constexpr size_t kMostNames = 10;
+
 }  // namespace
+
+EventRecord images_removed(const runtime::PruneReport& report) {
+  const size_t count = report.removed.size();
+  EventRecord event;
+  event.type = "Normal";
+  event.reason = "ImagesRemoved";
+  event.message = std::to_string(count) + (count == 1 ? " unused image" : " unused images") +
+                  " removed, " + format_bytes(report.freed_bytes) + " freed: ";
+  for (size_t i = 0; i < std::min(count, kMostNames); ++i) {
+    event.message += (i == 0 ? "" : ", ") + report.removed[i].name;
+  }
+  if (count > kMostNames) event.message += " and " + std::to_string(count - kMostNames) + " more";
+  return event;
+}
 
 void PruneDesk::order(std::vector<PruneAnswer> orders) {
   orders_.insert(orders_.end(), std::make_move_iterator(orders.begin()),

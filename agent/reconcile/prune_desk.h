@@ -10,6 +10,9 @@
 
 namespace wherry {
 
+// The event that tells of it; something was removed.
+EventRecord images_removed(const runtime::PruneReport& report);
+
 // Used by the reconciler's thread only.
 class PruneDesk {
  public:

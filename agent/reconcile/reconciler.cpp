@@ -350,11 +350,15 @@ void Reconciler::look() {
 void Reconciler::keep_images() {
   book_.observed(ledger_.observed(), parts_.clock.wall());
   const std::set<std::string> unread = desk_.unread_sources();
-  book_.look_over(ledger_.input(unread, parts_.clock.now()));
+  std::vector<ControllerImages> controllers;
+  for (const ControllerSpec& each : desk_.merged().controllers) {
+    controllers.push_back({each.owner.name, each.images});
+  }
+  book_.look_over(ledger_.input(unread, parts_.clock.now()), controllers);
   const bool known = first_pass_done_ && may_act() && !stopping_;
   if (parts_.keeping != nullptr) {
     parts_.keeping->set(known ? book_.removable(pruning_.is_ordered())
-                              : std::vector<std::string>());
+                              : std::vector<runtime::RemovableImage>());
   }
 }
 
@@ -378,12 +382,7 @@ void Reconciler::pruned(const Result<runtime::PruneReport>& report) {
   for (const std::string& reference : report->fits) ledger_.pull_again(reference);
   if (report->removed.empty()) return;
   list_needed_ = true;
-  EventRecord event;
-  event.type = "Normal";
-  event.reason = "ImagesRemoved";
-  event.message = std::to_string(report->removed.size()) + " unused images removed, " +
-                  format_bytes(report->freed_bytes) + " freed";
-  ledger_.note(std::move(event));
+  ledger_.note(images_removed(*report));
 }
 
 Plan Reconciler::act() {

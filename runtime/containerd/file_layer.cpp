@@ -9,6 +9,7 @@
 
 #include "base/digest.h"
 #include "base/text.h"
+#include "runtime/image/backend.h"
 
 namespace wherry::runtime {
 namespace {
@@ -33,8 +34,10 @@ class Handle {
 };
 
 Status fail_file(const Descriptor& blob, const char* step) {
-  const Code code = errno == ENOSPC || errno == EDQUOT ? Code::ResourceExhausted : Code::Internal;
-  return fail(code, std::string(step) + " " + blob.file + ": " + std::strerror(errno));
+  const bool full = errno == ENOSPC || errno == EDQUOT;
+  return fail(full ? Code::ResourceExhausted : Code::Internal,
+              std::string(step) + " " + blob.file + ": " + std::strerror(errno),
+              full ? kDiskFull : "");
 }
 
 // The directory of the file, made where it is not there.

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "runtime/containerd/convert.h"
 #include "runtime/containerd/file_layer.h"
+#include "runtime/containerd/layer_disk.h"
 
 namespace wherry::runtime {
 namespace {
@@ -62,8 +63,12 @@ class ContainerdBackend final : public ImageBackend {
     Status status = unpack_as(key, layer, parent, chain_id, diff_id, lease, cancel);
     if (status) return status;
     if (status.error().code() == Code::AlreadyExists) status = {};  // another was quicker
-    if (!status && status.error().code() == Code::ResourceExhausted) filled_ = true;
-    if (Status removed = client_.snapshots().remove(key); !removed && status) return removed;
+    const bool full = !status && status.error().reason() == kDiskFull;
+    if (const Status removed = client_.snapshots().remove(key); !removed && status) return removed;
+    if (full) {
+      filled_ = true;
+      sweep();  // others need the room now, and what is free without it is to be measured
+    }
     return status;
   }
 
@@ -117,7 +122,6 @@ class ContainerdBackend final : public ImageBackend {
     if (error.code() != Code::Internal) return error;
     const std::string words = error.full();
     const auto says = [&](const char* part) { return words.find(part) != std::string::npos; };
-    if (says("no space left on device")) return {Code::ResourceExhausted, words};
     if (says("archive/tar") || says("unexpected EOF") || says("gzip:") || says("zstd")) {
       return {Code::DataLoss, words + "; the layer is no tar archive, or a damaged one"};
     }
@@ -129,9 +133,12 @@ class ContainerdBackend final : public ImageBackend {
                    const std::string& lease, const CancelToken& cancel) {
     const auto mounts = client_.snapshots().prepare(key, parent, {}, lease, &cancel);
     if (!mounts) return fail(mounts.error());
+    const LayerDisk disk(*mounts);
     Status filled = layer.file.empty() ? apply(*mounts, layer, diff_id, lease, cancel)
                                        : write_file(*mounts, layer, cancel);
     if (!filled) return filled;
+    // Each layer for itself: also one of a pull that goes on after the power was away counts.
+    if (Status synced = disk.sync(); !synced) return synced;
     return client_.snapshots().commit(chain_id, key, lease);
   }
 

@@ -60,6 +60,10 @@ class ContainerdStoreFacts final : public StoreFacts {
     return fail(response.error());
   }
 
+  Result<int64_t> unpacked(const std::string& chain_id) override {
+    return client_.snapshots().usage(chain_id);
+  }
+
  private:
   // What is called `name` in the directory, or next to it. Where there is none yet, as from 1.7 on
   // before the first content, the place where it will be made: containerd's root, if the directory

@@ -19,6 +19,8 @@
 #include <grpcpp/support/proto_buffer_reader.h>
 #include <grpcpp/support/proto_buffer_writer.h>
 
+#include "runtime/image/backend.h"
+
 namespace wherry::runtime {
 namespace {
 
@@ -70,13 +72,23 @@ std::string_view method_name(const char* path) {
   return text.substr(dot + 1);  // "Tasks/Create"
 }
 
+// The daemon has no class for a full disk, only words. Those about tasks are the runtime's, and may
+// mean anything that the kernel counts.
+bool is_disk_full(std::string_view message, const char* path) {
+  const auto says = [&](const char* part) { return message.find(part) != std::string_view::npos; };
+  return !method_name(path).starts_with("Tasks/") &&
+         (says("no space left on device") || says("disk quota exceeded"));
+}
+
 Error to_error(const grpc::Status& status, const char* path) {
   std::string message = status.error_message();
   // How the daemon marks an error of no class; it tells nobody anything.
   constexpr std::string_view kNoClass = ": unknown";
   if (message.ends_with(kNoClass)) message.resize(message.size() - kNoClass.size());
-  return {to_code(status.error_code()),
-          "containerd " + std::string(method_name(path)) + ": " + message};
+  const bool full = is_disk_full(message, path);
+  std::string told = "containerd " + std::string(method_name(path)) + ": " + message;
+  if (full) return {Code::ResourceExhausted, std::move(told), kDiskFull};
+  return {to_code(status.error_code()), std::move(told)};
 }
 
 grpc::ByteBuffer to_buffer(const MessageLite& message) {

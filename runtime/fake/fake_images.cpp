@@ -125,12 +125,13 @@ Result<PruneReport> FakeImages::prune(const PruneRequest& request, CancelToken c
     removable = removable_;
   }
   PruneReport report;
-  const std::vector<std::string> names = removable ? removable() : std::vector<std::string>();
+  const auto all = removable ? removable() : std::vector<RemovableImage>();
   const std::lock_guard lock(mutex_);
-  for (const std::string& name : names) {
+  for (const auto& [name, digest] : all) {
     if (cancel.cancelled()) return fail(Code::Cancelled, "prune cancelled");
     const auto found = store_.find(name);
-    if (found == store_.end() || !(request.all || over_ > 0)) continue;
+    const bool there = found != store_.end() && found->second.digest == digest;
+    if (!there || !(request.all || over_ > 0)) continue;
     report.freed_bytes += found->second.size;
     report.removed.push_back(found->second);
     store_.erase(found);
@@ -167,7 +168,14 @@ void FakeImages::hang_pull(const std::string& reference) {
 Status FakeImages::drop_abandoned(const std::vector<std::string>& wanted) {
   const std::lock_guard lock(mutex_);
   dropped_.push_back(wanted);
+  changed_.notify_all();
   return {};
+}
+
+bool FakeImages::wait_for_drops(size_t count) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, std::chrono::seconds(10),
+                           [&] { return dropped_.size() >= count; });
 }
 
 std::vector<std::vector<std::string>> FakeImages::dropped() const {

@@ -41,6 +41,8 @@ class FakeImages final : public Images {
   size_t pulls(const std::string& reference) const;  // begun so far
   // What each drop_abandoned() was told to keep.
   std::vector<std::vector<std::string>> dropped() const;
+  // Waits until there were so many calls; false after ten seconds.
+  [[nodiscard]] bool wait_for_drops(size_t count);
   // Handed to the latest pull.
   std::vector<RegistryCredential> credentials(const std::string& reference) const;
   void set_removable(RemovableImages removable);

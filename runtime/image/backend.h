@@ -53,6 +53,9 @@ struct ImageRecord {
   WallTime updated_at{};
 };
 
+// The reason of an error of the store's whose cause is that its own disk is full.
+inline constexpr const char* kDiskFull = "DiskFull";
+
 class ImageBackend {
  public:
   virtual ~ImageBackend() = default;
@@ -83,7 +86,8 @@ class ImageBackend {
   // Applies one layer blob over `parent` ("" for the first) and commits it as `chain_id`. The diff
   // service verifies `diff_id`, unless it is empty; DataLoss where it differs. A blob with a path
   // is written as that file, root's and readable for all, and checked against its digest on the
-  // way. Idempotent; a half-made one is redone.
+  // way. Idempotent; a half-made one is redone. What has_snapshot() finds afterwards is on the disk
+  // and outlives a power cut.
   virtual Status unpack_layer(const Descriptor& layer, const std::string& parent,
                               const std::string& chain_id, const std::string& diff_id,
                               const std::string& lease, CancelToken cancel) = 0;

@@ -9,12 +9,10 @@
 namespace wherry::runtime {
 namespace {
 
-// What somebody else put into our namespace is treated as what was imported by hand: it is not
-// known where it could be had again.
 Image image_of(const ImageRecord& record, int64_t size) {
   Image image{record.name, record.target.digest, size};
   image.preloaded = is_preloaded(record);
-  image.imported = record.labels.contains(kImportedLabel) || !record.labels.contains(kPulledLabel);
+  image.imported = is_imported(record);
   return image;
 }
 Image image_of(const ImageRecord& record, const ImageLayout& layout) {
@@ -32,16 +30,22 @@ Error pull_error(const Error& error, const std::string& reference) {
 ImageService::ImageService(ImageBackend& backend, const ImageServiceOptions& options)
     : backend_(backend),
       removable_(options.removable),
+      facts_(options.facts),
+      made_room_(options.made_room),
       gc_high_(options.gc_high),
       gc_low_(options.gc_low),
       platform_(options.platform),
       space_(backend, options.facts, options.disk_reserve,
-             [this](const std::function<bool()>& enough, const CancelToken& cancel) {
+             [this](const DiskSpace::Enough& enough, const CancelToken& cancel) {
                PruneReport report;
-               static_cast<void>(remove_until(enough, cancel, report));
+               const int64_t before = free_of(space_.filesystems());
+               make_room(enough, cancel, report);
+               finish(report, before);
+               if (!report.removed.empty() && made_room_) made_room_(report);
              }),
       puller_(backend, with_space(options)),
-      importer_(backend, options.snapshotter, options.platform, puller_.leases(), &space_) {}
+      importer_(backend, options.snapshotter, options.platform, puller_.leases(), &space_,
+                &puller_.names()) {}
 
 PullOptions ImageService::with_space(ImageServiceOptions options) {
   options.space = &space_;
@@ -79,8 +83,23 @@ Result<ImageLayout> ImageService::complete(const Descriptor& target) {
   return fail(there.error());
 }
 
+// What is found is to be there still when it is used, and who uses it has said so before: then it
+// is going already, or stays.
+void ImageService::await_removal(const Reference& reference, const CancelToken& cancel) {
+  const auto wake = cancel.on_cancel([this] {
+    const std::lock_guard lock(mutex_);
+    gone_.notify_all();
+  });
+  std::unique_lock lock(mutex_);
+  gone_.wait(lock, [&] {
+    return cancel.cancelled() || !going_ ||
+           (going_->name != reference.name() && going_->digest != reference.digest);
+  });
+}
+
 // By name; by digest also another name of the same repository, or of any.
-Result<ImageRecord> ImageService::record_of(const Reference& reference) {
+Result<ImageRecord> ImageService::record_of(const Reference& reference, const CancelToken& cancel) {
+  await_removal(reference, cancel);
   auto records = backend_.images();
   if (!records) return fail(records.error());
   forget_unused(*records);
@@ -139,6 +158,7 @@ Result<ImageLayout> ImageService::pull_as(const std::string& name, const Referen
   if (!layout) layout = fail(space_.settle(name, layout.error()));
   const std::lock_guard lock(mutex_);
   pulling_.erase(pulling_.find(name));
+  if (came_) came_->insert(name);
   if (layout) known_[layout->target.digest] = *layout;
   return layout;
 }
@@ -147,7 +167,7 @@ Result<Image> ImageService::pull(const PullRequest& request, CancelToken cancel)
   const std::string& text = request.reference;
   const auto reference = parse_reference(text);
   if (!reference) return fail(reference.error());
-  const auto record = record_of(*reference);
+  const auto record = record_of(*reference, cancel);
   if (!record && record.error().code() != Code::NotFound)
     return fail(pull_error(record.error(), text));
   if (record && !reference->digest.empty()) {
@@ -198,6 +218,10 @@ Result<std::vector<ImportedImage>> ImageService::import(const std::string& path,
   auto imported = importer_.import(path, labels, cancel);
   if (imported) {
     space_.done(name);
+    const std::lock_guard lock(mutex_);
+    for (const ImportedImage& each : *imported) {
+      if (came_) came_->insert(each.name);
+    }
     return imported;
   }
   imported = fail(space_.settle(name, imported.error()));

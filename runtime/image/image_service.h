@@ -1,6 +1,7 @@
 #pragma once
 // Images in containerd's store: the Images door of runtime.h, and what is laid ready on the device.
 
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -22,6 +23,8 @@ struct ImageServiceOptions : PullOptions {
   StoreFacts* facts = nullptr;     // null: nothing is known of the disk; must outlive the service
   int64_t disk_reserve = 0;        // bytes that images leave free
   int gc_high = 100, gc_low = 99;  // percent of the disk: where removal begins and ends
+  // Told what was removed to make room for a pull or an import, from its thread; may be empty.
+  std::function<void(const PruneReport&)> made_room{};
 };
 
 struct PreloadReport {
@@ -68,7 +71,8 @@ class ImageService final : public Images {
  private:
   Result<ImageLayout> layout_of(const Descriptor& target);
   Result<ImageLayout> complete(const Descriptor& target);
-  Result<ImageRecord> record_of(const Reference& reference);
+  Result<ImageRecord> record_of(const Reference& reference, const CancelToken& cancel = {});
+  void await_removal(const Reference& reference, const CancelToken& cancel);
   Result<ImageLayout> pull_as(const std::string& name, const Reference& reference,
                               const PullRequest& request, const CancelToken& cancel);
   Result<std::vector<ImportedImage>> import(const std::string& path, const StringMap& labels,
@@ -77,12 +81,19 @@ class ImageService final : public Images {
   bool is_pressing(int percent);
   Status remove_until(const std::function<bool()>& enough, const CancelToken& cancel,
                       PruneReport& report);
-  Result<std::optional<Image>> remove_next(std::set<std::string>& tried);
+  SpaceNeed could_free();
+  void make_room(const DiskSpace::Enough& enough, const CancelToken& cancel, PruneReport& report);
+  void finish(PruneReport& report, int64_t free_before);
+  Result<std::optional<Image>> remove_next(std::set<std::string>& tried, const CancelToken& cancel);
+  bool may_still_go(const RemovableImage& image, const ImageRecord& record) const;
+  Result<std::optional<Image>> remove_one(const RemovableImage& chosen, const CancelToken& cancel);
   PullOptions with_space(ImageServiceOptions options);
   void forget_unused(const std::vector<ImageRecord>& records);
 
   ImageBackend& backend_;
   const RemovableImages removable_;
+  StoreFacts* const facts_;
+  const std::function<void(const PruneReport&)> made_room_;
   const int gc_high_, gc_low_;
   const Platform platform_;
   DiskSpace space_;
@@ -91,6 +102,10 @@ class ImageService final : public Images {
   Importer importer_;
   std::mutex mutex_;
   std::multiset<std::string> pulling_;  // names
+  // While images are removed: names that were pulled or imported since that began.
+  std::optional<std::set<std::string>> came_;
+  std::optional<RemovableImage> going_;  // decided; whoever looks for it waits until it is gone
+  std::condition_variable gone_;
   // By target digest: content never changes, so what was read once stays true. Only images whose
   // content was whole when they were read.
   std::map<std::string, ImageLayout> known_;

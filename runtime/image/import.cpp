@@ -17,6 +17,7 @@ struct Work {
   ImageBackend& backend;
   Gate& layers;
   Gate& chains;
+  Gate& names;
   std::function<std::string()> lease;  // the one to work under now; may change under way
   const CancelToken& cancel;
 };
@@ -104,6 +105,13 @@ void undo_record(const Work& work, const std::string& name,
            {{"image", name}, {"error", undone.error().full()}});
 }
 
+Status record_one(const Work& work, const std::string& name, const Descriptor& target,
+                  const StringMap& labels) {
+  const auto pass = work.names.enter(name, work.cancel);
+  if (!pass) return fail(pass.error());
+  return record_image(work.backend, name, target, labels, work.lease());
+}
+
 // All of them or none.
 Result<std::vector<ImportedImage>> record_all(const Work& work,
                                               const std::vector<PlannedImage>& images,
@@ -113,7 +121,7 @@ Result<std::vector<ImportedImage>> record_all(const Work& work,
   std::vector<ImportedImage> imported;
   for (const PlannedImage& image : images) {
     for (const std::string& name : image.names) {
-      Status recorded = record_image(work.backend, name, image.layout.target, labels, work.lease());
+      Status recorded = record_one(work, name, image.layout.target, labels);
       if (!recorded) {
         for (const ImportedImage& each : imported) undo_record(work, each.name, *before);
         return fail(recorded.error());
@@ -140,12 +148,13 @@ Status check_space(SpaceCheck* space, const CancelToken& cancel, const std::stri
 }  // namespace
 
 Importer::Importer(ImageBackend& backend, std::string snapshotter, Platform platform,
-                   PullLeases& leases, SpaceCheck* space)
+                   PullLeases& leases, SpaceCheck* space, Gate* names)
     : backend_(backend),
       snapshotter_(std::move(snapshotter)),
       platform_(std::move(platform)),
       leases_(leases),
-      space_(space) {}
+      space_(space),
+      names_(names != nullptr ? *names : own_names_) {}
 
 Result<std::vector<ImportedImage>> Importer::import(const std::string& path,
                                                     const StringMap& labels,
@@ -161,7 +170,8 @@ Result<std::vector<ImportedImage>> Importer::import(const std::string& path,
 
   const std::string name = "import " + random_hex(16);  // each import has a lease of its own
   if (const auto lease = leases_.take(name); !lease) return fail(lease.error());
-  const Work work{backend_, layers_, chains_, [&] { return leases_.current(name); }, cancel};
+  const Work work{backend_, layers_, chains_, names_, [&] { return leases_.current(name); },
+                  cancel};
   Status outcome = failpoint("image.import");
   if (outcome) outcome = store_layers(work, **archive, plan);
   for (PlannedImage& image : plan.images()) {

@@ -21,9 +21,10 @@ struct ImportedImage {
 // Thread-safe.
 class Importer {
  public:
-  // `space`: null where everything fits. All must outlive it.
+  // `space`: null where everything fits. `names`: as Puller::names(); null where nobody else
+  // changes records. All must outlive it.
   Importer(ImageBackend& backend, std::string snapshotter, Platform platform, PullLeases& leases,
-           SpaceCheck* space = nullptr);
+           SpaceCheck* space = nullptr, Gate* names = nullptr);
 
   // Names come from the annotations io.containerd.image.name and org.opencontainers.image.ref.name
   // or from RepoTags. What has no name is called after the file: /x/pump.tar.gz becomes
@@ -45,6 +46,8 @@ class Importer {
   SpaceCheck* const space_;
   Gate layers_;
   Gate chains_;
+  Gate own_names_;
+  Gate& names_;
 };
 
 }  // namespace wherry::runtime

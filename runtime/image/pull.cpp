@@ -366,6 +366,8 @@ Status Puller::run(Job& job) {
   // config's label, and the config by our lease.
   if (Status whole = check_content(backend_, job.layout); !whole) return whole;
   if (Status whole = check_unpacked(backend_, job.layout); !whole) return whole;
+  const auto pass = names_.enter(job.name, job.cancel);
+  if (!pass) return fail(pass.error());
   return record_image(backend_, job.reference.name(), job.layout.target, {{kPulledLabel, "true"}},
                       leases_.current(job.name));
 }

@@ -65,6 +65,8 @@ class Puller {
   }
   void set_bandwidth_limit(int64_t limit) { throttle_.set_limit(limit); }
   PullLeases& leases() { return leases_; }
+  // Passed by whoever changes what a name means, one at a time.
+  Gate& names() { return names_; }
 
  private:
   struct Job;
@@ -93,6 +95,7 @@ class Puller {
   std::atomic<size_t> fetchers_{0};  // threads, of all pulls
   BlobTurns blobs_;
   Gate chains_;
+  Gate names_;
 };
 
 }  // namespace wherry::runtime

@@ -112,11 +112,8 @@ Result<SpaceNeed> space_needed(ImageBackend& backend, StoreFacts& facts,
   return need;
 }
 
-bool is_disk_full(const Error& error) {
-  const std::string text = error.full();
-  return has(text, "no space left on device") || has(text, "No space left on device") ||
-         has(text, "disk quota exceeded") || has(text, "database or disk is full");
-}
+// Not by its words: they may be a registry's, about a disk of its own.
+bool is_disk_full(const Error& error) { return error.reason() == kDiskFull; }
 
 std::vector<Filesystem> DiskSpace::filesystems() {
   std::vector<Filesystem> disks;
@@ -129,14 +126,26 @@ std::vector<Filesystem> DiskSpace::filesystems() {
   return disks;
 }
 
-const Filesystem* DiskSpace::short_of(const std::vector<Filesystem>& disks,
-                                      const Claim& claim) const {
+const Filesystem* DiskSpace::short_of(const std::vector<Filesystem>& disks, const Claim& claim,
+                                      const SpaceNeed& freed) const {
   const auto found = std::find_if(disks.begin(), disks.end(), [&](const Filesystem& disk) {
     const int64_t share = disk.share(claim.own);
-    return share > 0 && disk.free - reserve_ < share + disk.share(claim.before);
+    const int64_t free = disk.free + disk.share(freed) - reserve_;
+    return share > 0 && free < share + disk.share(claim.before);
   });
   return found == disks.end() ? nullptr : &*found;
 }
+
+namespace {
+
+// Where the estimate was wrong.
+std::string too_little(const Filesystem& disk) {
+  return " needs more than the " + format_bytes(disk.free) +
+         " that are free on the filesystem of " + disk.path + " (" + disk.holds +
+         "); free some space, or remove images with wherry images prune";
+}
+
+}  // namespace
 
 Error DiskSpace::refusal(const std::string& what, const Filesystem& disk,
                          const Claim& claim) const {
@@ -155,7 +164,10 @@ Error DiskSpace::refusal(const std::string& what, const Filesystem& disk,
 
 Status DiskSpace::check(const std::string& what, const Claim& claim, const CancelToken& cancel) {
   if (short_of(filesystems(), claim) == nullptr) return {};
-  if (make_room_) make_room_([&] { return short_of(filesystems(), claim) == nullptr; }, cancel);
+  const auto enough = [&](const SpaceNeed& freed) {
+    return short_of(filesystems(), claim, freed) == nullptr;
+  };
+  if (make_room_) make_room_(enough, cancel);
   if (cancel.cancelled()) return fail(Code::Cancelled, "cancelled");
   const auto disks = filesystems();
   const Filesystem* disk = short_of(disks, claim);
@@ -227,16 +239,18 @@ Error DiskSpace::settle(const std::string& name, const Error& error) {
   need.content += kSomething;
   need.snapshots += kSomething;
   const Claim wanted{need, {}};
+  // What was unpacked when the disk became full is gone again.
   const auto disks = filesystems();
   {
     const std::lock_guard lock(mutex_);
     cases_[name].free_then = free_of(disks) + kSomething;
   }
+  if (disks.empty()) return error.with_reason(kReason);
+  const std::string what = "the disk became full: image " + name;
   const Filesystem* disk = short_of(disks, wanted);
-  if (disk == nullptr && !disks.empty()) disk = &disks.front();
-  if (disk == nullptr) return error.with_reason(kReason);
-  const Error told = refusal("the disk became full: image " + name, *disk, wanted);
-  return Error(told.code(), told.message() + " (" + error.full() + ")", kReason);
+  const std::string told =
+      disk != nullptr ? refusal(what, *disk, wanted).message() : what + too_little(disks.back());
+  return Error(Code::ResourceExhausted, told + " (" + error.full() + ")", kReason);
 }
 
 void DiskSpace::done(const std::string& name) {
@@ -260,7 +274,7 @@ void DiskSpace::forget_all_but(const std::vector<std::string>& names) {
   });
 }
 
-bool DiskSpace::fits(const std::string& name) {
+bool DiskSpace::fits(const std::string& name, const SpaceNeed& freed) {
   Case refused;
   {
     const std::lock_guard lock(mutex_);
@@ -273,7 +287,9 @@ bool DiskSpace::fits(const std::string& name) {
   claimed->own.content += kSomething;
   claimed->own.snapshots += kSomething;
   const auto disks = filesystems();
-  return short_of(disks, *claimed) == nullptr && free_of(disks) >= refused.free_then;
+  int64_t free = 0;
+  for (const Filesystem& disk : disks) free += disk.free + disk.share(freed);
+  return short_of(disks, *claimed, freed) == nullptr && free >= refused.free_then;
 }
 
 }  // namespace wherry::runtime

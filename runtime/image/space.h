@@ -27,6 +27,8 @@ class StoreFacts {
   virtual ~StoreFacts() = default;
   virtual Result<StorePlaces> places() = 0;
   virtual Result<int64_t> ingested(const std::string& ref) = 0;  // bytes; 0 without such an ingest
+  // Bytes that the layer of this chain id takes unpacked, without those below it. NotFound.
+  virtual Result<int64_t> unpacked(const std::string& chain_id) = 0;
 };
 
 // Asked on the way of a pull and an import. Thread-safe.
@@ -66,13 +68,14 @@ struct Filesystem {
 int64_t unpacked_estimate(ImageBackend& backend, const Descriptor& layer, bool in_store);
 Result<SpaceNeed> space_needed(ImageBackend& backend, StoreFacts& facts, const ImageLayout& layout);
 int64_t free_of(const std::vector<Filesystem>& disks);  // bytes, of all
-bool is_disk_full(const Error& error);                  // what the container stack says at ENOSPC
+bool is_disk_full(const Error& error);                  // of the container stack, not of a registry
 
 class DiskSpace final : public SpaceCheck {
  public:
+  // Would it do if so much more were free?
+  using Enough = std::function<bool(const SpaceNeed& freed)>;
   // Tries to free what `enough` asks for, until the cancel; called with no lock held.
-  using MakeRoom =
-      std::function<void(const std::function<bool()>& enough, const CancelToken& cancel)>;
+  using MakeRoom = std::function<void(const Enough& enough, const CancelToken& cancel)>;
 
   // `facts` may be null: then everything fits. All must outlive it. `reserve`: bytes.
   DiskSpace(ImageBackend& backend, StoreFacts* facts, int64_t reserve, MakeRoom make_room)
@@ -97,8 +100,8 @@ class DiskSpace final : public SpaceCheck {
   void forget(const std::string& name);
   // Remembers only those of `names`.
   void forget_all_but(const std::vector<std::string>& names);
-  // A refused one would fit now; also true for what was not refused.
-  bool fits(const std::string& name);
+  // A refused one would fit if so much more were free; also true for what was not refused.
+  bool fits(const std::string& name, const SpaceNeed& freed = {});
 
  private:
   struct Case {
@@ -114,7 +117,8 @@ class DiskSpace final : public SpaceCheck {
   };
   Result<Claim> claim(const ImageLayout& layout, uint64_t turn);
   Status check(const std::string& what, const Claim& claim, const CancelToken& cancel);
-  const Filesystem* short_of(const std::vector<Filesystem>& disks, const Claim& claim) const;
+  const Filesystem* short_of(const std::vector<Filesystem>& disks, const Claim& claim,
+                             const SpaceNeed& freed = {}) const;
   Error refusal(const std::string& what, const Filesystem& disk, const Claim& claim) const;
 
   ImageBackend& backend_;

@@ -209,6 +209,10 @@ bool is_preloaded(const ImageRecord& record) {
   return target != record.labels.end() && target->second == record.target.digest;
 }
 
+bool is_imported(const ImageRecord& record) {
+  return record.labels.contains(kImportedLabel) || !record.labels.contains(kPulledLabel);
+}
+
 Status record_image(ImageBackend& backend, const std::string& name, const Descriptor& target,
                     const StringMap& labels, const std::string& lease) {
   if (Status reached = failpoint("image.record"); !reached) return reached;

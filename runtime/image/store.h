@@ -68,6 +68,8 @@ inline constexpr const char* kPreloadLabel = "wherry/preload";
 inline constexpr const char* kPreloadTargetLabel = "wherry/preload-target";
 
 bool is_preloaded(const ImageRecord& record);
+// Also what somebody else put into our namespace: it is not known where it could be had again.
+bool is_imported(const ImageRecord& record);
 
 // The name under which an image stays when another takes its own; empty where it has that already.
 std::string name_by_digest(const ImageRecord& record);

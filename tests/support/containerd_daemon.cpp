@@ -50,9 +50,30 @@ ContainerdDaemon::ContainerdDaemon(ContainerdOptions options) : options_(std::mo
 
 void ContainerdDaemon::mount_disk() {
   const std::string root = dir_ / "root";
+  if (options_.ext4) {
+    disk_ = dir_ / "disk";
+    mkdir(root.c_str(), 0711);
+    run_ok({"truncate", "--size", std::to_string(options_.disk_bytes), disk_});
+    run_ok({"mkfs.ext4", "-q", "-F", disk_});
+    return mount_image();
+  }
   const std::string size = "size=" + std::to_string(options_.disk_bytes) + ",mode=711";
   if (mkdir(root.c_str(), 0711) != 0 || mount("tmpfs", root.c_str(), "tmpfs", 0, size.c_str()) != 0)
     throw std::runtime_error("mount a small filesystem on " + root);
+}
+
+void ContainerdDaemon::mount_image() { run_ok({"mount", "-o", "loop", disk_, root()}); }
+
+// What the filesystem has not written yet is in memory, not in the file.
+void ContainerdDaemon::cut_power() {
+  const std::string copy = disk_ + "-copy";
+  run_ok({"cp", "--sparse=always", disk_, copy});
+  kill();
+  if (umount2(root().c_str(), MNT_DETACH) != 0) throw std::runtime_error("unmount " + root());
+  unlink(disk_.c_str());
+  disk_ = copy;
+  mount_image();
+  start();
 }
 
 ContainerdDaemon::~ContainerdDaemon() {

@@ -16,6 +16,7 @@ struct ContainerdOptions {
   std::string ctr = "ctr";
   std::string extra_config;  // appended to the TOML (version 2)
   int64_t disk_bytes = 0;    // size of a filesystem of its own for content and snapshots; 0: none
+  bool ext4 = false;         // that one is ext4 on a loop device: see cut_power()
 };
 
 // Root, state and socket are private. The destructor stops the daemon, kills this instance's shims
@@ -38,6 +39,9 @@ class ContainerdDaemon {
   void stop();   // SIGTERM; containers keep running
   void kill();   // SIGKILL; likewise
   void restart() { stop(), start(); }
+  // Goes on with what was on the disk at this moment; what was written but not synced is lost. Only
+  // with ext4, and without containers.
+  void cut_power();
 
   // `ctr --namespace NAMESPACE ARGUMENTS…`
   CommandResult ctr(const std::string& ns, std::vector<std::string> arguments);
@@ -45,9 +49,11 @@ class ContainerdDaemon {
  private:
   void start_janitor();
   void mount_disk();
+  void mount_image();
 
   ContainerdOptions options_;
   TempDir dir_;
+  std::string disk_;  // the file that is the disk
   int janitor_pipe_ = -1;
   pid_t janitor_ = -1;
   std::unique_ptr<Process> process_;

@@ -12,6 +12,7 @@
 #include "tests/support/containerd_daemon.h"
 #include "tests/support/registry.h"
 #include "tests/support/test_image.h"
+#include "tests/unit/image/scripted_registry.h"
 
 namespace wherry::test {
 namespace {
@@ -30,6 +31,7 @@ class BlindFacts final : public runtime::StoreFacts {
  public:
   Result<runtime::StorePlaces> places() override { return runtime::StorePlaces{"/", "/"}; }
   Result<int64_t> ingested(const std::string&) override { return 0; }
+  Result<int64_t> unpacked(const std::string&) override { return 0; }
 };
 
 class SpaceTest : public ::testing::Test {
@@ -40,7 +42,14 @@ class SpaceTest : public ::testing::Test {
     backend_ = runtime::make_containerd_backend(*client_, clock_);
     facts_ = runtime::make_containerd_store_facts(*client_);
     options_.facts = facts_.get();
-    options_.removable = [this] { return removable_; };
+    options_.removable = [this] {
+      std::vector<runtime::RemovableImage> all;
+      for (const std::string& name : removable_) {
+        const auto found = service_->find(name);
+        if (found) all.push_back({found->name, found->digest});
+      }
+      return all;
+    };
     make_service();
   }
   static ContainerdOptions with_disk(int64_t bytes) {
@@ -223,6 +232,28 @@ TEST_F(SpaceTest, AFullDiskInTheMiddleLeavesACleanStateAndIsOverWhenSpaceReturns
   pull(image);
   EXPECT_THAT(ctr({"images", "check", "name==" + image}), HasSubstr("complete ("));
   EXPECT_EQ(ctr({"leases", "ls", "-q"}), "");
+}
+
+// Nothing says beforehand what a zstd layer unpacks to.
+TEST_F(SpaceTest, AFullDiskIsFreedAtOnceAndOnlyMoreRoomIsAReasonToTryAgain) {
+  image_test::ScriptedRegistry registry;
+  const auto layer =
+      image_test::make_layer("zeros", std::string(100 * kMi, '\0'), image_test::Packing::Zstd);
+  const std::string image = registry.add(
+      image_test::make_image({layer}, options_.platform.architecture, options_.platform.variant),
+      "zeros", "1");
+  pull(publish("small", 1'000'000));
+  const int64_t before = free_bytes();
+  const auto pulled = service_->pull({image}, {});
+  ASSERT_FALSE(pulled);
+  EXPECT_EQ(pulled.error().reason(), "InsufficientStorage") << pulled.error().full();
+  EXPECT_THAT(pulled.error().full(), HasSubstr("needs more than the"));
+  EXPECT_GT(free_bytes(), before - 2 * kMi);
+  for (int look = 0; look < 3; ++look) {
+    const auto report = service_->prune({false, {image}}, {});
+    ASSERT_TRUE(report) << report.error().full();
+    EXPECT_THAT(report->fits, IsEmpty());
+  }
 }
 
 }  // namespace

@@ -49,6 +49,20 @@ TEST_F(PullTest, ProgressComesAsItIsMadeAndTheImageInTheEnd) {
   EXPECT_TRUE(wait_until([&] { return images_changed == 1; }));
 }
 
+TEST_F(PullTest, ItShowsAmongThoseOfWorkloadsWhileItGoesOn) {
+  const auto shown = [this] { return json::parse(ask("GET /v1/images").body).at("pulls"); };
+  const auto client = begin();
+  ASSERT_TRUE(wait_until([&] { return images.pulling() == 1; }));
+  ASSERT_EQ(shown().size(), 1u);
+  EXPECT_EQ(shown()[0].at("image"), "registry.local/web:1");
+  images.tell({50, 200, 10});
+  ASSERT_TRUE(client->wait_for("doneBytes"));
+  EXPECT_EQ(shown()[0].at("percent"), 25);
+  images.end_pulls(runtime::Image{"registry.local/web:1", "sha256:1", 200});
+  EXPECT_TRUE(client->answer().complete);
+  EXPECT_TRUE(wait_until([&] { return shown().empty(); }));
+}
+
 TEST_F(PullTest, AFailureBeforeAnyProgressIsAProblemLikeOthers) {
   images.end_pulls(fail(Code::NotFound, "the registry does not have it", "ErrImagePull"));
   const Answer answer = begin()->answer();

@@ -22,6 +22,7 @@ class OneDisk final : public runtime::StoreFacts {
   explicit OneDisk(std::string path) : path_(std::move(path)) {}
   Result<runtime::StorePlaces> places() override { return runtime::StorePlaces{path_, path_}; }
   Result<int64_t> ingested(const std::string&) override { return 0; }
+  Result<int64_t> unpacked(const std::string&) override { return 0; }
 
  private:
   const std::string path_;
@@ -94,8 +95,8 @@ TEST_F(Space, TheRoomOfAnImageStaysPromisedUntilItsLastPullHasEnded) {
 TEST_F(Space, ACancelEndsTheMakingOfRoom) {
   CancelToken pull;
   runtime::DiskSpace space(store_, &facts_, 0,
-                           [](const std::function<bool()>& enough, CancelToken cancel) {
-                             EXPECT_FALSE(enough());
+                           [](const runtime::DiskSpace::Enough& enough, CancelToken cancel) {
+                             EXPECT_FALSE(enough({}));
                              cancel.cancel();
                            });
   const Status status = space.before_fetch("x", taking(2, "a"), pull);
@@ -106,9 +107,14 @@ TEST_F(Space, ACancelEndsTheMakingOfRoom) {
 
 TEST_F(Space, APruneThatRemovesNothingSaysWhy) {
   runtime::ImageServiceOptions options;
-  options.removable = [] { return std::vector<std::string>{"r.local/a:1", "r.local/b:1"}; };
+  options.removable = [] {
+    return std::vector<runtime::RemovableImage>{{"r.local/a:1", "sha256:1"},
+                                                {"r.local/b:1", "sha256:1"}};
+  };
   runtime::ImageService service(store_, options);
-  for (const char* name : {"r.local/a:1", "r.local/b:1"}) store_.records[name].name = name;
+  for (const char* name : {"r.local/a:1", "r.local/b:1"}) {
+    store_.records[name] = {name, {"", "sha256:1", 1}, {{runtime::kPulledLabel, "true"}}, {}, {}};
+  }
   bool only_first = false;
   store_.fault = [&](const std::string& method, const std::string& what) -> Status {
     if (method != "remove_image" || (only_first && what != "r.local/a:1")) return {};

@@ -97,7 +97,7 @@ class BenchTest : public testing::Test {
       busy = lanes_.run(Lane::Tidy) || busy;
       busy = lanes_.run(Lane::Services) || busy;
       busy = (pull && lanes_.run(Lane::Pull)) || busy;
-      busy = lanes_.run(Lane::Local) || busy;
+      busy = lanes_.run(Lane::Drop) || busy;
       if (!busy && mailbox_.empty()) return;
     }
     FAIL() << "does not come to rest";

@@ -8,6 +8,7 @@
 
 #include "agent/reconcile/prune_order.h"
 #include "tests/unit/reconcile/bench.h"
+#include "tests/unit/reconcile/owners.h"
 #include "tests/unit/reconcile/specs.h"
 
 namespace wherry::test {
@@ -43,7 +44,8 @@ class KeepTest : public testing::Test {
     desired_[name] = share(workload(name, version));
   }
   std::vector<ImageView> views() {
-    return view_images({images_, uses_, {desired_, observed_, memory_, pulls_, {}, held_, {}}});
+    return view_images(
+        {images_, uses_, {desired_, observed_, memory_, pulls_, {}, held_, {}}, controllers_});
   }
   // Why the only image, or the one with this number, is kept.
   std::string kept(const std::string& number = "1") {
@@ -60,6 +62,7 @@ class KeepTest : public testing::Test {
   std::map<std::string, WorkloadMemory> memory_;
   std::map<std::string, PullMemory> pulls_;
   std::set<std::string> held_;
+  std::vector<ControllerImages> controllers_;
   uint64_t order_ = 0;
 };
 
@@ -89,6 +92,15 @@ TEST_F(KeepTest, ItIsWantedByItsDigest) {
   spec.pod.containers[0].image = "registry.local/a@" + digest;
   desired_["web"] = share(spec);
   EXPECT_EQ(to_string(views()[0].kept), "wanted");
+}
+
+TEST_F(KeepTest, ATemplateWantsItAlsoWithoutPods) {
+  image("1");
+  controllers_.push_back({"nightly", {"img-0", "img-1"}});
+  EXPECT_EQ(kept(), "wanted");
+  EXPECT_THAT(views()[0].users, ElementsAre("nightly"));
+  wants("nightly-1", "1");
+  EXPECT_THAT(views()[0].users, ElementsAre("nightly-1"));
 }
 
 TEST_F(KeepTest, ItIsBeingPulled) {
@@ -138,9 +150,11 @@ TEST_F(KeepTest, TheOneUnusedForLongestGoesFirst) {
   use("", "", "2");
   use("old", "8", "3");  // used again
   runs("web", "4");
+  using runtime::RemovableImage;
   EXPECT_THAT(removable_images(views(), uses_),
-              ElementsAre("docker.io/library/img-1:latest", "docker.io/library/img-2:latest",
-                          "docker.io/library/img-3:latest"));
+              ElementsAre(RemovableImage{"docker.io/library/img-1:latest", "sha256:1"},
+                          RemovableImage{"docker.io/library/img-2:latest", "sha256:2"},
+                          RemovableImage{"docker.io/library/img-3:latest", "sha256:3"}));
 }
 
 class PruneTest : public BenchTest {
@@ -154,6 +168,11 @@ class PruneTest : public BenchTest {
       if (view.name == name) return std::string(to_string(view.kept));
     }
     return "absent";
+  }
+  std::vector<std::string> removable() {
+    std::vector<std::string> names;
+    for (const auto& image : keeping_.removable()) names.push_back(image.name);
+    return names;
   }
   Result<runtime::PruneReport> prune() {
     auto answer = std::async(std::launch::async, [&] { return prune_now(mailbox_, {}); });
@@ -222,9 +241,9 @@ TEST_F(PruneTest, WhatCameJustNowStaysUntilItWasNeededOrForAWhile) {
   images_.add("newer:1");
   list();
   EXPECT_EQ(kept("new:1"), "unused");
-  EXPECT_THAT(keeping_.removable(), ElementsAre("img:1"));
+  EXPECT_THAT(removable(), ElementsAre("img:1"));
   advance(std::chrono::minutes(5));
-  EXPECT_THAT(keeping_.removable(), ElementsAre("img:1"));
+  EXPECT_THAT(removable(), ElementsAre("img:1"));
   apply(document(1, {pod("web", "new:1")}));
   advance(seconds(40));
   apply(document(2, {pod("web", "img:1")}));
@@ -232,17 +251,17 @@ TEST_F(PruneTest, WhatCameJustNowStaysUntilItWasNeededOrForAWhile) {
   EXPECT_EQ(kept("new:1"), "previous");
   apply(document(3, {}));
   advance(seconds(40));
-  EXPECT_THAT(keeping_.removable(), testing::Contains("new:1")) << "it has had its time";
-  EXPECT_THAT(keeping_.removable(), testing::Not(testing::Contains("newer:1")));
+  EXPECT_THAT(removable(), testing::Contains("new:1")) << "it has had its time";
+  EXPECT_THAT(removable(), testing::Not(testing::Contains("newer:1")));
   advance(std::chrono::minutes(4));
-  EXPECT_THAT(keeping_.removable(), testing::Contains("newer:1"));
+  EXPECT_THAT(removable(), testing::Contains("newer:1"));
 }
 
 TEST_F(PruneTest, AnOrderTakesAlsoWhatCameJustNow) {
   list();
   images_.add("new:1");
   list();
-  EXPECT_THAT(keeping_.removable(), testing::Not(testing::Contains("new:1")));
+  EXPECT_THAT(removable(), testing::Not(testing::Contains("new:1")));
   const auto report = prune();
   ASSERT_TRUE(report) << report.error().full();
   spin();
@@ -276,6 +295,36 @@ TEST_F(PruneTest, NothingIsWrittenForWhatGoesOn) {
   spin();
   list();
   EXPECT_EQ(records_.use_writes, writes) << "also after a restart";
+}
+
+TEST_F(PruneTest, ImagesOfTemplatesStayWhileTheyHaveNoPods) {
+  for (const char* image : {"cron:1", "job:1", "none:1", "set:1", "old:1"}) images_.add(image);
+  const auto of = [](std::string text, const std::string& image) {
+    return text.replace(text.find("img:1"), 5, image);
+  };
+  apply(document(
+      1,
+      {of(cron_job("cron", "0 0 1 1 *"), "cron:1"), job("job", "suspend: true, ", "Never", "job:1"),
+       deployment("none", 0, "none:1"), deployment("set", 0, "set:1", "", "StatefulSet")}));
+  list();
+  for (const char* image : {"cron:1", "job:1", "none:1", "set:1"}) {
+    EXPECT_EQ(kept(image), "wanted") << image;
+  }
+  EXPECT_EQ(kept("old:1"), "unused");
+  apply(document(2, {}));
+  advance(seconds(60));
+  list();
+  EXPECT_EQ(kept("cron:1"), "unused");
+}
+
+TEST_F(PruneTest, AJobThatHasEndedKeepsItsImage) {
+  images_.add("job:1");
+  apply(document(1, {job("job", "ttlSecondsAfterFinished: 1, ", "Never", "job:1")}));
+  ASSERT_TRUE(runtime_.exit_container("job", "app", 0));
+  spin();
+  advance(seconds(60));
+  list();
+  EXPECT_EQ(kept("job:1"), "wanted") << "its document is still there";
 }
 
 TEST_F(PruneTest, IsRefusedWhileItIsNotKnownWhatIsNeeded) {

@@ -34,7 +34,7 @@ class ReplicasTest : public BenchTest {
     for (int i = 0; i < 1000; ++i) {
       reconciler_->step();
       bool busy = false;
-      for (const Lane lane : {Lane::Look, Lane::Work, Lane::Tidy, Lane::Pull, Lane::Local}) {
+      for (const Lane lane : {Lane::Look, Lane::Work, Lane::Tidy, Lane::Pull, Lane::Drop}) {
         busy = lanes_.run(lane) || busy;
         fewest = std::min(fewest, up(name, replicas));
       }

@@ -1,6 +1,7 @@
 // The reconciler as it runs in production: its own thread, real lanes, a real clock.
 
 #include <condition_variable>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -94,6 +95,18 @@ TEST_F(ThreadsTest, ItStopsAtOnceWhileADownloadAndAStartHang) {
   EXPECT_TRUE(images_.wait_for_hanging_pulls(1));
   EXPECT_TRUE(
       wait_published(R"("name":"fine","source":"devices/d","revision":1,"phase":"Running")"));
+}
+
+TEST_F(ThreadsTest, WhatAPullLeftIsDroppedWhileAnArchiveIsRead) {
+  std::promise<void> read;
+  ASSERT_TRUE(lanes_->post(Lane::Local, [end = read.get_future().share()] { end.wait(); }));
+  images_.hang_pull("far:1");
+  publish(document(1, {pod("pulling", "far:1")}));
+  EXPECT_TRUE(images_.wait_for_hanging_pulls(1));
+  const size_t before = images_.dropped().size();
+  publish(document(2, {}));
+  EXPECT_TRUE(images_.wait_for_drops(before + 1));
+  read.set_value();
 }
 
 TEST_F(ThreadsTest, ANewerDocumentCancelsAStartThatHangs) {
