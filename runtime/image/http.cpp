@@ -340,7 +340,8 @@ class HttpSession::Connection {
       const bool plain = says("wrong version number") || says("http request");
       return fail(plain ? Code::FailedPrecondition : Code::Unavailable,
                   who + "no TLS connection" + via + detail +
-                      (plain ? "; if it speaks plain HTTP, say so in its hosts.toml" : ""));
+                      (plain ? "; if it speaks plain HTTP, say so in its hosts.toml" : ""),
+                  plain ? "" : kUnavailable);
     }
     if (error == E::Connection) {
       return fail(Code::Unavailable, who + "cannot connect" + via, kUnavailable);
@@ -367,7 +368,7 @@ class HttpSession::Connection {
                       "the connection broke off after it asked for a client certificate: set the "
                       "right one in its hosts.toml (client)");
     }
-    return fail(Code::Unavailable, who + "the connection broke off" + detail);
+    return fail(Code::Unavailable, who + "the connection broke off" + detail, reason);
   }
 
   const std::string key_;

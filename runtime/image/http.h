@@ -63,7 +63,7 @@ class HttpSession {
   HttpSession& operator=(const HttpSession&) = delete;
 
   // One exchange; redirects and statuses are the caller's business. Errors: Cancelled; Unavailable
-  // (not reachable, with reason RegistryUnavailable; broken off, stalled); FailedPrecondition
+  // (broken off, stalled; with reason RegistryUnavailable where no answer came); FailedPrecondition
   // (certificate, TLS, proxy, unreadable certificate file); PermissionDenied (by a proxy).
   Result<HttpHead> send(const HttpRequest& request, const TlsOptions& tls, const BodySink& sink,
                         const CancelToken& cancel);
