@@ -41,7 +41,8 @@ struct ApiDependencies {
   runtime::Images& images;
   // As Store::events.
   std::function<Result<std::vector<EventRecord>>(int64_t after, size_t limit)> events;
-  // After an archive was imported: a workload may wait for the image. May be empty.
+  // After an import or a pull, however it ended: a workload may wait for the image, and of what
+  // failed or was broken off nothing may stay. May be empty.
   std::function<void()> on_images_changed;
   // Removes every image that nobody needs; waits for it. May be empty: then it cannot be asked for.
   std::function<Result<runtime::PruneReport>(const CancelToken&)> prune;

@@ -374,7 +374,7 @@ void Agent::Parts::preload(Lanes& pool) {
       log_warn(note.message);
       mailbox.post([&](Mail& mail) { mail.notes.push_back(std::move(note)); });
     }
-    if (!report->imported.empty()) images_changed();
+    if (!report->imported.empty() || !report->failed.empty()) images_changed();
   });
   if (!posted) preload_waits = false;
 }

@@ -210,6 +210,9 @@ void Reconciler::read_runtime(Mail& mail) {
   if (mail.runtime_version) device_.containerd = *mail.runtime_version;
   if (mail.look_at_all) ledger_.look_at_all();
   for (const std::string& pod : mail.look_at) ledger_.look_at(pod);
+  // A pull or an import that was not ours to begin has ended; or containerd is back, which may not
+  // have heard what we gave up meanwhile.
+  if (mail.images_changed) kept_pulls_.reset();
   list_needed_ = list_needed_ || mail.images_changed;
 }
 

@@ -92,3 +92,21 @@ TEST_F(PullsTest, ANewLifeKeepsWhatItsDocumentsName) {
 
 }  // namespace
 }  // namespace wherry::test
+// Their leases are nobody's once they have ended, and so are those that containerd was not there to
+// be told about.
+TEST_F(PullsTest, WhatPullsByHandAndImportsLeftGoesWhenTheyEndAndWhenContainerdIsBack) {
+  images_.fail_pull(Error(Code::Unavailable, "broken"), 100);
+  apply(document(1, {pod("a", "img:2")}));
+  const size_t before = images_.dropped().size();
+  mailbox_.post([](Mail& mail) { mail.images_changed = true; });  // as the API says it
+  spin();
+  ASSERT_EQ(images_.dropped().size(), before + 1);
+  EXPECT_THAT(images_.dropped().back(), ElementsAre("img:2"));
+  mailbox_.post_event({runtime::Event::Kind::Disconnected, "", "", "gone"});
+  spin();
+  mailbox_.post_event({runtime::Event::Kind::Connected, "", "", ""});
+  spin();
+  EXPECT_EQ(images_.dropped().size(), before + 2);
+  EXPECT_THAT(images_.dropped().back(), ElementsAre("img:2"));
+}
+
