@@ -42,9 +42,6 @@ namespace {
 
 // As many as may hang at once and still leave room for the others (Dispatcher::Limits).
 constexpr size_t kWorkThreads = 16;
-// Pulls at once. How many download at a time is images.max_parallel_downloads; they take turns, so
-// that none waits for another's end. Threads are made when they are needed.
-constexpr size_t kPullThreads = 32;
 constexpr Duration kPreloadLook = std::chrono::seconds(2);
 constexpr Duration kGoodbye = std::chrono::seconds(2);
 // For actions under way, which are cancelled; what does not end by then is abandoned.
@@ -138,7 +135,7 @@ struct Agent::Parts {
         gauges(runtime::make_gauges(client, facts.get(), {config.storage.state_dir, instance})),
         execs(client, config.storage.run_dir),
         health(runtime::make_prober(execs, clock)),
-        lanes(std::make_shared<ThreadLanes>(kWorkThreads, kPullThreads)) {}
+        lanes(std::make_shared<ThreadLanes>(kWorkThreads, kPullsAtOnce)) {}
 
   runtime::ImageServiceOptions image_options() const {
     runtime::ImageServiceOptions made;
