@@ -5,9 +5,11 @@
 #include <charconv>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <climits>
 #include <httplib.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -102,18 +104,23 @@ class TunnelClient final : public httplib::SSLClient {
       request += "\r\nProxy-Authorization: " + proxy_->authorization;
     }
     request += "\r\n\r\n";
-    const timeval patience{read_timeout_sec_, read_timeout_usec_};
-    setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    const SystemClock clock;
+    const MonoTime until = clock.now() + patience_of(read_timeout_sec_, read_timeout_usec_);
     if (::send(socket, request.data(), request.size(), MSG_NOSIGNAL) !=
         static_cast<ssize_t>(request.size())) {
       return false;
     }
-    // Byte by byte: what follows the empty line is the server's.
+    // Byte by byte: what follows the empty line is the server's. All of it in time, not each.
     std::string answer;
     char byte = 0;
     while (answer.size() < kMaxProxyAnswer && !answer.ends_with("\r\n\r\n")) {
-      const ssize_t got = recv(socket, &byte, 1, 0);
-      if (got < 0 && errno == EINTR) continue;
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - clock.now()).count();
+      pollfd entry{socket, POLLIN, 0};
+      const int ready = poll(&entry, 1, static_cast<int>(std::clamp<int64_t>(left, 0, INT_MAX)));
+      if (ready < 0 && errno == EINTR) continue;
+      if (ready <= 0 || left <= 0) return false;
+      const ssize_t got = recv(socket, &byte, 1, MSG_DONTWAIT);
+      if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
       if (got <= 0) return false;
       answer += byte;
     }
@@ -185,6 +192,8 @@ class HttpSession::Connection {
       client->set_ca_cert_store(*trust);  // takes it over
       SSL_CTX_set_min_proto_version(client->ssl_context(), TLS1_2_VERSION);
       SSL_CTX_set_cert_cb(client->ssl_context(), note_certificate_wanted, this);
+      SSL_CTX_set_app_data(client->ssl_context(), this);
+      SSL_CTX_set_info_callback(client->ssl_context(), watch_handshake);
       ssl_ = client.get();
       client_ = std::move(client);
     } else {
@@ -226,7 +235,7 @@ class HttpSession::Connection {
     httplib::Response response;
     httplib::Error error = httplib::Error::Success;
     connects_ = 0;
-    answered_ = false;
+    answered_ = late_ = false;
     budget_.begin();
     token_ = cancel;
     ERR_clear_error();
@@ -238,6 +247,17 @@ class HttpSession::Connection {
     copy_head(response, head);
     if (head.status == 407 && proxy_) return refused_by_proxy(head.status);
     return head;
+  // httplib begins to wait anew with each byte. OpenSSL tells when a handshake begins, and each
+  // time that it has to wait for more.
+  static void watch_handshake(const SSL* ssl, int where, int result) {
+    auto* self = static_cast<Connection*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+    if ((where & SSL_CB_HANDSHAKE_START) != 0) self->handshake_ = self->clock_.now();
+    if ((where & SSL_CB_EXIT) == 0 || result > 0 || SSL_is_init_finished(ssl) != 0) return;
+    if (self->clock_.now() - self->handshake_ < self->stall_) return;
+    self->late_ = true;
+    self->shut();
+  }
+
   }
 
  private:
@@ -319,6 +339,11 @@ class HttpSession::Connection {
   }
 
   tl::unexpected<Error> failure(httplib::Error error, Duration silent) const {
+    if (late_) {
+      return fail(Code::Unavailable,
+                  who + "no TLS connection" + via + " within " + format_duration(stall_),
+                  kUnavailable);
+    }
     using E = httplib::Error;
     if (ssl_ != nullptr && ssl_->refused() != 0) return refused_by_proxy(ssl_->refused());
     const std::string who = authority_ + ": ";
@@ -377,6 +402,8 @@ class HttpSession::Connection {
   const SystemClock clock_;
   Duration stall_{};
   int window_ = 0;
+  MonoTime handshake_{};  // when it began
+  bool late_ = false;     // it took too long
   LineBudget budget_;
   std::unique_ptr<httplib::ClientImpl> client_;
   TunnelClient* ssl_ = nullptr;  // client_, where it is one

@@ -42,8 +42,9 @@ struct HttpHead {
 };
 
 struct HttpTimeouts {
-  Duration connect = std::chrono::seconds(15);  // each address of a host, and the TLS handshake
+  Duration connect = std::chrono::seconds(15);  // each address of a host
   // No byte for this long, or less than a kilobyte: a link that gives a byte now and then is none.
+  // A TLS handshake, and a proxy's answer to CONNECT, have no longer in all.
   Duration stall = std::chrono::seconds(30);
   // Bytes that may be under way to us on one connection; 0: as the kernel likes. What has been sent
   // and not been read is lost with the process, and fetched again.
