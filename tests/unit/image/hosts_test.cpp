@@ -283,3 +283,9 @@ TEST(Refusals, SayWhatTheRegistrySaidAndForHowLong) {
 
 }  // namespace
 }  // namespace wherry::runtime
+  // Clocks differ, here or there: what counts is the one that the date is of.
+  head.headers.emplace("Date", "Thu, 01 Jan 1970 00:00:55 GMT");
+  EXPECT_EQ(retry_after(head, WallTime(std::chrono::hours(1))), 5);
+  head.headers.erase("Date");
+  head.headers.emplace("Date", "yesterday");
+  EXPECT_EQ(retry_after(head, WallTime(std::chrono::seconds(20))), 40);
