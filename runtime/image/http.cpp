@@ -15,6 +15,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
+#include "runtime/image/client_certificates.h"
 #include "runtime/image/http_stream.h"
 
 namespace wherry::runtime {
@@ -23,13 +24,6 @@ namespace {
 constexpr size_t kMaxIdle = 8;
 constexpr size_t kMaxProxyAnswer = 16u << 10;
 constexpr const char* kUnavailable = "RegistryUnavailable";
-
-std::string tls_failure() {
-  const unsigned long code = ERR_peek_error();  // the first one; closing adds its own
-  ERR_clear_error();
-  const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
-  return reason == nullptr ? "" : std::string(" (") + reason + ")";
-}
 
 Duration patience_of(time_t seconds, time_t microseconds) {
   return std::chrono::seconds(seconds) + std::chrono::microseconds(microseconds);
@@ -74,11 +68,8 @@ std::string HttpHead::joined(std::string_view name) const {
 // refusal for the tunnel; so the tunnel is ours.
 class TunnelClient final : public httplib::SSLClient {
  public:
-  TunnelClient(const Url& url, const TlsOptions& tls, std::optional<Proxy> proxy,
-               LineBudget& budget)
-      : SSLClient(url.host, url.port, tls.client_cert, tls.client_key),
-        proxy_(std::move(proxy)),
-        budget_(budget) {}
+  TunnelClient(const Url& url, std::optional<Proxy> proxy, LineBudget& budget)
+      : SSLClient(url.host, url.port), proxy_(std::move(proxy)), budget_(budget) {}
 
   // What the proxy answered instead of opening the tunnel; 0 where it opened it or broke off.
   int refused() const { return refused_; }
@@ -180,18 +171,15 @@ class HttpSession::Connection {
     stall_ = timeouts.stall;
     window_ = timeouts.window;
     if (url.tls) {
-      auto client = std::make_unique<TunnelClient>(url, tls, proxy_, budget_);
-      if (!client->is_valid()) {
-        return fail(Code::FailedPrecondition, "cannot read the client certificate " +
-                                                  tls.client_cert + " or its key " +
-                                                  tls.client_key + tls_failure());
-      }
+      auto client = std::make_unique<TunnelClient>(url, proxy_, budget_);
+      if (!client->is_valid()) return fail(Code::Internal, "no TLS" + tls_failure());
+      if (Status loaded = clients_.load(tls.clients); !loaded) return loaded;
       client->enable_server_certificate_verification(!tls.skip_verify);
       auto trust = make_trust(tls);
       if (!trust) return fail(trust.error());
       client->set_ca_cert_store(*trust);  // takes it over
       SSL_CTX_set_min_proto_version(client->ssl_context(), TLS1_2_VERSION);
-      SSL_CTX_set_cert_cb(client->ssl_context(), note_certificate_wanted, this);
+      SSL_CTX_set_cert_cb(client->ssl_context(), show_certificate, this);
       SSL_CTX_set_app_data(client->ssl_context(), this);
       SSL_CTX_set_info_callback(client->ssl_context(), watch_handshake);
       ssl_ = client.get();
@@ -247,6 +235,16 @@ class HttpSession::Connection {
     copy_head(response, head);
     if (head.status == 407 && proxy_) return refused_by_proxy(head.status);
     return head;
+  }
+
+ private:
+  static int show_certificate(SSL* ssl, void* context) {
+    auto* self = static_cast<Connection*>(context);
+    self->certificate_wanted_ = true;
+    self->clients_.show(ssl);
+    return 1;
+  }
+
   // httplib begins to wait anew with each byte. OpenSSL tells when a handshake begins, and each
   // time that it has to wait for more.
   static void watch_handshake(const SSL* ssl, int where, int result) {
@@ -256,14 +254,6 @@ class HttpSession::Connection {
     if (self->clock_.now() - self->handshake_ < self->stall_) return;
     self->late_ = true;
     self->shut();
-  }
-
-  }
-
- private:
-  static int note_certificate_wanted(SSL*, void* self) {
-    static_cast<Connection*>(self)->certificate_wanted_ = true;
-    return 1;
   }
 
   static void copy_head(const httplib::Response& response, HttpHead& head) {
@@ -339,11 +329,6 @@ class HttpSession::Connection {
   }
 
   tl::unexpected<Error> failure(httplib::Error error, Duration silent) const {
-    if (late_) {
-      return fail(Code::Unavailable,
-                  who + "no TLS connection" + via + " within " + format_duration(stall_),
-                  kUnavailable);
-    }
     using E = httplib::Error;
     if (ssl_ != nullptr && ssl_->refused() != 0) return refused_by_proxy(ssl_->refused());
     const std::string who = authority_ + ": ";
@@ -351,6 +336,11 @@ class HttpSession::Connection {
     if (connects_ == 0 && error == E::Connection) {
       const std::string name = proxy_ ? "the name of the proxy " + proxy_->host : "the host name";
       return fail(Code::Unavailable, who + name + " cannot be resolved", kUnavailable);
+    }
+    if (late_) {
+      return fail(Code::Unavailable,
+                  who + "no TLS connection" + via + " within " + format_duration(stall_),
+                  kUnavailable);
     }
     if (error == E::SSLServerVerification && ssl_ != nullptr) return untrusted();
     const std::string detail = tls_failure();
@@ -402,15 +392,16 @@ class HttpSession::Connection {
   const SystemClock clock_;
   Duration stall_{};
   int window_ = 0;
-  MonoTime handshake_{};  // when it began
-  bool late_ = false;     // it took too long
   LineBudget budget_;
   std::unique_ptr<httplib::ClientImpl> client_;
   TunnelClient* ssl_ = nullptr;  // client_, where it is one
-  CancelToken token_;            // of the exchange in progress
+  ClientCertificates clients_;
+  CancelToken token_;  // of the exchange in progress
   int connects_ = 0;
   bool answered_ = false;
   bool certificate_wanted_ = false;
+  MonoTime handshake_{};  // when it began
+  bool late_ = false;     // it took too long
   std::mutex mutex_;
   int socket_ = -1;  // the same socket as httplib's, so that its number cannot be reused under us
 };
@@ -424,7 +415,8 @@ Result<std::unique_ptr<HttpSession::Connection>> HttpSession::take(const HttpReq
   const Url& url = request.url;
   std::string key = (url.tls ? "https " : "http ") + url.authority();
   if (url.tls) {
-    key += (tls.skip_verify ? " skip " : " ") + tls.client_cert + " " + tls.client_key;
+    key += tls.skip_verify ? " skip" : "";
+    for (const ClientPair& each : tls.clients) key += " " + each.certificate + "+" + each.key;
     for (const std::string& file : tls.ca_files) key += " " + file;
   }
   {
