@@ -188,6 +188,7 @@ struct PullProgress {
   int64_t done_bytes = 0;        // that are on the device, those of before included
   int64_t total_bytes = 0;       // 0: not known yet
   int64_t bytes_per_second = 0;  // received lately; 0: nothing, or not known yet
+  int64_t checking_bytes = 0;    // of those there: being read through before more is asked for
 };
 // Called from threads of the pull, a few times a second at most; must not block.
 using ProgressSink = std::function<void(const PullProgress&)>;

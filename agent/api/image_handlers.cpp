@@ -231,11 +231,11 @@ void import_images(HandlerContext& context, http::Exchange& exchange) {
   }
   const auto watch = context.watch(exchange);
   const auto images = context.deps.images.import_archive((*upload)->path(), exchange.cancel());
+  if (context.deps.on_images_changed) context.deps.on_images_changed();
   if (!images) return exchange.respond(import_problem(images.error(), (*upload)->path()));
   for (const runtime::Image& image : *images) {
     log_info("image imported", {{"image", image.name}, {"digest", image.digest}});
   }
-  if (context.deps.on_images_changed) context.deps.on_images_changed();
   answer_json(exchange, 201, images_json(*images).dump());
 }
 

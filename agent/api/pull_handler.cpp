@@ -158,8 +158,7 @@ void pull_image(HandlerContext& context, http::Exchange& exchange) {
     stream(pull, exchange, *reference);
     pulled = pull.ended_well();
   }
-  if (!pulled) return;
-  log_info("image pulled", {{"image", *reference}});
+  if (pulled) log_info("image pulled", {{"image", *reference}});
   if (context.deps.on_images_changed) context.deps.on_images_changed();
 }
 

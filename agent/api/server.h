@@ -46,7 +46,8 @@ struct ApiDependencies {
   std::function<Result<std::vector<EventRecord>>(int64_t after, size_t limit)> events;
   // Rings after each event. May be null: then they cannot be followed.
   const Bell* event_bell = nullptr;
-  // After an archive was imported: a workload may wait for the image. May be empty.
+  // After an import or a pull, however it ended: a workload may wait for the image, and of what
+  // failed or was broken off nothing may stay. May be empty.
   std::function<void()> on_images_changed;
   // Removes every image that nobody needs; waits for it. May be empty: then it cannot be asked for.
   std::function<Result<runtime::PruneReport>(const CancelToken&)> prune;

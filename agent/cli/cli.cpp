@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <functional>
 #include <string_view>
 #include <utility>
@@ -255,7 +257,12 @@ int run(const std::vector<std::string>& args, const Io& io) {
   }
   const Session session{io, Client(line.options().socket), format_of(line.options().output)};
   try {
-    return line.action()(session);
+    const int code = line.action()(session);
+    // A disk that is full, say; who reads a pipe no longer has ended us before.
+    if (std::fflush(io.out) == 0 && std::ferror(io.out) == 0) return code;
+    const Error lost(Code::Internal,
+                     std::string("the output cannot be written: ") + std::strerror(errno));
+    return code == kDone ? report(session, lost) : code;
   } catch (const nlohmann::json::exception& error) {
     return report(session,
                   Error(Code::Internal, std::string("the daemon's answer is not understood (") +

@@ -16,6 +16,7 @@ struct Io {
   std::FILE* err;
   size_t width;  // columns of the terminal `out` is; 0: not a terminal, nothing is cut
   const Clock& clock;
+  bool redraws = true;  // a terminal that can write over a line
 };
 
 // `args` without the program's name. Returns the exit code.

@@ -60,7 +60,11 @@ Error error_from(int status, const Json& problem) {
   if (problem.is_object() && problem.contains("detail") && problem["detail"].is_string()) {
     detail = problem["detail"].get<std::string>();
   }
-  return {code_of(status), std::move(detail)};
+  std::string reason;
+  if (problem.is_object() && problem.contains("reason") && problem["reason"].is_string()) {
+    reason = problem["reason"].get<std::string>();
+  }
+  return {code_of(status), std::move(detail), std::move(reason)};
 }
 Error error_from(int status, const std::string& body) {
   return error_from(status, Json::parse(body, nullptr, false));

@@ -1,4 +1,6 @@
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <string>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -15,6 +17,8 @@ int main(int argc, char** argv) {
     winsize size{};
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) width = size.ws_col;
   }
-  const wherry::cli::Io io{stdout, stderr, width, clock};
+  const char* const term = getenv("TERM");
+  const bool redraws = term != nullptr && *term != '\0' && std::strcmp(term, "dumb") != 0;
+  const wherry::cli::Io io{stdout, stderr, width, clock, redraws};
   return wherry::cli::run({argv + 1, argv + argc}, io);
 }

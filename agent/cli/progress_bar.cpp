@@ -67,7 +67,7 @@ std::string render_progress(const Progress& progress, size_t width) {
 }
 
 void ProgressBar::show(const Progress& progress) {
-  if (io_.width > 0) {
+  if (io_.width > 0 && io_.redraws) {
     // One column is left free: a terminal would go to the next line.
     const std::string line = render_progress(progress, io_.width - 1);
     std::fprintf(io_.out, "\r%s\x1b[K", line.c_str());
@@ -83,7 +83,8 @@ void ProgressBar::show(const Progress& progress) {
   if (!due) return;
   told_ = tenths;
   told_at_ = now;
-  std::fprintf(io_.out, "%s\n", render_progress(progress, kLeastBar + 60).c_str());
+  const size_t width = io_.width > 0 ? io_.width : kLeastBar + 60;
+  std::fprintf(io_.out, "%s\n", render_progress(progress, width).c_str());
   std::fflush(io_.out);
 }
 

@@ -40,6 +40,11 @@ const Json* member(const Json& json, const char* key) {
 }  // namespace
 
 int pull_image(const Session& session, const std::string& reference) {
+  if (reference.empty()) return report_usage(session.io, "the name of the image is empty");
+  const auto failed = [&](const Error& error) {
+    const int code = report(session, error);
+    return error.reason() == "InvalidImageName" ? static_cast<int>(kUsage) : code;
+  };
   const bool people = session.format == Format::Table;
   if (people) print(session, "pulling " + printable(reference) + "\n");
   ProgressBar bar(session.io);
@@ -58,8 +63,8 @@ int pull_image(const Session& session, const std::string& reference) {
                                                        return true;
                                                      });
   bar.finish();
-  if (!streamed) return report(session, streamed.error());
-  if (problem.is_object()) return report(session, problem_error(problem));
+  if (!streamed) return failed(streamed.error());
+  if (problem.is_object()) return failed(problem_error(problem));
   if (!image.is_object()) {
     return report(session, Error(Code::Internal,
                                  "the pull ended without a result; see journalctl -u wherryd"));

@@ -46,9 +46,6 @@ namespace {
 
 // As many as may hang at once and still leave room for the others (Dispatcher::Limits).
 constexpr size_t kWorkThreads = 16;
-// Pulls at once. How many download at a time is images.max_parallel_downloads; they take turns, so
-// that none waits for another's end. Threads are made when they are needed.
-constexpr size_t kPullThreads = 32;
 constexpr Duration kPreloadLook = std::chrono::seconds(2);
 constexpr Duration kGoodbye = std::chrono::seconds(2);
 // For actions under way, which are cancelled; what does not end by then is abandoned.
@@ -85,7 +82,7 @@ struct Agent::Parts {
         metrics({config, options.version, device.cpus, clock, board, *traffic, *meter, *facts,
                  upstream}),
         health(runtime::make_prober(execs, clock)),
-        lanes(std::make_shared<ThreadLanes>(kWorkThreads, kPullThreads)) {}
+        lanes(std::make_shared<ThreadLanes>(kWorkThreads, kPullsAtOnce)) {}
 
   runtime::ImageServiceOptions image_options() const {
     runtime::ImageServiceOptions made;
@@ -355,7 +352,7 @@ void Agent::Parts::preload(Lanes& pool) {
       log_warn(note.message);
       mailbox.post([&](Mail& mail) { mail.notes.push_back(std::move(note)); });
     }
-    if (!report->imported.empty()) images_changed();
+    if (!report->imported.empty() || !report->failed.empty()) images_changed();
   });
   if (!posted) preload_waits = false;
 }

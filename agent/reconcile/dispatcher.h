@@ -12,6 +12,10 @@
 namespace wherry {
 
 // Used by the reconciler's thread only.
+// Threads of the lane, made when they are needed. How many download at a time is
+// images.max_parallel_downloads; they take turns, so that none waits for another's end.
+inline constexpr size_t kPullsAtOnce = 32;
+
 class Dispatcher {
  public:
   struct Limits {

@@ -378,10 +378,12 @@ void Ledger::pulled(const PullResult& result, bool unreachable) {
       event(name, "", "Warning", pull.trouble.reason, pull.trouble.message);
     }
     if (!always) continue;
-    // The device must come up without its registry: what is there is run, if nothing runs yet.
+    // The device must come up without its registry: what is there is run, if nothing runs yet. Any
+    // other failure is tried again, as Kubernetes does: it may be meant that the old one does not.
     const auto pod = observed_.find(name);
     const bool runs = pod != observed_.end() && !running_ids(pod->second).empty();
-    if (good || (!missing && memory.images == ImagesState::Present && !runs)) {
+    const bool away = !good && result.image.error().reason() == "RegistryUnavailable";
+    if (good || (away && !missing && memory.images == ImagesState::Present && !runs)) {
       memory.pulled.insert(reference);
     }
   }

@@ -68,7 +68,7 @@ struct Mail {
   std::string detail;  // why it is not connected
   bool look_at_all = false;
   std::set<std::string> look_at;  // Pods
-  bool images_changed = false;
+  bool images_changed = false;    // or something was left that nobody continues
   // Results.
   std::vector<ActionResult> acted;
   std::vector<LookResult> looked;

@@ -21,6 +21,7 @@ std::string progress_text(const std::vector<PullView>& pulls) {
     sum.done_bytes += pull.done_bytes;
     sum.total_bytes += pull.total_bytes;
     sum.bytes_per_second += pull.bytes_per_second;
+    sum.checking_bytes += pull.checking_bytes;
     all_known = all_known && pull.total_bytes > 0;
   }
   std::string text;
@@ -32,6 +33,10 @@ std::string progress_text(const std::vector<PullView>& pulls) {
   }
   if (!text.empty() && sum.bytes_per_second > 0) {
     text += ", " + format_bytes(sum.bytes_per_second) + "/s";
+  }
+  if (!text.empty() && sum.checking_bytes > 0) {
+    text += "; containerd first reads through the " + format_bytes(sum.checking_bytes) +
+            " that are here";
   }
   return text;
 }

@@ -15,7 +15,6 @@ namespace {
 constexpr Backoff kLookBackoff{std::chrono::milliseconds(200), std::chrono::seconds(10)};
 constexpr Duration kFlushRetry = std::chrono::seconds(10);
 constexpr Duration kShowProgress = std::chrono::seconds(1);
-constexpr size_t kMostSilent = 16;  // half of the pulls that go on at once
 constexpr Duration kStuck = std::chrono::seconds(60);
 
 // Errors that name containerd say themselves that it is away.
@@ -227,6 +226,9 @@ void Reconciler::read_runtime(Mail& mail) {
   if (mail.look_at_all) ledger_.look_at_all();
   for (const std::string& pod : mail.look_at) ledger_.look_at(pod);
   list_needed_ = list_needed_ || mail.images_changed;
+  // A pull or an import that was not ours to begin has ended; or containerd is back, which may not
+  // have heard what we gave up meanwhile.
+  if (mail.images_changed) kept_pulls_.reset();
 }
 
 void Reconciler::read_results(Mail& mail) {
@@ -420,26 +422,30 @@ void Reconciler::act_on(const Plan& plan) {
 }
 
 void Reconciler::begin_pulls(const Plan& plan, MonoTime now) {
-  // By registry: pulls that nothing has come of yet. One that does not answer must leave room for
-  // those of others.
-  std::map<std::string, size_t> silent;
+  // By registry, and of all. One that does not answer, or trickles, must leave room for others: it
+  // gets no more places than it leaves free.
+  std::map<std::string, size_t> busy;
+  size_t free = kPullsAtOnce;
   const auto registry_of = [](const std::string& text) {
     const auto reference = runtime::parse_reference(text);
     return reference ? reference->host : std::string();
   };
   for (const auto& [reference, pull] : ledger_.pulls()) {
-    if (pull.busy && pull.progress.total_bytes == 0) ++silent[registry_of(reference)];
+    if (!pull.busy) continue;
+    ++busy[registry_of(reference)];
+    if (free > 0) --free;
   }
   for (const std::string& reference : plan.pulls) {
     const auto known = ledger_.pulls().find(reference);
     const bool due = known == ledger_.pulls().end() ||
                      (!known->second.busy && !known->second.trouble.waits(now));
     if (!due) continue;
-    size_t& others = silent[registry_of(reference)];
-    if (others >= kMostSilent) continue;
+    size_t& own = busy[registry_of(reference)];
+    if (own >= free) continue;
     if (!dispatcher_.pull(reference, ledger_.pull_credentials(reference))) continue;
     ledger_.pulling(reference);
-    ++others;
+    ++own;
+    --free;
   }
 }
 

@@ -61,7 +61,7 @@ class WorkloadViewer {
       const PullMemory* pull = lookup(pulls_, reference);
       if (pull == nullptr || !pull->busy) continue;
       list.push_back({reference, pull->progress.done_bytes, pull->progress.total_bytes,
-                      pull->progress.bytes_per_second});
+                      pull->progress.bytes_per_second, pull->progress.checking_bytes});
     }
     return list;
   }

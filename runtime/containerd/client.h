@@ -5,6 +5,7 @@
 // once, without waiting, and again usable at once when it is back.
 // Thread-safe; one connection for all.
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -147,6 +148,14 @@ class ImageRecords {
   std::shared_ptr<Transport> transport_;
 };
 
+// What the daemon may take to read and hash so many bytes, on top of a call's ordinary time: twice
+// what an old card and SHA-256 in software take, for once an agent was killed it may be at it
+// twice.
+constexpr Duration reading_time(int64_t bytes) {
+  constexpr int64_t kSlowest = 256 << 10;  // bytes per second
+  return std::chrono::seconds(bytes / kSlowest);
+}
+
 class Content {
  public:
   explicit Content(std::shared_ptr<Transport> transport);
@@ -154,12 +163,14 @@ class Content {
   // `size` bytes from `offset` on, or fewer at the end; size 0: to the end.
   Result<std::string> read(const std::string& digest, int64_t offset, int64_t size);
   Result<std::unique_ptr<BlobWriter>> open(const std::string& ref, const Descriptor& blob,
-                                           const std::string& lease);
-  Status remove(const std::string& digest);                               // missing: success
+                                           const std::string& lease, const CancelToken& cancel);
+  Result<int64_t> ingested(const std::string& ref);  // bytes; 0 where there is none
+  Status remove(const std::string& digest);          // missing: success
   Status set_labels(const std::string& digest, const StringMap& labels);  // merged
 
  private:
   std::shared_ptr<Transport> transport_;
+  std::atomic<int64_t> reading_{0};  // bytes of ingests that the daemon reads, to give us writers
 };
 
 // What a lease holds: content by digest, an ingest by its name, a snapshot by its key.

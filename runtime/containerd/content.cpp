@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <thread>
 
 #include "runtime/containerd/convert.h"
 
@@ -10,6 +9,7 @@ constexpr size_t kChunk = 1 << 20;  // of one write message; the daemon refuses 
 // The daemon holds an ingest locked until it has noticed that an earlier writer is gone.
 constexpr int kLockedTries = 20;
 constexpr Duration kLockedWait = std::chrono::milliseconds(100);
+constexpr Duration kLookAgain = std::chrono::seconds(1);  // how much there is to wait for
 
 // The content service says FailedPrecondition for a digest or size that is not the expected one.
 Error commit_error(const Error& error) {
@@ -31,14 +31,25 @@ class ContentWriter final : public BlobWriter {
   ContentWriter(std::unique_ptr<Stream> stream, std::string ref, Descriptor blob)
       : stream_(std::move(stream)), ref_(std::move(ref)), blob_(std::move(blob)) {}
 
-  // The ingest as it stands; AlreadyExists where the blob is complete.
-  Status begin() {
+  // The ingest as it stands; AlreadyExists where the blob is complete. The daemon reads what is
+  // there first, under a lock that only one has at a time: `reading` counts the bytes of all.
+  Status begin(const std::atomic<int64_t>& reading, const CancelToken& cancel) {
+    const auto guard = cancel.on_cancel([this] { stream_->cancel(); });
     rpc::content::WriteContentRequest request;
     request.set_action(rpc::content::STAT);
     request.set_ref(ref_);
     request.set_total(blob_.size);
     request.set_expected(blob_.digest);
-    return exchange(request);
+    if (Status status = stream_->write(request); !status) return status;
+    const SystemClock clock;
+    const MonoTime begun = clock.now();
+    for (Duration patience = kLong; !stream_->wait_readable(kLookAgain);) {
+      patience = std::max(patience, kLong + reading_time(reading));
+      if (clock.now() - begun < patience) continue;
+      return fail(Code::DeadlineExceeded,
+                  "containerd Content/Write: no answer in " + format_duration(patience));
+    }
+    return answer();
   }
 
   void set_complete() { complete_ = true, offset_ = blob_.size; }
@@ -88,6 +99,10 @@ class ContentWriter final : public BlobWriter {
  private:
   Status exchange(const rpc::content::WriteContentRequest& request) {
     if (Status status = stream_->write(request); !status) return status;
+    return answer();
+  }
+
+  Status answer() {
     rpc::content::WriteContentResponse response;
     const auto more = stream_->read(response);
     if (!more) return fail(more.error());
@@ -134,13 +149,25 @@ Result<std::string> Content::read(const std::string& digest, int64_t offset, int
 }
 
 Result<std::unique_ptr<BlobWriter>> Content::open(const std::string& ref, const Descriptor& blob,
-                                                  const std::string& lease) {
+                                                  const std::string& lease,
+                                                  const CancelToken& cancel) {
+  const auto there = ingested(ref);
+  if (!there) return fail(there.error());
+  struct Counted {
+    std::atomic<int64_t>& sum;
+    const int64_t bytes;
+    Counted(std::atomic<int64_t>& all, int64_t own) : sum(all), bytes(own) { sum += bytes; }
+    Counted(const Counted&) = delete;
+    Counted& operator=(const Counted&) = delete;
+    ~Counted() { sum -= bytes; }
+  } const counted(reading_, *there);
   for (int tries = 1;; ++tries) {
     auto stream = transport_->duplex_stream(rpc::kContentWrite, {kLong, lease});
     if (!stream) return fail(stream.error());
     auto writer = std::make_unique<ContentWriter>(std::move(*stream), ref, blob);
-    const Status status = writer->begin();
+    const Status status = writer->begin(reading_, cancel);
     if (status) return writer;
+    if (cancel.cancelled()) return fail(Code::Cancelled, "cancelled");
     if (status.error().code() == Code::AlreadyExists) {
       writer->set_complete();
       return writer;
@@ -148,8 +175,17 @@ Result<std::unique_ptr<BlobWriter>> Content::open(const std::string& ref, const 
     const bool locked = status.error().code() == Code::Unavailable &&
                         status.error().message().find("locked") != std::string::npos;
     if (!locked || tries == kLockedTries) return fail(status.error());
-    std::this_thread::sleep_for(kLockedWait);
+    if (cancel.wait_for(kLockedWait)) return fail(Code::Cancelled, "cancelled");
   }
+}
+
+Result<int64_t> Content::ingested(const std::string& ref) {
+  rpc::content::StatusRequest request;
+  request.set_ref(ref);
+  const auto response = transport_->call(rpc::kContentStatus, request, {kShort});
+  if (response) return response->status().offset();
+  if (response.error().code() == Code::NotFound) return 0;
+  return fail(response.error());
 }
 
 Status Content::remove(const std::string& digest) {

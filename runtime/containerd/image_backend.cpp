@@ -24,8 +24,12 @@ class ContainerdBackend final : public ImageBackend {
     return client_.content().read(digest, offset, size);
   }
   Result<std::unique_ptr<BlobWriter>> open_blob(const std::string& ref, const Descriptor& blob,
-                                                const std::string& lease) override {
-    return client_.content().open(ref, blob, lease);
+                                                const std::string& lease,
+                                                const CancelToken& cancel) override {
+    return client_.content().open(ref, blob, lease, cancel);
+  }
+  Result<int64_t> ingested(const std::string& ref) override {
+    return client_.content().ingested(ref);
   }
   // Until the collector has been by, a writer of this digest would be given the old bytes again.
   Status remove_blob(const std::string& digest) override {
@@ -157,8 +161,9 @@ class ContainerdBackend final : public ImageBackend {
     rpc::diff::ApplyRequest request;
     set_descriptor(layer, *request.mutable_diff());
     set_mounts(mounts, *request.mutable_mounts());
+    const Duration timeout = kUnpack + reading_time(layer.size);
     const auto response =
-        client_.transport()->call(rpc::kDiffApply, request, {kUnpack, lease, &cancel});
+        client_.transport()->call(rpc::kDiffApply, request, {timeout, lease, &cancel});
     if (!response) return fail(apply_error(response.error()), "unpack layer " + layer.digest);
     if (diff_id.empty() || response->applied().digest() == diff_id) return {};
     return fail(Code::DataLoss, "layer " + layer.digest + " unpacks to " +

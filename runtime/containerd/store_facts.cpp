@@ -52,12 +52,7 @@ class ContainerdStoreFacts final : public StoreFacts {
   }
 
   Result<int64_t> ingested(const std::string& ref) override {
-    rpc::content::StatusRequest request;
-    request.set_ref(ref);
-    const auto response = client_.transport()->call(rpc::kContentStatus, request, {kShort});
-    if (response) return response->status().offset();
-    if (response.error().code() == Code::NotFound) return 0;
-    return fail(response.error());
+    return client_.content().ingested(ref);
   }
 
   Result<int64_t> unpacked(const std::string& chain_id) override {

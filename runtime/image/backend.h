@@ -65,12 +65,17 @@ class ImageBackend {
   virtual Result<std::string> read_blob(const std::string& digest, int64_t offset,
                                         int64_t size) = 0;
   // `ref` names the ingest: the same name after a crash continues it. One writer at a time has it;
-  // others wait two seconds, deaf to any cancel, and get Unavailable. `lease` may be empty. A blob
-  // that exists comes under the lease and gives AlreadyExists, or a writer at its end that does
-  // nothing more: the labels of its commit are lost.
+  // others wait two seconds and get Unavailable. `lease` may be empty. A blob that exists comes
+  // under the lease and gives AlreadyExists, or a writer at its end that does nothing more: the
+  // labels of its commit are lost. The store reads and hashes what an ingest holds before it gives
+  // a writer for it, which takes minutes with gigabytes on a slow card, and may make others wait
+  // meanwhile. `cancel` ends the wait at once, though not what the store does.
   virtual Result<std::unique_ptr<BlobWriter>> open_blob(const std::string& ref,
                                                         const Descriptor& blob,
-                                                        const std::string& lease) = 0;
+                                                        const std::string& lease,
+                                                        const CancelToken& cancel = {}) = 0;
+  // Bytes that an ingest holds; 0 where there is none. Answered at once.
+  virtual Result<int64_t> ingested(const std::string& ref) = 0;
   virtual Status set_blob_labels(const std::string& digest, const StringMap& labels) = 0;  // merged
   // Waits until its bytes are gone, and with them what only its labels kept. Missing: success.
   virtual Status remove_blob(const std::string& digest) = 0;

@@ -30,7 +30,7 @@ class Intake final : public BlobSink {
   Result<bool> open() {
     if (writer_) return true;
     lease_ = context_.lease();
-    auto writer = context_.backend.open_blob(ref_, blob_, lease_);
+    auto writer = open_at(lease_);
     if (!writer && writer.error().code() == Code::AlreadyExists) return false;
     if (!writer) return fail(writer.error());
     writer_ = std::move(*writer);
@@ -149,12 +149,25 @@ class Intake final : public BlobSink {
     if (now == lease_) return {};
     const int64_t place = writer_->offset();
     writer_.reset();
-    auto writer = context_.backend.open_blob(ref_, blob_, now);
+    auto writer = open_at(now);
     if (!writer) return fail(writer.error());
     if ((*writer)->offset() != place) return lost();
     writer_ = std::move(*writer);
     lease_ = now;
     return {};
+  }
+
+  // The store may have to read first what is there: nothing that the source could help.
+  Result<std::unique_ptr<BlobWriter>> open_at(const std::string& lease) {
+    const int64_t there = context_.backend.ingested(ref_).value_or(0);
+    if (there <= blob_.size) done_ = there;
+    most_ = std::max<int64_t>(most_, done_);
+    seeker_.idle(true);
+    context_.checking += there;
+    auto writer = context_.backend.open_blob(ref_, blob_, lease, seeker_.cancel());
+    context_.checking -= there;
+    seeker_.idle(false);
+    return writer;
   }
 
   // From byte 0. Nothing that was there may remain as the beginning of a later attempt.
@@ -226,7 +239,13 @@ Status fetch_blob(const FetchContext& context, std::string_view kind, const Desc
   while (true) {
     const auto joined = [&](int64_t there) { intake.joined(there); };
     Status fetched = seeker.take(joined, cancel);
-    if (fetched) fetched = attempt(context, blob, labels, intake);
+    // The writer is kept while others have their turn: the store would have to read all of it.
+    bool yielded = true;
+    while (fetched && yielded) {
+      fetched = attempt(context, blob, labels, intake);
+      yielded = intake.take_yielded() && !fetched && !cancel.cancelled() && !seeker.taken_over();
+      if (yielded) fetched = {};
+    }
     intake.close();
     seeker.give_back();
     if (fetched) {
@@ -235,7 +254,7 @@ Status fetch_blob(const FetchContext& context, std::string_view kind, const Desc
     }
     const Error& error = fetched.error();
     if (cancel.cancelled()) return fail(Code::Cancelled, "cancelled");
-    if (intake.take_yielded() || seeker.taken_over()) continue;
+    if (seeker.taken_over()) continue;
     if (intake.take_declined()) {
       if (cancel.wait_for(context.retry.delay(1, random_unit()))) {
         return fail(Code::Cancelled, "cancelled");

@@ -26,6 +26,7 @@ struct FetchContext {
   const std::string& source;  // where it comes from, see BlobTurns
   Throttle::Share& share;
   std::atomic<int64_t>& received;  // bytes of all fetches, those thrown away and others' included
+  std::atomic<int64_t>& checking;  // bytes that the store reads before any more are asked for
 };
 
 // Returns with the blob in the store under the lease, whether it had to be fetched or not. Where

@@ -145,27 +145,29 @@ Status read_ca(const File& file, const toml::node& node, RegistryHost& host) {
   return {};
 }
 
-// One pair: "both.pem", or ["cert.pem", "key.pem"].
-Status read_client_pair(const File& file, const toml::node& node, RegistryHost& host) {
-  if (const auto* one = node.as_string()) {
-    host.tls.client_cert = host.tls.client_key = file.beside(one->get());
-    return {};
-  }
-  const toml::array* pair = node.as_array();
-  if (pair == nullptr || pair->empty() || pair->size() > 2 || !pair->get(0)->is_string() ||
-      !pair->get(pair->size() - 1)->is_string()) {
-    return file.bad(node.source(), "client must be \"cert-and-key.pem\" or [[\"cert\", \"key\"]]");
-  }
-  host.tls.client_cert = file.beside(pair->get(0)->as_string()->get());
-  host.tls.client_key = file.beside(pair->get(pair->size() - 1)->as_string()->get());
-  return {};
-}
-
+// As containerd reads it: "both.pem", a list of such files, or of pairs ["cert.pem", "key.pem"].
 Status read_client(const File& file, const toml::node& node, RegistryHost& host) {
+  const auto both = [&](const toml::value<std::string>& name) {
+    host.tls.clients.push_back({file.beside(name.get()), file.beside(name.get())});
+  };
+  host.tls.clients.clear();
+  if (const auto* one = node.as_string()) return both(*one), Status();
   const toml::array* list = node.as_array();
-  if (list == nullptr) return read_client_pair(file, node, host);
-  if (list->size() != 1) return file.bad(node.source(), "client: exactly one pair is supported");
-  return read_client_pair(file, *list->get(0), host);
+  const char* const form = "client must be \"cert-and-key.pem\" or [[\"cert\", \"key\"]]";
+  if (list == nullptr) return file.bad(node.source(), form);
+  for (const toml::node& item : *list) {
+    if (const auto* one = item.as_string()) {
+      both(*one);
+      continue;
+    }
+    const toml::array* pair = item.as_array();
+    const bool strings = pair != nullptr && (pair->size() == 1 || pair->size() == 2) &&
+                         pair->get(0)->is_string() && pair->get(pair->size() - 1)->is_string();
+    if (!strings) return file.bad(item.source(), form);
+    host.tls.clients.push_back({file.beside(pair->get(0)->as_string()->get()),
+                                file.beside(pair->get(pair->size() - 1)->as_string()->get())});
+  }
+  return {};
 }
 
 Status read_headers(const File& file, const toml::node& node, RegistryHost& host) {
@@ -285,13 +287,12 @@ Result<std::vector<RegistryHost>> hosts_from_certificates(const std::string& dir
   for (const std::string& name : names) {
     const std::string path = directory + "/" + name;
     if (name.ends_with(".crt")) registry.tls.ca_files.push_back(path);
-    if (!name.ends_with(".cert") || !registry.tls.client_cert.empty()) continue;
+    if (!name.ends_with(".cert")) continue;
     const std::string key = name.substr(0, name.size() - 5) + ".key";
     if (std::find(names.begin(), names.end(), key) == names.end()) {
       return fail(Code::FailedPrecondition, path + ": the key " + key + " is missing beside it");
     }
-    registry.tls.client_cert = path;
-    registry.tls.client_key = directory + "/" + key;
+    registry.tls.clients.push_back({path, directory + "/" + key});
   }
   return std::vector<RegistryHost>{registry};
 }

@@ -12,12 +12,17 @@
 
 namespace wherry::runtime {
 
+// PEM files, which may be one and the same.
+struct ClientPair {
+  std::string certificate, key;
+  bool operator==(const ClientPair&) const = default;
+};
+
 // How a server is trusted, and how we show ourselves.
 struct TlsOptions {
   bool skip_verify = false;
   std::vector<std::string> ca_files;  // trusted besides the system's
-  std::string client_cert;            // PEM files; both or none
-  std::string client_key;
+  std::vector<ClientPair> clients;    // what is shown is the first that the server can take
   bool operator==(const TlsOptions&) const = default;
 };
 

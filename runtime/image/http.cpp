@@ -5,14 +5,17 @@
 #include <charconv>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <climits>
 #include <httplib.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
+#include "runtime/image/client_certificates.h"
 #include "runtime/image/http_stream.h"
 
 namespace wherry::runtime {
@@ -21,13 +24,6 @@ namespace {
 constexpr size_t kMaxIdle = 8;
 constexpr size_t kMaxProxyAnswer = 16u << 10;
 constexpr const char* kUnavailable = "RegistryUnavailable";
-
-std::string tls_failure() {
-  const unsigned long code = ERR_peek_error();  // the first one; closing adds its own
-  ERR_clear_error();
-  const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
-  return reason == nullptr ? "" : std::string(" (") + reason + ")";
-}
 
 Duration patience_of(time_t seconds, time_t microseconds) {
   return std::chrono::seconds(seconds) + std::chrono::microseconds(microseconds);
@@ -72,11 +68,8 @@ std::string HttpHead::joined(std::string_view name) const {
 // refusal for the tunnel; so the tunnel is ours.
 class TunnelClient final : public httplib::SSLClient {
  public:
-  TunnelClient(const Url& url, const TlsOptions& tls, std::optional<Proxy> proxy,
-               LineBudget& budget)
-      : SSLClient(url.host, url.port, tls.client_cert, tls.client_key),
-        proxy_(std::move(proxy)),
-        budget_(budget) {}
+  TunnelClient(const Url& url, std::optional<Proxy> proxy, LineBudget& budget)
+      : SSLClient(url.host, url.port), proxy_(std::move(proxy)), budget_(budget) {}
 
   // What the proxy answered instead of opening the tunnel; 0 where it opened it or broke off.
   int refused() const { return refused_; }
@@ -102,18 +95,23 @@ class TunnelClient final : public httplib::SSLClient {
       request += "\r\nProxy-Authorization: " + proxy_->authorization;
     }
     request += "\r\n\r\n";
-    const timeval patience{read_timeout_sec_, read_timeout_usec_};
-    setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    const SystemClock clock;
+    const MonoTime until = clock.now() + patience_of(read_timeout_sec_, read_timeout_usec_);
     if (::send(socket, request.data(), request.size(), MSG_NOSIGNAL) !=
         static_cast<ssize_t>(request.size())) {
       return false;
     }
-    // Byte by byte: what follows the empty line is the server's.
+    // Byte by byte: what follows the empty line is the server's. All of it in time, not each.
     std::string answer;
     char byte = 0;
     while (answer.size() < kMaxProxyAnswer && !answer.ends_with("\r\n\r\n")) {
-      const ssize_t got = recv(socket, &byte, 1, 0);
-      if (got < 0 && errno == EINTR) continue;
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - clock.now()).count();
+      pollfd entry{socket, POLLIN, 0};
+      const int ready = poll(&entry, 1, static_cast<int>(std::clamp<int64_t>(left, 0, INT_MAX)));
+      if (ready < 0 && errno == EINTR) continue;
+      if (ready <= 0 || left <= 0) return false;
+      const ssize_t got = recv(socket, &byte, 1, MSG_DONTWAIT);
+      if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
       if (got <= 0) return false;
       answer += byte;
     }
@@ -173,18 +171,17 @@ class HttpSession::Connection {
     stall_ = timeouts.stall;
     window_ = timeouts.window;
     if (url.tls) {
-      auto client = std::make_unique<TunnelClient>(url, tls, proxy_, budget_);
-      if (!client->is_valid()) {
-        return fail(Code::FailedPrecondition, "cannot read the client certificate " +
-                                                  tls.client_cert + " or its key " +
-                                                  tls.client_key + tls_failure());
-      }
+      auto client = std::make_unique<TunnelClient>(url, proxy_, budget_);
+      if (!client->is_valid()) return fail(Code::Internal, "no TLS" + tls_failure());
+      if (Status loaded = clients_.load(tls.clients); !loaded) return loaded;
       client->enable_server_certificate_verification(!tls.skip_verify);
       auto trust = make_trust(tls);
       if (!trust) return fail(trust.error());
       client->set_ca_cert_store(*trust);  // takes it over
       SSL_CTX_set_min_proto_version(client->ssl_context(), TLS1_2_VERSION);
-      SSL_CTX_set_cert_cb(client->ssl_context(), note_certificate_wanted, this);
+      SSL_CTX_set_cert_cb(client->ssl_context(), show_certificate, this);
+      SSL_CTX_set_app_data(client->ssl_context(), this);
+      SSL_CTX_set_info_callback(client->ssl_context(), watch_handshake);
       ssl_ = client.get();
       client_ = std::move(client);
     } else {
@@ -226,7 +223,7 @@ class HttpSession::Connection {
     httplib::Response response;
     httplib::Error error = httplib::Error::Success;
     connects_ = 0;
-    answered_ = false;
+    answered_ = late_ = false;
     budget_.begin();
     token_ = cancel;
     ERR_clear_error();
@@ -241,9 +238,22 @@ class HttpSession::Connection {
   }
 
  private:
-  static int note_certificate_wanted(SSL*, void* self) {
-    static_cast<Connection*>(self)->certificate_wanted_ = true;
+  static int show_certificate(SSL* ssl, void* context) {
+    auto* self = static_cast<Connection*>(context);
+    self->certificate_wanted_ = true;
+    self->clients_.show(ssl);
     return 1;
+  }
+
+  // httplib begins to wait anew with each byte. OpenSSL tells when a handshake begins, and each
+  // time that it has to wait for more.
+  static void watch_handshake(const SSL* ssl, int where, int result) {
+    auto* self = static_cast<Connection*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+    if ((where & SSL_CB_HANDSHAKE_START) != 0) self->handshake_ = self->clock_.now();
+    if ((where & SSL_CB_EXIT) == 0 || result > 0 || SSL_is_init_finished(ssl) != 0) return;
+    if (self->clock_.now() - self->handshake_ < self->stall_) return;
+    self->late_ = true;
+    self->shut();
   }
 
   static void copy_head(const httplib::Response& response, HttpHead& head) {
@@ -327,6 +337,11 @@ class HttpSession::Connection {
       const std::string name = proxy_ ? "the name of the proxy " + proxy_->host : "the host name";
       return fail(Code::Unavailable, who + name + " cannot be resolved", kUnavailable);
     }
+    if (late_) {
+      return fail(Code::Unavailable,
+                  who + "no TLS connection" + via + " within " + format_duration(stall_),
+                  kUnavailable);
+    }
     if (error == E::SSLServerVerification && ssl_ != nullptr) return untrusted();
     const std::string detail = tls_failure();
     const auto says = [&](const char* words) { return detail.find(words) != std::string::npos; };
@@ -340,7 +355,8 @@ class HttpSession::Connection {
       const bool plain = says("wrong version number") || says("http request");
       return fail(plain ? Code::FailedPrecondition : Code::Unavailable,
                   who + "no TLS connection" + via + detail +
-                      (plain ? "; if it speaks plain HTTP, say so in its hosts.toml" : ""));
+                      (plain ? "; if it speaks plain HTTP, say so in its hosts.toml" : ""),
+                  plain ? "" : kUnavailable);
     }
     if (error == E::Connection) {
       return fail(Code::Unavailable, who + "cannot connect" + via, kUnavailable);
@@ -367,7 +383,7 @@ class HttpSession::Connection {
                       "the connection broke off after it asked for a client certificate: set the "
                       "right one in its hosts.toml (client)");
     }
-    return fail(Code::Unavailable, who + "the connection broke off" + detail);
+    return fail(Code::Unavailable, who + "the connection broke off" + detail, reason);
   }
 
   const std::string key_;
@@ -379,10 +395,13 @@ class HttpSession::Connection {
   LineBudget budget_;
   std::unique_ptr<httplib::ClientImpl> client_;
   TunnelClient* ssl_ = nullptr;  // client_, where it is one
-  CancelToken token_;            // of the exchange in progress
+  ClientCertificates clients_;
+  CancelToken token_;  // of the exchange in progress
   int connects_ = 0;
   bool answered_ = false;
   bool certificate_wanted_ = false;
+  MonoTime handshake_{};  // when it began
+  bool late_ = false;     // it took too long
   std::mutex mutex_;
   int socket_ = -1;  // the same socket as httplib's, so that its number cannot be reused under us
 };
@@ -396,7 +415,8 @@ Result<std::unique_ptr<HttpSession::Connection>> HttpSession::take(const HttpReq
   const Url& url = request.url;
   std::string key = (url.tls ? "https " : "http ") + url.authority();
   if (url.tls) {
-    key += (tls.skip_verify ? " skip " : " ") + tls.client_cert + " " + tls.client_key;
+    key += tls.skip_verify ? " skip" : "";
+    for (const ClientPair& each : tls.clients) key += " " + each.certificate + "+" + each.key;
     for (const std::string& file : tls.ca_files) key += " " + file;
   }
   {

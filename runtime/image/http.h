@@ -42,8 +42,9 @@ struct HttpHead {
 };
 
 struct HttpTimeouts {
-  Duration connect = std::chrono::seconds(15);  // each address of a host, and the TLS handshake
+  Duration connect = std::chrono::seconds(15);  // each address of a host
   // No byte for this long, or less than a kilobyte: a link that gives a byte now and then is none.
+  // A TLS handshake, and a proxy's answer to CONNECT, have no longer in all.
   Duration stall = std::chrono::seconds(30);
   // Bytes that may be under way to us on one connection; 0: as the kernel likes. What has been sent
   // and not been read is lost with the process, and fetched again.
@@ -63,7 +64,7 @@ class HttpSession {
   HttpSession& operator=(const HttpSession&) = delete;
 
   // One exchange; redirects and statuses are the caller's business. Errors: Cancelled; Unavailable
-  // (not reachable, with reason RegistryUnavailable; broken off, stalled); FailedPrecondition
+  // (broken off, stalled; with reason RegistryUnavailable where no answer came); FailedPrecondition
   // (certificate, TLS, proxy, unreadable certificate file); PermissionDenied (by a proxy).
   Result<HttpHead> send(const HttpRequest& request, const TlsOptions& tls, const BodySink& sink,
                         const CancelToken& cancel);

@@ -34,7 +34,8 @@ Status store_layer(const Work& work, const Descriptor& layer, const ArchiveEntry
   if (Status reached = failpoint("image.import-layer"); !reached) return reached;
   const auto pass = work.layers.enter(layer.digest, work.cancel);
   if (!pass) return fail(pass.error());
-  auto writer = work.backend.open_blob(ingest_name("import", layer.digest), layer, work.lease());
+  auto writer =
+      work.backend.open_blob(ingest_name("import", layer.digest), layer, work.lease(), work.cancel);
   if (!writer && writer.error().code() == Code::AlreadyExists) return {};
   if (!writer) return fail(writer.error(), name);
   if ((*writer)->offset() != 0) {

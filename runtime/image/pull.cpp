@@ -85,6 +85,7 @@ struct Puller::Job {
   std::deque<std::atomic<int64_t>> done{};  // bytes, by layer
   std::atomic<size_t> next{0};              // the next layer to fetch
   std::atomic<int64_t> received{0};         // bytes, from the registry
+  std::atomic<int64_t> checking{0};         // bytes that were there and are being read
   RateMeter rate{};
   std::optional<PullProgress> reported{};
 
@@ -97,8 +98,10 @@ struct Puller::Job {
       now.done_bytes += done[i] - layout.content.layers[i].size;
     }
     now.bytes_per_second = rate.add(at, received);
+    now.checking_bytes = checking;
     if (reported && now.done_bytes == reported->done_bytes &&
-        now.bytes_per_second == reported->bytes_per_second) {
+        now.bytes_per_second == reported->bytes_per_second &&
+        now.checking_bytes == reported->checking_bytes) {
       return;
     }
     reported = now;
@@ -215,7 +218,8 @@ Status Puller::fetch_layer(Job& job, size_t index) {
   const FetchContext context{
       backend_,           *job.registry, [this, &job] { return leases_.current(job.name); },
       options_.retry,     slots_,        blobs_,
-      job.reference.host, job.share,     job.received};
+      job.reference.host, job.share,     job.received,
+      job.checking};
   return fetch_blob(context, "layer", layer, job.source, job.done[index], job.cancel);
 }
 

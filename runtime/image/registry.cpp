@@ -221,7 +221,7 @@ Result<Registry::Answer> Registry::follow(Host& host, const Ask& ask,
     TlsOptions tls = host.settings.tls;
     const bool elsewhere = url->authority() != home;
     if (elsewhere) {
-      tls = {false, std::move(tls.ca_files), {}, {}};
+      tls = {false, std::move(tls.ca_files), {}};
     } else {
       for (const auto& [name, value] : host.settings.headers) request.headers.emplace(name, value);
       if (!authorization.empty()) {

@@ -118,8 +118,8 @@ class Registry {
 // For a non-2xx answer: the code and the sentence, with the registry's own words where it has any.
 Error status_error(const HttpHead& head, std::string_view body, const std::string& what);
 
-// Retry-After in seconds (RFC 9110 section 10.2.3), 0 to a day, or nothing. `now` is for the date
-// form.
+// Retry-After in seconds (RFC 9110 section 10.2.3), 0 to a day, or nothing. A date is measured
+// against the answer's own Date, or against `now` where it has none.
 std::optional<int64_t> retry_after(const HttpHead& head, WallTime now);
 
 }  // namespace wherry::runtime

@@ -173,7 +173,7 @@ Result<Token> Registry::fetch_token(Host& host, const Challenge& challenge,
   server.settings.tls = host.settings.tls;
   const auto home = parse_url(host.settings.base);
   if (!home || home->authority() != url->authority()) {
-    server.settings.tls = {false, host.settings.tls.ca_files, {}, {}};
+    server.settings.tls = {false, host.settings.tls.ca_files, {}};
   }
   auto answer = patiently(cancel, [&] { return follow(server, ask, basic, cancel); });
   if (!answer) return fail(answer.error(), "token server " + url->authority());

@@ -31,6 +31,13 @@ std::string registry_words(std::string_view body) {
   return {};
 }
 
+// RFC 9110 section 5.6.7; of the two obsolete forms no server of today makes use.
+std::optional<std::time_t> http_date(const std::string& text) {
+  std::tm date{};
+  if (strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &date) == nullptr) return std::nullopt;
+  return timegm(&date);
+}
+
 struct Meaning {
   Code code;
   std::string_view words;
@@ -71,9 +78,11 @@ std::optional<int64_t> retry_after(const HttpHead& head, WallTime now) {
   const auto [end, error] = std::from_chars(value.data(), last, seconds);
   if (end == last && error == std::errc::result_out_of_range) return kLongest;
   if (end == last && error == std::errc()) return std::clamp<int64_t>(seconds, 0, kLongest);
-  std::tm date{};
-  if (strptime(value.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &date) == nullptr) return std::nullopt;
-  const int64_t wait = timegm(&date) - std::chrono::system_clock::to_time_t(now);
+  const auto until = http_date(value);
+  if (!until) return std::nullopt;
+  // By the clock of whoever says so: ours may be wrong, or theirs.
+  const auto since = http_date(head.header("Date"));
+  const int64_t wait = *until - since.value_or(std::chrono::system_clock::to_time_t(now));
   return std::clamp<int64_t>(wait, 0, kLongest);
 }
 

@@ -1,6 +1,7 @@
 // ImageBackend on a real containerd, fed with an image made on the spot.
 
 #include <filesystem>
+#include <future>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -96,6 +97,33 @@ TEST_F(ContainerdBackend, ContinuesAnIngestWhereItStopped) {
   const Status committed = (*writer)->commit({{"containerd.io/gc.root", "now"}});
   ASSERT_TRUE(committed) << committed.error().full();
   EXPECT_TRUE(backend_->stat_blob(sha256_digest(bytes)));
+}
+
+// Sixteen gigabytes, all of them a hole, take the daemon long to hash.
+TEST_F(ContainerdBackend, ACancelEndsTheWaitForAnIngestThatIsReadFirst) {
+  const Descriptor huge{"text/plain", sha256_digest("huge"), int64_t{32} << 30};
+  { ASSERT_TRUE((*backend_->open_blob("huge", huge, kLease))->write(some_bytes(1000))); }
+  std::string data;
+  const std::string ingests = daemon_->root() + "/io.containerd.content.v1.content/ingest";
+  for (const auto& each : std::filesystem::directory_iterator(ingests)) {
+    const std::string ref = test::read_text(each.path() / "ref");
+    if (ref.ends_with("/huge")) data = each.path() / "data";
+  }
+  ASSERT_NE(data, "");
+  std::filesystem::resize_file(data, uintmax_t{16} << 30);
+  EXPECT_EQ(*backend_->ingested("huge"), int64_t{16} << 30);
+  EXPECT_EQ(*backend_->ingested("absent"), 0);
+
+  CancelToken cancel;
+  auto opened = std::async(std::launch::async,
+                           [&] { return backend_->open_blob("huge", huge, kLease, cancel); });
+  EXPECT_EQ(opened.wait_for(std::chrono::seconds(1)), std::future_status::timeout);
+  cancel.cancel();
+  EXPECT_EQ(opened.wait_for(std::chrono::seconds(4)), std::future_status::ready);
+  daemon_->kill();  // it would go on reading
+  std::filesystem::resize_file(data, 0);
+  daemon_->start();
+  EXPECT_EQ(opened.get().error().code(), Code::Cancelled);
 }
 
 TEST_F(ContainerdBackend, RefusesBytesThatAreNotWhatTheirDigestSays) {

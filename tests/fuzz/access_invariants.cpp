@@ -54,7 +54,11 @@ std::string broken_host(const RegistryHost& host) {
       return "a header of several lines";
     }
   }
-  if (host.tls.client_cert.empty() != host.tls.client_key.empty()) return "half a client pair";
+  for (const ClientPair& each : host.tls.clients) {
+    if (!each.certificate.starts_with("/") || !each.key.starts_with("/")) {
+      return "a client pair that is relative: " + each.certificate + ", " + each.key;
+    }
+  }
   for (const std::string& file : host.tls.ca_files) {
     if (!file.starts_with("/")) return "a certificate file that is relative: " + file;
   }

@@ -16,13 +16,13 @@ std::string config_of(const std::string& dir) {
 
 }  // namespace
 
-CertificateAuthority::CertificateAuthority() {
+CertificateAuthority::CertificateAuthority(const std::string& name) {
   write_text(dir_ / "index", "");
   write_text(dir_ / "serial", "01\n");
   write_text(dir_ / "ca.cnf", config_of(dir_.path()));
   run_ok({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-          "-nodes", "-days", "30", "-subj", "/CN=Test authority", "-keyout", dir_ / "ca.key",
-          "-out", certificate()});
+          "-nodes", "-days", "30", "-subj", "/CN=" + name, "-keyout", dir_ / "ca.key", "-out",
+          certificate()});
 }
 
 Certificate CertificateAuthority::issue(const std::string& host, bool expired) {

@@ -15,7 +15,7 @@ struct Certificate {
 
 class CertificateAuthority {
  public:
-  CertificateAuthority();
+  explicit CertificateAuthority(const std::string& name = "Test authority");
 
   std::string certificate() const { return dir_ / "ca.pem"; }
   // For `host` (a name or an IPv4 address), and for TLS clients too. With `expired` it was valid

@@ -130,11 +130,16 @@ TEST_F(Access, AClientCertificateIsShownWhereItIsWanted) {
   write_hosts(registry.host(),
               toml + "client = [[\"" + ours.certificate + "\", \"" + ours.key + "\"]]\n");
   expect_pulled(registry.host());
-  CertificateAuthority stranger;
+  CertificateAuthority stranger("Another authority");
   const Certificate theirs = stranger.issue("pump-7");
   write_hosts(registry.host(),
               toml + "client = [[\"" + theirs.certificate + "\", \"" + theirs.key + "\"]]\n");
   expect_unwelcome(registry.host());
+  // Of several the one whose issuer the server names, as Go's clients choose.
+  write_text(dir_ / "both.pem", read_text(ours.certificate) + read_text(ours.key));
+  write_hosts(registry.host(), toml + "client = [[\"" + theirs.certificate + "\", \"" + theirs.key +
+                                   "\"], \"" + (dir_ / "both.pem") + "\"]\n");
+  expect_pulled(registry.host());
 }
 
 TEST_F(Access, PasswordsComeFromSecretsFromDockersFileAndFromHelpers) {

@@ -170,6 +170,7 @@ TEST_F(ProgramTest, UsageIs2) {
                                              {"exec", "web"},
                                              {"exec", "web", "--timeout", "x", "--", "ls"},
                                              {"images", "pull", "a", "b"},
+                                             {"images", "pull", ""},
                                              {"events", "--after", "x"}}) {
     const CommandResult result = wherry(args);
     EXPECT_EQ(result.exit_code, 2) << (args.empty() ? "" : args[0]) << result.err;
@@ -238,6 +239,16 @@ TEST_F(ProgramTest, FailedIs1) {
   const CommandResult no_layout = wherry({"images", "import", dir.path()});
   EXPECT_EQ(no_layout.exit_code, 1);
   EXPECT_NE(no_layout.err.find("no OCI image layout: it has no oci-layout"), std::string::npos);
+}
+
+TEST_F(ProgramTest, WhatCannotBeWrittenIsAFailure) {
+  for (const char* command : {"status", "images", "version", "list -o json"}) {
+    const CommandResult result = run_command({"sh", "-c",
+                                              std::string(WHERRY_PROGRAM) + " --socket " +
+                                                  options.socket + " " + command + " > /dev/full"});
+    EXPECT_EQ(result.exit_code, 1) << command;
+    EXPECT_EQ(result.err, "wherry: the output cannot be written: No space left on device\n");
+  }
 }
 
 TEST_F(ProgramTest, AnEmptyOrTooLargeArchive) {
@@ -314,6 +325,10 @@ TEST_F(ProgramTest, APullThatFailsSaysWhyAndAnInterruptedOneIsCancelled) {
   EXPECT_EQ(missing.err, "wherry: the registry does not have it\n");
   images.tell({1, 2, 0});
   EXPECT_EQ(wherry({"images", "pull", "nope:1"}).exit_code, 4) << "also when it had begun";
+  images.end_pulls(fail(Code::InvalidArgument, "Nope is no image's name", "InvalidImageName"));
+  const CommandResult bad = wherry({"images", "pull", "Nope"});
+  EXPECT_EQ(bad.exit_code, 2);
+  EXPECT_EQ(bad.err, "wherry: Nope is no image's name\n");
 }
 
 TEST_F(ProgramTest, ImagesSayWhyTheyAreKept) {

@@ -50,6 +50,17 @@ TEST(Progress, IsRedrawnOnATerminalAndWrittenNowAndThenElsewhere) {
   EXPECT_EQ(drawn.substr(drawn.size() - 4), "\r\x1b[K") << "nothing of it stays";
   std::rewind(out);
   {
+    const Io dumb{out, stderr, 60, clock, false};
+    ProgressBar bar(dumb);
+    for (int i = 0; i < 3; ++i) bar.show({i, 10, 1});
+  }
+  const std::string plain = (std::fflush(out), std::string(text, size));
+  EXPECT_EQ(plain.find_first_of("\r\x1b"), std::string::npos);
+  EXPECT_EQ(plain.find('\n'), plain.size() - 1);
+  EXPECT_LE(plain.size(), 61u);
+  std::rewind(out);
+  clock.advance(std::chrono::seconds(1));
+  {
     const Io file{out, stderr, 0, clock};
     ProgressBar bar(file);
     for (int i = 0; i < 100; ++i) {

@@ -114,8 +114,11 @@ Result<std::string> FakeImageBackend::read_blob(const std::string& digest, int64
 
 Result<std::unique_ptr<BlobWriter>> FakeImageBackend::open_blob(const std::string& ref,
                                                                 const Descriptor& blob,
-                                                                const std::string& lease) {
+                                                                const std::string& lease,
+                                                                const CancelToken& cancel) {
   if (Status entered = enter("open_blob", blob.digest); !entered) return fail(entered.error());
+  if (const auto there = ingested(ref); reading && there.value_or(0) > 0) reading(ref, cancel);
+  if (cancel.cancelled()) return fail(Code::Cancelled, "cancelled");
   std::unique_lock lock(mutex);
   if (!lease.empty() && !leases.contains(lease)) return fail(Code::NotFound, "lease " + lease);
   written_.wait_for(lock, std::chrono::seconds(2),
@@ -126,6 +129,12 @@ Result<std::unique_ptr<BlobWriter>> FakeImageBackend::open_blob(const std::strin
   }
   if (!writing.insert(ref).second) return fail(Code::Unavailable, "ref " + ref + " locked");
   return std::make_unique<FakeWriter>(*this, ref, blob, lease);
+}
+
+Result<int64_t> FakeImageBackend::ingested(const std::string& ref) {
+  const std::lock_guard lock(mutex);
+  const auto found = ingests.find(ref);
+  return found == ingests.end() ? 0 : static_cast<int64_t>(found->second.size());
 }
 
 Status FakeImageBackend::set_blob_labels(const std::string& digest, const StringMap& labels) {

@@ -24,7 +24,9 @@ class FakeImageBackend final : public runtime::ImageBackend {
   Result<std::string> read_blob(const std::string& digest, int64_t offset, int64_t size) override;
   Result<std::unique_ptr<runtime::BlobWriter>> open_blob(const std::string& ref,
                                                          const Descriptor& blob,
-                                                         const std::string& lease) override;
+                                                         const std::string& lease,
+                                                         const CancelToken& cancel = {}) override;
+  Result<int64_t> ingested(const std::string& ref) override;
   Status set_blob_labels(const std::string& digest, const StringMap& labels) override;
   Status remove_blob(const std::string& digest) override;
   Result<std::vector<runtime::ImageRecord>> images() override;
@@ -58,6 +60,8 @@ class FakeImageBackend final : public runtime::ImageBackend {
   std::map<std::string, std::set<std::string>> leases;  // what each holds: digests, chain ids
   std::map<std::string, int> calls;                     // by method name
   size_t largest_write = 0;
+  // Before an ingest is opened that holds something: the store reads it.
+  std::function<void(const std::string& ref, const CancelToken& cancel)> reading;
   // Asked before every change; an error is returned instead of doing it.
   std::function<Status(const std::string& method, const std::string& what)> fault;
 

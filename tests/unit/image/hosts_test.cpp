@@ -64,8 +64,9 @@ TEST(Hosts, MirrorsComeFirstInTheOrderTheyAreWritten) {
   EXPECT_EQ(a.base, "https://a.local/v2");
   EXPECT_TRUE(a.pull && !a.resolve && a.tls.skip_verify);
   EXPECT_EQ(a.tls.ca_files, (std::vector<std::string>{"/etc/certs.d/docker.io/a.crt", "/b.crt"}));
-  EXPECT_EQ(a.tls.client_cert, "/etc/certs.d/docker.io/c.pem");
-  EXPECT_EQ(a.tls.client_key, "/etc/certs.d/docker.io/k.pem");
+  EXPECT_EQ(
+      a.tls.clients,
+      (std::vector<ClientPair>{{"/etc/certs.d/docker.io/c.pem", "/etc/certs.d/docker.io/k.pem"}}));
   EXPECT_EQ(a.headers.size(), 3u);
   EXPECT_EQ((*hosts)[2].base, "https://b.local/prefix");
   EXPECT_FALSE((*hosts)[3].mirror);
@@ -116,7 +117,9 @@ TEST(Hosts, AMistakeIsNamedByFileAndLine) {
       {"[host.\"https://x\"]\ncapabilities = [\"pul\"]\n", ":2: a capability is one of"},
       {"[host.\"https://x\"]\nca = 1\n", "ca must be"},
       {"[host.\"https://x\"]\nca = [1]\n", "ca must hold"},
-      {"[host.\"https://x\"]\nclient = [[\"a\",\"b\"],[\"c\",\"d\"]]\n", "exactly one pair"},
+      {"[host.\"https://x\"]\nclient = 1\n", "client must be"},
+      {"[host.\"https://x\"]\nclient = [\"a\", 1]\n", "client must be"},
+      {"[host.\"https://x\"]\nclient = [[]]\n", "client must be"},
       {"[host.\"https://x\"]\nclient = [[\"a\",\"b\",\"c\"]]\n", "client must be"},
       {"[host.\"https://x\"]\nheader = 1\n", "header must be a table"},
       {"[host.\"https://x\".header]\na = \"1\\r\\nEvil: 2\"\n", "one line"},
@@ -142,6 +145,19 @@ TEST(Hosts, AMistakeIsNamedByFileAndLine) {
   }
 }
 
+TEST(Hosts, ClientCertificatesAreListedAsContainerdListsThem) {
+  const auto clients = [](const std::string& value) {
+    const auto hosts = parse("[host.\"https://x\"]\nclient = " + value + "\n");
+    EXPECT_TRUE(hosts) << value << hosts.error().full();
+    return hosts ? hosts->at(0).tls.clients : std::vector<ClientPair>{};
+  };
+  using Pairs = std::vector<ClientPair>;
+  EXPECT_EQ(clients("\"/a\""), (Pairs{{"/a", "/a"}}));
+  EXPECT_EQ(clients("[\"/a\", \"/b\"]"), (Pairs{{"/a", "/a"}, {"/b", "/b"}}));
+  EXPECT_EQ(clients("[[\"/a\", \"/b\"], [\"/c\", \"/d\"]]"), (Pairs{{"/a", "/b"}, {"/c", "/d"}}));
+  EXPECT_EQ(clients("[[\"/a\", \"/b\"], \"/c\"]"), (Pairs{{"/a", "/b"}, {"/c", "/c"}}));
+}
+
 TEST(Hosts, CommentsMayHoldAnyLetters) {
   EXPECT_TRUE(
       parse("# f\u00fcr den Hof\nserver = \"https://x\" # \u00e4, \"\u00f6\" und \u00fc\n"));
@@ -156,6 +172,8 @@ TEST(Hosts, DirectoriesAreFoundAsContainerdFindsThem) {
   write(root + "/c.local/ca.crt", "x");
   write(root + "/c.local/me.cert", "x");
   write(root + "/c.local/me.key", "x");
+  write(root + "/c.local/you.cert", "x");
+  write(root + "/c.local/you.key", "x");
   write(root + "/k.local/me.cert", "x");
   const auto base = [&](const std::string& host) { return registry_hosts(root, host)->at(0).base; };
   EXPECT_EQ(base("other.local"), "https://default.local/v2");
@@ -164,7 +182,9 @@ TEST(Hosts, DirectoriesAreFoundAsContainerdFindsThem) {
   const auto certificates = registry_hosts(root, "c.local");
   ASSERT_TRUE(certificates);
   EXPECT_EQ(certificates->at(0).tls.ca_files, std::vector<std::string>{root + "/c.local/ca.crt"});
-  EXPECT_EQ(certificates->at(0).tls.client_key, root + "/c.local/me.key");
+  EXPECT_EQ(certificates->at(0).tls.clients,
+            (std::vector<ClientPair>{{root + "/c.local/me.cert", root + "/c.local/me.key"},
+                                     {root + "/c.local/you.cert", root + "/c.local/you.key"}}));
   EXPECT_FALSE(registry_hosts(root, "k.local")) << "a certificate without its key";
 }
 
@@ -269,6 +289,12 @@ TEST(Refusals, SayWhatTheRegistrySaidAndForHowLong) {
   head.headers = {{"Retry-After", "Thu, 01 Jan 1970 00:01:00 GMT"}};
   EXPECT_EQ(retry_after(head, WallTime(std::chrono::seconds(20))), 40);
   EXPECT_EQ(retry_after(head, WallTime(std::chrono::seconds(90))), 0);
+  // Clocks differ, here or there: what counts is the one that the date is of.
+  head.headers.emplace("Date", "Thu, 01 Jan 1970 00:00:55 GMT");
+  EXPECT_EQ(retry_after(head, WallTime(std::chrono::hours(1))), 5);
+  head.headers.erase("Date");
+  head.headers.emplace("Date", "yesterday");
+  EXPECT_EQ(retry_after(head, WallTime(std::chrono::seconds(20))), 40);
   for (const char* long_after :
        {"86401", "9223372036854775807", "99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"}) {
     head.headers = {{"Retry-After", long_after}};

@@ -28,7 +28,8 @@ using testing::HasSubstr;
 class RawServer {
  public:
   using Send = std::function<bool(std::string_view)>;  // false: the client is gone
-  explicit RawServer(std::function<void(const Send&)> answer) {
+  // `any`: answers whatever comes first, such as the beginning of a TLS handshake.
+  explicit RawServer(std::function<void(const Send&)> answer, bool any = false) : any_(any) {
     listener_ = Fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -55,7 +56,7 @@ class RawServer {
     if (!client.valid()) return;
     std::string head;
     char part[512];
-    while (head.find("\r\n\r\n") == std::string::npos) {
+    while (head.find("\r\n\r\n") == std::string::npos && (!any_ || head.empty())) {
       const ssize_t got = recv(client.get(), part, sizeof part, 0);
       if (got <= 0) return;
       head.append(part, static_cast<size_t>(got));
@@ -70,6 +71,7 @@ class RawServer {
     });
   }
 
+  const bool any_;
   Fd listener_;
   int port_ = 0;
   std::thread thread_;
@@ -169,6 +171,45 @@ TEST(Http, AByteNowAndThenIsAStall) {
   over.cancel();
   ASSERT_FALSE(answer);
   EXPECT_THAT(answer.error().full(), HasSubstr("stalled: less than 1 KiB in 300ms"));
+}
+
+// Sends `begin` and then a byte every 20 ms, for two seconds.
+std::function<void(const RawServer::Send&)> trickle(std::string begin) {
+  return [begin = std::move(begin)](const RawServer::Send& send) {
+    const CancelToken never;
+    if (!send(begin)) return;
+    for (int i = 0; i < 100 && send("x"); ++i) never.wait_for(milliseconds(20));
+  };
+}
+
+Error get_by_tls(const std::string& authority, ProxySettings proxies = {}) {
+  HttpSession session({seconds(30), milliseconds(300), 0}, std::move(proxies));
+  HttpRequest request;
+  request.url = *parse_url("https://" + authority + "/v2/");
+  const auto sink = [](const HttpHead&, std::string_view) { return Status(); };
+  const auto answer = session.send(request, {}, sink, {});
+  return answer ? Error(Code::Internal, "it answered") : answer.error();
+}
+
+TEST(Http, ATlsHandshakeByteByByteIsGivenUp) {
+  RawServer server(trickle(std::string("\x16\x03\x03\x40\x00\x02\x00\x3f\xfc", 9)), true);
+  const SystemClock clock;
+  const MonoTime begin = clock.now();
+  const Error error = get_by_tls("127.0.0.1:" + std::to_string(server.port()));
+  EXPECT_LT(clock.now() - begin, seconds(1));
+  EXPECT_EQ(error.reason(), "RegistryUnavailable");
+  EXPECT_THAT(error.full(), HasSubstr("no TLS connection within 300ms"));
+}
+
+TEST(Http, AnAnswerToConnectByteByByteIsGivenUp) {
+  RawServer proxy(trickle("HTTP/1.1 200 OK\r\nX: "));
+  const SystemClock clock;
+  const MonoTime begin = clock.now();
+  ProxySettings proxies;
+  proxies.https = "http://127.0.0.1:" + std::to_string(proxy.port());
+  const Error error = get_by_tls("registry.example", proxies);
+  EXPECT_LT(clock.now() - begin, seconds(1));
+  EXPECT_EQ(error.reason(), "RegistryUnavailable");
 }
 
 TEST(Http, AKilobyteInTimeIsNoStallHoweverLongItTakes) {

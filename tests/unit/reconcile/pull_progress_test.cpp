@@ -32,6 +32,8 @@ TEST(PullView, SeveralAreSummedUpAndAnUnknownSizeMakesNoPercentage) {
             "25 % of 200.0 MiB");
   EXPECT_EQ(progress_text({{"a", 50 * kMiB, 100 * kMiB, kMiB}, {"b", 0, 0, 0}}),
             "50.0 MiB so far, 1.0 MiB/s");
+  EXPECT_EQ(progress_text({{"a", 50 * kMiB, 100 * kMiB, 0, 40 * kMiB}}),
+            "50 % of 100.0 MiB; containerd first reads through the 40.0 MiB that are here");
 }
 
 class PullProgressTest : public BenchTest {

@@ -37,13 +37,36 @@ TEST_F(PullsTest, ARegistryThatDoesNotAnswerLeavesRoomForThePullsOfOthers) {
   publish(document(1, pods));
   spin(false);
   EXPECT_EQ(lanes_.waiting(Lane::Pull), 17u) << "of 32 places";
-  runtime::PullProgress progress;
-  progress.total_bytes = 100;
-  mailbox_.post_progress("dead.local/x0:1", progress);
-  spin(false);
-  EXPECT_EQ(lanes_.waiting(Lane::Pull), 18u) << "one of them answers";
   spin();
   EXPECT_EQ(images_.pulls("dead.local/x39:1"), 1u) << "in the end everybody is asked for";
+}
+
+// Bytes that trickle in are no reason to have all the places.
+TEST_F(PullsTest, RegistriesThatAreSlowLeaveRoomForThePullsOfOthers) {
+  std::vector<std::string> pods;
+  uint64_t revision = 0;
+  const auto add = [&](const std::string& host, int count) {
+    for (int i = 0; i < count; ++i) {
+      const std::string image = host + "/x" + std::to_string(i) + ":1";
+      images_.publish(image);
+      pods.push_back(pod(host.substr(0, host.find('.')) + std::to_string(i), image));
+    }
+    publish(document(++revision, pods));
+    spin(false);
+    for (int i = 0; i < count; ++i) {
+      mailbox_.post_progress(host + "/x" + std::to_string(i) + ":1", {1, 100, 1});
+    }
+    spin(false);
+  };
+  add("slow.local", 40);
+  EXPECT_EQ(lanes_.waiting(Lane::Pull), 16u);
+  add("slower.local", 40);
+  EXPECT_EQ(lanes_.waiting(Lane::Pull), 24u);
+  add("good.local", 1);
+  EXPECT_EQ(lanes_.waiting(Lane::Pull), 25u);
+  spin();
+  EXPECT_EQ(workload("good0").phase, Phase::Running);
+  EXPECT_EQ(images_.pulls("slow.local/x39:1"), 1u) << "in the end everybody is asked for";
 }
 
 TEST_F(PullsTest, ButNotForEver) {
@@ -76,6 +99,24 @@ TEST_F(PullsTest, WhatAPullLeftIsKeptForAsLongAsItsImageIsWanted) {
   const size_t before = images_.dropped().size();
   advance(seconds(3600));
   EXPECT_EQ(images_.dropped().size(), before) << "nothing new to say";
+}
+
+// Their leases are nobody's once they have ended, and so are those that containerd was not there to
+// be told about.
+TEST_F(PullsTest, WhatPullsByHandAndImportsLeftGoesWhenTheyEndAndWhenContainerdIsBack) {
+  images_.fail_pull(Error(Code::Unavailable, "broken"), 100);
+  apply(document(1, {pod("a", "img:2")}));
+  const size_t before = images_.dropped().size();
+  mailbox_.post([](Mail& mail) { mail.images_changed = true; });  // as the API says it
+  spin();
+  ASSERT_EQ(images_.dropped().size(), before + 1);
+  EXPECT_THAT(images_.dropped().back(), ElementsAre("img:2"));
+  mailbox_.post_event({runtime::Event::Kind::Disconnected, "", "", "gone"});
+  spin();
+  mailbox_.post_event({runtime::Event::Kind::Connected, "", "", ""});
+  spin();
+  EXPECT_EQ(images_.dropped().size(), before + 2);
+  EXPECT_THAT(images_.dropped().back(), ElementsAre("img:2"));
 }
 
 TEST_F(PullsTest, ANewLifeKeepsWhatItsDocumentsName) {

@@ -294,18 +294,36 @@ TEST_F(ReconcilerTest, TwoWorkloadsShareOneDownload) {
   EXPECT_EQ(images_.pulls("big:1"), 1u);
 }
 
+constexpr const char* kAlwaysPulled =
+    "{ apiVersion: v1, kind: Pod, metadata: { name: web }, spec: { hostNetwork: true, containers: "
+    "[{ name: app, image: \"img:1\", imagePullPolicy: Always }] } }\n";
+
 TEST_F(ReconcilerTest, AnUnreachableRegistryDoesNotKeepAPresentImageFromRunning) {
-  apply(document(1, {"{ apiVersion: v1, kind: Pod, metadata: { name: web }, spec: { hostNetwork: "
-                     "true, containers: [{ name: app, image: \"img:1\", imagePullPolicy: Always }] "
-                     "} }\n"}));
+  images_.fail_pull(Error(Code::Unavailable, "cannot connect", "RegistryUnavailable"), 100);
+  apply(document(1, {kAlwaysPulled}));
   EXPECT_EQ(images_.pulls("img:1"), 1u);
   EXPECT_EQ(workload("web").phase, Phase::Running);
-  EXPECT_EQ(records_.events("ErrImagePull"), 1u) << "and it is said";
+  EXPECT_EQ(records_.events("RegistryUnavailable"), 1u) << "and it is said";
   runtime_.reboot();
   fresh();
   spin();
   EXPECT_EQ(workload("web").phase, Phase::Running);
   EXPECT_EQ(images_.pulls("img:1"), 1u) << "a reboot pulls nothing";
+}
+
+TEST_F(ReconcilerTest, ARegistryThatRefusesKeepsAPodWithAlwaysFromStartingAndIsAskedAgain) {
+  images_.fail_pull(Error(Code::PermissionDenied, "access is denied to us", "ErrImagePull"), 1);
+  images_.fail_pull(Error(Code::Unavailable, "the connection broke off", "ErrImagePull"), 1);
+  apply(document(1, {kAlwaysPulled}));
+  EXPECT_EQ(workload("web").phase, Phase::BackOff);
+  EXPECT_EQ(workload("web").reason, "ErrImagePull");
+  advance(seconds(12));
+  EXPECT_EQ(images_.pulls("img:1"), 2u);
+  EXPECT_EQ(workload("web").reason, "ImagePullBackOff");
+  images_.publish("img:1");
+  advance(seconds(30));
+  EXPECT_EQ(images_.pulls("img:1"), 3u);
+  EXPECT_EQ(workload("web").phase, Phase::Running);
 }
 
 TEST_F(ReconcilerTest, ARebootStartsAnewWithoutCounting) {
