@@ -84,7 +84,7 @@ struct Agent::Parts {
         health(runtime::make_prober(execs, clock)),
         lanes(std::make_shared<ThreadLanes>(kWorkThreads, kPullsAtOnce)) {}
 
-  runtime::ImageServiceOptions image_options() const {
+  runtime::ImageServiceOptions image_options() {
     runtime::ImageServiceOptions made;
     made.hosts_dir = config.images.hosts_dir;
     made.credentials.docker_config = config.images.docker_config;
