@@ -174,9 +174,11 @@ class Merger {
     const auto found = ready_.find(template_key(spec.owner));
     const bool job = spec.owner.kind == OwnerKind::Job || spec.owner.kind == OwnerKind::CronJob;
     if (job && (found == ready_.end() || bad_.count(found->first) != 0)) return;
-    for (const auto& need : runtime::images_of(controller.item->pod.workload.pod)) {
-      spec.images.push_back(need.reference);
+    runtime::PodSpec pod = controller.item->pod.workload.pod;
+    for (const auto& container : controller.item->pod.containers) {
+      pod.containers.push_back(container.spec);
     }
+    for (const auto& need : runtime::images_of(pod)) spec.images.push_back(need.reference);
     if (job) {
       spec.pod_template = std::move(found->second);
     } else {
