@@ -378,7 +378,6 @@ TEST_F(OutboxTest, KilledAtAnyMomentKeepsWhatItPromised) {
     if (child == 0) {
       auto opened = Outbox::open(options_, clock_);
       if (!opened) _exit(1);
-      std::atomic<int> done{0};
       for (int i = 0;; ++i) {
         const auto appended = opened->outbox->append("data/a/s", numbered(i, 3, 200));
         if (!appended) _exit(2);
