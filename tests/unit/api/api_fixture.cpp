@@ -161,11 +161,19 @@ Result<std::vector<runtime::Image>> FakeImages::import_archive(const std::string
 }
 
 Result<runtime::ExecResult> FakeExecs::exec(const runtime::ExecRequest& request, CancelToken) {
-  asked = request;
+  {
+    const std::lock_guard lock(mutex_);
+    asked_ = request;
+  }
   if (request.argv[0] == "slow") return fail(Code::DeadlineExceeded, "not done within 1s");
   const std::string out = join(request.argv, " ") + "\n";
   return runtime::ExecResult{request.argv[0] == "false" ? 1 : 0, out.substr(0, request.max_output),
                              "to stderr\n"};
+}
+
+runtime::ExecRequest FakeExecs::asked() const {
+  const std::lock_guard lock(mutex_);
+  return asked_;
 }
 
 // --- RawClient
@@ -347,11 +355,22 @@ ApiTest::ApiTest() {
   commands = std::make_unique<Commands>(
       CommandParts{board, clock, logs, images, execs,
                    [this](Order order, const CancelToken&) {
-                     orders.push_back(std::move(order));
-                     return order_answer;
+                     const std::lock_guard lock(orders_mutex_);
+                     orders_.push_back(std::move(order));
+                     return order_answer_;
                    },
                    [this](const CancelToken& cancel) { return images.prune({}, cancel); },
                    [this] { ++images_changed; }});
+}
+
+std::vector<Order> ApiTest::orders() const {
+  const std::lock_guard lock(orders_mutex_);
+  return orders_;
+}
+
+void ApiTest::answer_orders(Status answer) {
+  const std::lock_guard lock(orders_mutex_);
+  order_answer_ = std::move(answer);
 }
 
 void ApiTest::add_event(const EventRecord& event) {

@@ -84,7 +84,11 @@ class FakeImages final : public runtime::Images {
 class FakeExecs final : public runtime::Execs {
  public:
   Result<runtime::ExecResult> exec(const runtime::ExecRequest& request, CancelToken) override;
-  runtime::ExecRequest asked;
+  runtime::ExecRequest asked() const;  // the last one
+
+ private:
+  mutable std::mutex mutex_;
+  runtime::ExecRequest asked_;
 };
 
 struct Answer {
@@ -148,8 +152,11 @@ class ApiTest : public ::testing::Test {
   Bell event_bell;
   Status alive;
   FakeExecs execs;
-  std::vector<Order> orders;  // given so far
-  Status order_answer;        // to each
+  std::vector<Order> orders() const;  // given so far
+  void answer_orders(Status answer);  // each from now on
+  mutable std::mutex orders_mutex_;
+  std::vector<Order> orders_;
+  Status order_answer_;
   std::unique_ptr<Commands> commands;
   std::atomic<int> images_changed{0};
   ApiOptions options;

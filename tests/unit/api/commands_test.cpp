@@ -31,15 +31,15 @@ TEST_F(CommandRoutesTest, AnOrderThatIsTakenIs202) {
     const Answer answer = post("web/" + route);
     EXPECT_EQ(answer.status, 202) << route;
     EXPECT_EQ(json::parse(answer.body), (json{{"workload", "web"}}));
-    EXPECT_EQ(orders.back().kind, kind);
-    EXPECT_EQ(orders.back().workload, "web");
-    EXPECT_THAT(orders.back().given_by, HasSubstr("API"));
+    EXPECT_EQ(orders().back().kind, kind);
+    EXPECT_EQ(orders().back().workload, "web");
+    EXPECT_THAT(orders().back().given_by, HasSubstr("API"));
   }
-  order_answer = fail(Code::NotFound, "there is no workload \"nope\" on this device");
+  answer_orders(fail(Code::NotFound, "there is no workload \"nope\" on this device"));
   EXPECT_EQ(post("nope/stop").status, 404);
-  order_answer = fail(Code::FailedPrecondition, "it is a Pod of Job/x");
+  answer_orders(fail(Code::FailedPrecondition, "it is a Pod of Job/x"));
   EXPECT_EQ(post("x/stop").status, 409);
-  order_answer = fail(Code::ResourceExhausted, "disk full");
+  answer_orders(fail(Code::ResourceExhausted, "disk full"));
   EXPECT_EQ(post("web/stop").status, 507);
   EXPECT_EQ(ask("GET /v1/workloads/web/stop").status, 405);
 }
@@ -52,9 +52,9 @@ TEST_F(CommandRoutesTest, ExecAnswersWithWhatTheProgramSaid) {
   EXPECT_EQ(
       json::parse(answer.body),
       json::parse(R"({"exitCode":0,"stdout":"ls -l\n","stderr":"to stderr\n","truncated":false})"));
-  EXPECT_EQ(execs.asked.container_id, "id-1");
-  EXPECT_THAT(execs.asked.argv, ElementsAre("ls", "-l"));
-  EXPECT_EQ(execs.asked.timeout, std::chrono::seconds(5));
+  EXPECT_EQ(execs.asked().container_id, "id-1");
+  EXPECT_THAT(execs.asked().argv, ElementsAre("ls", "-l"));
+  EXPECT_EQ(execs.asked().timeout, std::chrono::seconds(5));
   EXPECT_EQ(json::parse(post("web/exec", R"({"argv":["false"]})").body)["exitCode"], 1);
   EXPECT_EQ(json::parse(post("web/exec", R"({"argv":["ls"],"maxOutput":1})").body)["truncated"],
             true);

@@ -158,8 +158,8 @@ TEST_F(ProgramTest, WorkloadsAreOrderedAbout) {
     EXPECT_EQ(result.out.find("web "), 0u) << result.out;
     EXPECT_EQ(wherry({order, "web", "-o", "json"}).out, "{\n  \"workload\": \"web\"\n}\n");
   }
-  EXPECT_EQ(orders.size(), 6u);
-  order_answer = fail(Code::NotFound, "there is no workload \"nope\" on this device");
+  EXPECT_EQ(orders().size(), 6u);
+  answer_orders(fail(Code::NotFound, "there is no workload \"nope\" on this device"));
   EXPECT_EQ(wherry({"stop", "nope"}).exit_code, 4);
 }
 
@@ -171,7 +171,7 @@ TEST_F(ProgramTest, ExecPrintsWhatTheProgramPrints) {
   const CommandResult bad = wherry({"exec", "web", "-c", "web", "--timeout", "5s", "--", "false"});
   EXPECT_EQ(bad.exit_code, 1);
   EXPECT_NE(bad.err.find("exit code 1"), std::string::npos) << bad.err;
-  EXPECT_EQ(execs.asked.timeout, std::chrono::seconds(5));
+  EXPECT_EQ(execs.asked().timeout, std::chrono::seconds(5));
   EXPECT_EQ(wherry({"exec", "nope", "--", "ls"}).exit_code, 4);
   const CommandResult json = wherry({"exec", "web", "-o", "json", "--", "false"});
   EXPECT_EQ(json.exit_code, 1);
