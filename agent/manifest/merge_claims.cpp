@@ -8,6 +8,8 @@ namespace wherry::manifest {
 
 std::string ClaimBook::take(const PodItem& pod, const std::string& name, const VolumeItem& item) {
   const runtime::Volume& volume = pod.workload.pod.volumes.at(item.index);
+  // Of a Job's template: it is named with each Pod that is made of it.
+  if (volume.owned && volume.claim.find('\x01') != std::string::npos) return {};
   const auto known = objects_.claims.find(volume.claim);
   if (volume.owned && known != objects_.claims.end()) {
     return "would make claim \"" + shown(volume.claim) +

@@ -26,7 +26,12 @@ const DeviceStock* stock_of(const DeviceInventory* inventory, const std::string&
 bool is_there(const runtime::HeldDevice& device, const DeviceInventory* inventory) {
   if (inventory == nullptr) return true;  // nobody has looked yet
   const DeviceStock* stock = stock_of(inventory, device.resource);
-  return stock != nullptr && stock->units.contains(device.unit);
+  if (stock == nullptr) return false;
+  if (stock->units.contains(device.unit)) return true;
+  // By another name now, as when udev makes its link only after a container has the node.
+  return !device.number.empty() &&
+         std::any_of(stock->units.begin(), stock->units.end(),
+                     [&](const auto& unit) { return unit.second == device.number; });
 }
 
 DeviceWait not_configured(const DeviceInventory& inventory, const std::string& asks,
@@ -64,11 +69,21 @@ std::string asks_for(const std::string& resource, int64_t amount) {
          resource;
 }
 
-// Units of a resource that living containers have and that are there.
-int64_t used_units(const PlanInput& input, const std::string& resource) {
+// Units of a resource that living containers have and that are there. What a start of `workload`
+// that came to nothing has left of those that are `due` goes with the next one.
+int64_t used_units(const PlanInput& input, const std::string& resource, const std::string& workload,
+                   const std::vector<ContainerStart>& due) {
   int64_t used = 0;
   for (const auto& [name, pod] : input.observed) {
-    const HeldUnits units = held_units(pod, input.devices.get());
+    runtime::PodStatus others = pod;
+    if (name == workload) {
+      std::erase_if(others.containers, [&](const ContainerStatus& container) {
+        return std::any_of(due.begin(), due.end(), [&](const ContainerStart& start) {
+          return start.name == container.name;
+        });
+      });
+    }
+    const HeldUnits units = held_units(others, input.devices.get());
     const auto found = units.there.find(resource);
     if (found != units.there.end()) used += found->second;
   }
@@ -136,7 +151,7 @@ std::optional<DeviceWait> wait_for_devices(const PlanInput& input, const Workloa
   for (const auto& [resource, amount] : wanted) {
     if (auto wait = absent(inventory, resource, amount)) return wait;
     const DeviceStock* stock = stock_of(inventory, resource);
-    const int64_t free = stock->total - used_units(input, resource);
+    const int64_t free = stock->total - used_units(input, resource, spec.name(), due);
     if (free >= amount) continue;
     return DeviceWait{kInsufficientDevices, asks_for(resource, amount) + ", and " +
                                                 std::to_string(std::max<int64_t>(0, free)) +

@@ -52,6 +52,19 @@ TEST(EphemeralVolumes, OfJobsAreNamedWhenTheirPodIs) {
   EXPECT_EQ(made.pod.volumes.at(0).claim, "once-3-data");
 }
 
+TEST(EphemeralVolumes, OfTwoJobsMayHaveOneName) {
+  std::string items;
+  for (const std::string name : {"one", "two"}) {
+    items += "  - { apiVersion: batch/v1, kind: Job, metadata: { name: " + name +
+             " }, spec: { template: { spec: { restartPolicy: Never, containers: [{ name: c, image: "
+             "i }], volumes: [{ name: data, ephemeral: { volumeClaimTemplate: { spec: { "
+             "accessModes: [ReadWriteOnce] } } } }] } } } }\n";
+  }
+  const Merged jobs = merged(items);
+  EXPECT_TRUE(jobs.errors.empty()) << print(jobs.errors);
+  EXPECT_EQ(jobs.controllers.size(), 2U);
+}
+
 TEST(EphemeralVolumes, TakeNobodysName) {
   const std::string claim =
       "  - { apiVersion: v1, kind: PersistentVolumeClaim, metadata: { name: web-data }, spec: { "

@@ -98,6 +98,23 @@ TEST_F(Cameras, OneThatWentIsNobodysAndLeavesItsContainerAlone) {
   EXPECT_THAT(verdict.message, HasSubstr("/dev/video7 of container app (example.com/camera)"));
 }
 
+TEST_F(Cameras, WhatAnUnfinishedStartHasLeftIsNobodyElses) {
+  there(1);
+  run(asking("a", 1), {"/dev/video0"});
+  scene.observed["a"].containers[0].state = runtime::ContainerState::Created;
+  EXPECT_TRUE(starts("a")) << "the next start removes it";
+  want(asking("b", 1));
+  EXPECT_FALSE(starts("b"));
+}
+
+TEST_F(Cameras, AreKnownByAnotherNameToo) {
+  run(asking("a", 1), {});
+  scene.observed["a"].containers[0].devices.push_back({kCamera, "/dev/serial0", "c 81:0"});
+  EXPECT_EQ(scene.verdict("a").reason, "");
+  want(asking("b", 2));
+  EXPECT_FALSE(starts("b"));
+}
+
 TEST_F(Cameras, WhatAnUnknownVersionHasIsKnownByItsContainer) {
   run(asking("a", 2), {"/dev/video0", "/dev/video1"});
   scene.observed["a"].hash = "of a document nobody remembers";
