@@ -1,6 +1,7 @@
 #include "telemetry/telemetry.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/backoff.h"
@@ -14,6 +15,8 @@ constexpr Duration kWriteAgain = std::chrono::seconds(5);
 // What a log grows by within this is written together.
 constexpr Duration kGather = std::chrono::milliseconds(100);
 constexpr size_t kCopied = 200;
+// Bytes of one append, well below what the smallest queue takes at once.
+constexpr size_t kAtOnce = 16 << 10;
 
 }  // namespace
 
@@ -188,23 +191,32 @@ void Telemetry::copy_source() {
     copy_at_.reset();
   }
   while (true) {
-    const auto records = source_.read(outbox_->cursor(source_.stream), kCopied);
-    Status done;
-    if (!records) done = fail(records.error());
+    int64_t after = outbox_->cursor(source_.stream);
+    // A log that was lost begins anew, below what was copied of the former one.
+    if (source_.last && source_.last() < after) after = 0;
+    const auto records = source_.read(after, kCopied);
     if (records && records->empty()) return;
-    if (records) {
-      Lines lines;
-      for (const Source::Record& record : *records) lines.add(record.json);
-      const auto kept =
-          outbox_->append(source_.stream, std::move(lines), {.cursor = records->back().number});
-      if (!kept) done = fail(kept.error());
-    }
+    Status done = records ? copy(*records) : fail(records.error());
     if (done) continue;
     log_warn("cannot copy the log to the outbox", {{"error", done.error().full()}});
     const std::lock_guard lock(mutex_);
     copy_at_ = clock_.now() + kWriteAgain;
     return;
   }
+}
+
+Status Telemetry::copy(const std::vector<Source::Record>& records) {
+  for (size_t i = 0; i < records.size();) {
+    Lines lines;
+    int64_t cursor = 0;
+    do {
+      lines.add(records[i].json);
+      cursor = records[i++].number;
+    } while (i < records.size() && lines.text.size() + records[i].json.size() < kAtOnce);
+    const auto kept = outbox_->append(source_.stream, std::move(lines), {.cursor = cursor});
+    if (!kept) return fail(kept.error());
+  }
+  return {};
 }
 
 void Telemetry::write_posted() {
@@ -218,23 +230,39 @@ void Telemetry::write_posted() {
     posted_bytes_ = 0;
     given_up.swap(given_up_);
   }
-  std::map<std::string, Lines> streams;
-  for (const Posted& one : posted) streams[one.stream].add(one.record);
-  std::vector<std::string> failed;
-  for (auto& [stream, lines] : streams) {
-    const uint64_t lost = given_up[stream];
-    const auto kept = outbox_->append(stream, std::move(lines), {.lost = lost});
+  std::vector<Posted> left;
+  std::set<std::string> failed;
+  for (size_t i = 0; i < posted.size();) {
+    const std::string stream = posted[i].stream;
+    Lines lines;
+    const size_t begin = i;
+    while (i < posted.size() && posted[i].stream == stream &&
+           (lines.empty() || lines.text.size() + posted[i].record.size() < kAtOnce)) {
+      lines.add(posted[i++].record);
+    }
+    const uint64_t lost = std::exchange(given_up[stream], 0);
+    const uint32_t count = lines.count;
+    Result<Appended> kept = fail(Code::Unavailable, "earlier ones wait");
+    if (!failed.contains(stream)) kept = outbox_->append(stream, std::move(lines), {.lost = lost});
     if (kept) continue;
-    log_warn("records wait for the disk", {{"stream", stream}, {"error", kept.error().full()}});
-    if (kept.error().code() == Code::InvalidArgument) continue;  // never will be
-    failed.push_back(stream);
     const std::lock_guard lock(mutex_);
+    if (kept.error().code() == Code::InvalidArgument) {  // never will be
+      log_error("records are given up", {{"stream", stream}, {"error", kept.error().full()}});
+      given_up_[stream] += lost + count;
+      continue;
+    }
+    if (failed.insert(stream).second) {
+      log_warn("records wait for the disk", {{"stream", stream}, {"error", kept.error().full()}});
+    }
     given_up_[stream] += lost;
+    left.insert(left.end(), std::make_move_iterator(posted.begin() + static_cast<ptrdiff_t>(begin)),
+                std::make_move_iterator(posted.begin() + static_cast<ptrdiff_t>(i)));
   }
-  std::erase_if(posted, [&](const Posted& one) {
-    return std::find(failed.begin(), failed.end(), one.stream) == failed.end();
-  });
-  if (!posted.empty()) put_back(std::move(posted));
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [stream, lost] : given_up) given_up_[stream] += lost;
+  }
+  if (!left.empty()) put_back(std::move(left));
 }
 
 void Telemetry::put_back(std::vector<Posted> posted) {

@@ -36,6 +36,8 @@ struct Source {
   };
   // Those with number > after, oldest first, at most `limit`.
   std::function<Result<std::vector<Record>>(int64_t after, size_t limit)> read;
+  // The number of the newest, or above. May be empty: then the log is never lost.
+  std::function<int64_t()> last = {};
 };
 
 struct TelemetryHooks {
@@ -95,6 +97,7 @@ class Telemetry {
   void take_news();
   void renew();
   void copy_source();
+  Status copy(const std::vector<Source::Record>& records);
   void write_posted();
   void send_and_settle();
   void put_back(std::vector<Posted> posted);

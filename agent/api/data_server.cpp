@@ -24,6 +24,8 @@ using Json = nlohmann::ordered_json;
 constexpr Duration kStopGrace = std::chrono::seconds(2);
 constexpr size_t kMaxStreamName = 64;
 constexpr size_t kMaxKey = 200;
+constexpr size_t kMaxType = 128;
+constexpr Duration kLongestTtl = std::chrono::hours(24 * 3650);
 constexpr uint64_t kReadByDefault = 100;
 constexpr uint64_t kReadAtMost = 10'000;
 constexpr const char* kBinary = "application/octet-stream";
@@ -53,7 +55,8 @@ Problem problem_of(const Error& error) {
     if (error.code() == Code::DataLoss) return try_again(503, error.full(), "", 5);
     return http::problem_from(error);
   }
-  if (error.reason() == "OverQuota" || error.reason() == "TooManyStreams") {
+  if (error.reason() == telemetry::kOverQuota || error.reason() == telemetry::kCachesFull ||
+      error.reason() == "TooManyStreams") {
     return try_again(429, error.full(), std::string(error.reason()), 60);
   }
   if (error.retry_after().count() > 0) {
@@ -277,13 +280,8 @@ void DataServer::Desk::read_records(http::Exchange& exchange, const std::string&
     text.resize(telemetry::prefix_of(text, static_cast<uint32_t>(*limit)) - 1);
     chunk->lines.count = static_cast<uint32_t>(*limit);
   }
-  std::string epoch;
-  for (const telemetry::StreamState& stream : telemetry.streams()) {
-    if (stream.name != name) continue;
-    epoch = stream.epoch;
-    if (chunk->first == 0) chunk->first = stream.next;
-  }
-  exchange.respond(200, "application/json", telemetry::batch_json(name, epoch, *chunk));
+  if (chunk->first == 0) chunk->first = chunk->next;
+  exchange.respond(200, "application/json", telemetry::batch_json(name, chunk->epoch, *chunk));
 }
 
 void DataServer::Desk::list_keys(http::Exchange& exchange, const std::string& workload) {
@@ -317,17 +315,22 @@ void DataServer::Desk::put_value(http::Exchange& exchange, const std::string& wo
   std::optional<Duration> ttl;
   if (const std::string* text = exchange.request().param("ttl")) {
     auto parsed = parse_duration(*text);
-    if (!parsed || *parsed <= Duration::zero()) {
-      return exchange.respond(Problem{400, "ttl is how long the value counts, as 30s, 5m or 7d"});
+    if (!parsed || *parsed <= Duration::zero() || *parsed > kLongestTtl) {
+      return exchange.respond(
+          Problem{400, "ttl is how long the value counts, as 30s, 5m or 7d, up to 3650d"});
     }
     ttl = *parsed;
   }
   std::optional<std::string> body = read_body(exchange);
   if (!body) return;
   const std::string* type = exchange.request().header("content-type");
+  if (type != nullptr && type->size() > kMaxType) {
+    return exchange.respond(
+        Problem{400, "a content type has at most " + std::to_string(kMaxType) + " bytes"});
+  }
   const telemetry::CacheEntry entry{std::move(*body), type == nullptr ? kBinary : *type};
   Status put = cache->put(workload, key, entry, ttl);
-  if (!put && put.error().reason() == "OverQuota") {
+  if (!put && put.error().reason() == telemetry::kCachesFull) {
     forget_caches_of_others();
     put = cache->put(workload, key, entry, ttl);
   }

@@ -21,7 +21,7 @@ struct DataLimits {
   size_t streams = 32;            // of a workload
   size_t read_bytes = 256 << 10;  // of an answer
   http::ServerLimits server{
-      .threads = 8, .queued = 32, .tcp_connections = 0, .tag_connections = 8, .timeouts = {}};
+      .threads = 16, .queued = 32, .tcp_connections = 0, .tag_connections = 8, .timeouts = {}};
 };
 
 // Thread-safe.

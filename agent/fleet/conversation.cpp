@@ -39,6 +39,11 @@ Status Conversation::advance() {
   while (std::optional<OutboundMessage> message = hooks_.take_message()) {
     const Result<int> id = session_.publish(topics_.below(message->topic), message->payload, false,
                                             {.content_type = message->content_type});
+    if (!id && id.error().reason() == kMessageTooLarge) {
+      // The broker takes smaller ones: no reason to lose the connection.
+      hooks_.message_acknowledged(message->ticket, false);
+      continue;
+    }
     if (!id) return fail(id.error());
     tickets_.emplace(*id, message->ticket);
   }

@@ -12,6 +12,7 @@ namespace {
 telemetry::Source event_source(Store& store) {
   telemetry::Source source;
   source.stream = "events";
+  source.last = [&store] { return store.last_event(); };
   source.read = [&store](int64_t after,
                          size_t limit) -> Result<std::vector<telemetry::Source::Record>> {
     const auto events = store.events(after, limit);

@@ -56,7 +56,7 @@ Result<Repaired> repair(const std::string& path, const std::string& damage, Wall
                   repaired.set_aside +
                   "; documents kept: " + std::to_string(saved.documents.size());
   Status done = write_new(new_path(path), saved, event, busy_timeout);
-  if (done) done = sqlite::set_aside(path, repaired.set_aside);
+  if (done) done = sqlite::set_aside(path, repaired.set_aside, true);
   if (done) done = sqlite::rename_file(new_path(path), path);
   if (!done) return fail(done.error(), "replace the damaged database");
   done = sqlite::forget_old_asides(path);

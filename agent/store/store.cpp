@@ -390,6 +390,11 @@ Result<int64_t> Store::append_event(const EventRecord& event) {
   return number;
 }
 
+int64_t Store::last_event() {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->next_event - 1;
+}
+
 Result<std::vector<EventRecord>> Store::events(int64_t after, size_t limit) {
   constexpr size_t kMost = std::numeric_limits<int64_t>::max();
   const std::lock_guard lock(impl_->mutex);

@@ -190,6 +190,8 @@ class Store {
   // `event` is not read); numbers grow, may skip, and are never given twice. A message is cut after
   // 2 KiB.
   Result<int64_t> append_event(const EventRecord& event);
+  // No event has a higher number.
+  int64_t last_event();
   // Those with number > after, oldest first, at most `limit`.
   Result<std::vector<EventRecord>> events(int64_t after, size_t limit);
 

@@ -151,9 +151,10 @@ Status rename_file(const std::string& from, const std::string& to) {
   return fail(code, "rename " + from + ": " + strerror(errno));
 }
 
-// The log first: a database alone at its old place would be opened without it.
-Status set_aside(const std::string& path, const std::string& aside) {
-  for (const char* part : {"-shm", "-wal", ""}) {
+Status set_aside(const std::string& path, const std::string& aside, bool log_first) {
+  std::array<const char*, 3> parts = kParts;
+  if (log_first) std::reverse(parts.begin(), parts.end());
+  for (const char* part : parts) {
     const Status moved = rename_file(path + part, aside + part);
     if (!moved && moved.error().code() != Code::NotFound) return moved;
   }

@@ -27,8 +27,10 @@ Result<Database> open_file(const std::string& path, const Schema& schema, Durati
 
 // <path>.corrupt-<time>: where a damaged database goes.
 std::string aside_path(const std::string& path, WallTime now);
-// Renames the closed database and its log.
-Status set_aside(const std::string& path, const std::string& aside);
+// Renames the closed database and its log. `log_first`: a crash in between leaves the database
+// without its log, which is then opened as it was before; else the log without its database, which
+// is not opened but found to be damaged.
+Status set_aside(const std::string& path, const std::string& aside, bool log_first);
 // Removes all but the newest two of those set aside, and syncs the directory.
 Status forget_old_asides(const std::string& path);
 

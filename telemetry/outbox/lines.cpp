@@ -85,6 +85,11 @@ Result<std::string> record_from_json(std::string_view text, WallTime at) {
   if (value.find_first_of("\r\n") != std::string_view::npos) {
     return fail(Code::InvalidArgument, "a record stands on one line");
   }
+  // The parser takes both for what they are elsewhere: the end of a text, and its beginning.
+  if (value.find('\0') != std::string_view::npos || value.starts_with("\xef\xbb\xbf")) {
+    return fail(Code::InvalidArgument,
+                "not JSON: it holds a NUL, or begins with a byte order mark");
+  }
   Look look;
   const bool good = nlohmann::json::sax_parse(value, &look);
   if (look.too_deep) {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <sys/stat.h>
 #include <utility>
 
 #include "base/files.h"
@@ -24,6 +25,11 @@ constexpr size_t kBlockBytes = 32 << 10;
 constexpr size_t kMaxWaiting = 4 << 20;
 constexpr size_t kMaxName = 256;
 constexpr const char* kTooManyStreams = "TooManyStreams";
+
+bool has_content(const std::string& path) {
+  struct stat info {};
+  return stat(path.c_str(), &info) == 0 && info.st_size > 0;
+}
 
 bool good_name(std::string_view name) {
   return name.size() <= kMaxName && std::all_of(name.begin(), name.end(), [](char c) {
@@ -143,8 +149,12 @@ void Outbox::Impl::close() {
 Result<std::string> Outbox::Impl::set_aside() {
   close();
   const std::string aside = sqlite::aside_path(options.path, clock.wall());
-  Status done = sqlite::set_aside(options.path, aside);
-  if (done) done = sqlite::forget_old_asides(options.path);
+  Status done;
+  // What an earlier attempt left empty is no evidence, and takes nobody's place.
+  if (has_content(options.path) || has_content(options.path + "-wal")) {
+    done = sqlite::set_aside(options.path, aside, false);
+    if (done) done = sqlite::forget_old_asides(options.path);
+  }
   if (!done) return fail(done.error());
   {
     const std::lock_guard lock(state_mutex);
@@ -358,6 +368,8 @@ Result<Chunk> Outbox::read(const std::string& name, uint64_t after, size_t max_b
   const Stream& stream = found->second;
   after = std::max(after, stream.row.acked);
   Chunk chunk;
+  chunk.epoch = stream.row.epoch;
+  chunk.next = stream.row.next;
   const Status read = impl_->seen(impl_->file->read(stream.row.id, after, [&](const Block& block) {
     return add_block(chunk, block, after, max_bytes);
   }));

@@ -47,7 +47,9 @@ struct Dropped {
 struct Chunk {
   uint64_t first = 0;  // 0: there are none
   Lines lines;
-  std::optional<Dropped> dropped;  // right before `first`
+  std::optional<Dropped> dropped = {};  // right before `first`
+  std::string epoch = {};
+  uint64_t next = 0;  // of the stream, at that moment
   uint64_t last() const { return first + lines.count - 1; }
 };
 

@@ -57,6 +57,8 @@ Sender::Course& Sender::course(const StreamState& state) {
   Course& course = courses_[state.name];
   // Another stream of the same name begins anew.
   if (course.epoch != state.epoch) {
+    // What is in flight was of the other one: its acknowledgements say nothing about this.
+    if (!course.epoch.empty()) forget_flights(state.name);
     course = {};
     course.epoch = state.epoch;
   }
@@ -94,7 +96,9 @@ Result<std::optional<Outgoing>> Sender::next() {
 
 Result<std::optional<Outgoing>> Sender::batch_of(const StreamState& state, Course& course) {
   // A quarter of the window, so that there are always several on the way.
-  const size_t bytes = std::clamp(window_ / 4, size_t{1024}, options_.max_batch);
+  size_t bytes = std::clamp(window_ / 4, size_t{1024}, options_.max_batch);
+  // What a broker refuses it may take in smaller pieces.
+  bytes = std::max(bytes >> std::min(course.refusals, 16U), size_t{1});
   const Result<Chunk> chunk = outbox_.read(state.name, course.sent, bytes);
   if (!chunk) return fail(chunk.error());
   if (chunk->first == 0) return std::nullopt;
@@ -110,7 +114,7 @@ Result<std::optional<Outgoing>> Sender::batch_of(const StreamState& state, Cours
   outbox_.note_sent(state.name, course.sent);
   bytes_in_flight_ += out.payload.size();
   flights_.push_back(
-      {out.ticket, state.name, course.sent, out.payload.size(), clock_.now(), false});
+      {out.ticket, state.name, state.epoch, course.sent, out.payload.size(), clock_.now(), false});
   return out;
 }
 
@@ -119,8 +123,9 @@ void Sender::acknowledged(uint64_t ticket, bool accepted) {
                                    [&](const Flight& f) { return f.ticket == ticket; });
   if (flight == flights_.end() || flight->acknowledged) return;
   Course& course = courses_[flight->stream];
-  bytes_in_flight_ -= flight->bytes;
+  if (flight->epoch != course.epoch) return;
   if (accepted) {
+    bytes_in_flight_ -= flight->bytes;
     adapt(*flight);
     flight->acknowledged = true;
     course.refusals = 0;
@@ -132,11 +137,14 @@ void Sender::acknowledged(uint64_t ticket, bool accepted) {
            {{"stream", flight->stream}, {"again_in", format_duration(wait)}});
   course.held = clock_.now() + wait;
   // All that is in flight of this stream counts as not sent: numbers go up without holes.
-  const std::string stream = flight->stream;
   course.sent = course.settled;
-  std::erase_if(flights_, [&](const Flight& f) {
-    if (f.stream != stream) return false;
-    if (f.ticket != ticket && !f.acknowledged) bytes_in_flight_ -= f.bytes;
+  forget_flights(std::string(flight->stream));
+}
+
+void Sender::forget_flights(const std::string& stream) {
+  std::erase_if(flights_, [&](const Flight& flight) {
+    if (flight.stream != stream) return false;
+    if (!flight.acknowledged) bytes_in_flight_ -= flight.bytes;
     return true;
   });
 }

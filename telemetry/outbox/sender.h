@@ -62,7 +62,7 @@ class Sender {
  private:
   struct Flight {
     uint64_t ticket = 0;
-    std::string stream;
+    std::string stream, epoch;
     uint64_t last = 0;
     size_t bytes = 0;
     MonoTime sent{};
@@ -78,6 +78,7 @@ class Sender {
   };
 
   Course& course(const StreamState& state);
+  void forget_flights(const std::string& stream);
   Result<std::optional<Outgoing>> batch_of(const StreamState& state, Course& course);
   void land(const std::string& stream);
   void adapt(const Flight& flight);

@@ -120,13 +120,16 @@ Status Cache::Impl::check_quota(const std::string& workload, int64_t bytes, size
   if (Status dropped = drop_expired(workload); !dropped) return dropped;
   if (fits()) return {};
   const Usage& usage = used[workload];
-  return fail(Code::ResourceExhausted,
-              "the cache of " + workload + " has " + std::to_string(usage.entries) +
-                  " entries of " + std::to_string(usage.bytes) + " bytes and may have " +
-                  std::to_string(options.max_entries) + " of " + std::to_string(options.max_bytes) +
-                  ", all workloads together " + std::to_string(options.max_total) +
-                  ": remove some, or give them a ttl",
-              "OverQuota");
+  return fail(
+      Code::ResourceExhausted,
+      "the cache of " + workload + " has " + std::to_string(usage.entries) + " entries of " +
+          std::to_string(usage.bytes) + " bytes and may have " +
+          std::to_string(options.max_entries) + " of " + std::to_string(options.max_bytes) +
+          ", all workloads together " + std::to_string(options.max_total) +
+          ": remove some, or give them a ttl",
+      usage.bytes + bytes <= options.max_bytes && usage.entries + entries <= options.max_entries
+          ? kCachesFull
+          : kOverQuota);
 }
 
 Cache::Cache(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -136,9 +139,10 @@ Result<std::unique_ptr<Cache>> Cache::open(const CacheOptions& options, const Cl
   auto impl = std::make_unique<Impl>(options, clock);
   Status opened = impl->open();
   if (!opened && opened.error().code() == Code::DataLoss) {
+    impl->database.reset();
     log_error("the cache of workloads is damaged and begins anew",
               {{"error", opened.error().full()}});
-    opened = sqlite::set_aside(options.path, sqlite::aside_path(options.path, clock.wall()));
+    opened = sqlite::set_aside(options.path, sqlite::aside_path(options.path, clock.wall()), false);
     if (opened) opened = sqlite::forget_old_asides(options.path);
     if (opened) opened = impl->open();
   }

@@ -23,6 +23,10 @@ struct CacheOptions {
   Duration busy_timeout = std::chrono::seconds(2);
 };
 
+// Reasons of put(): the workload's own bound, or that of all together.
+inline constexpr const char* kOverQuota = "OverQuota";
+inline constexpr const char* kCachesFull = "CachesFull";
+
 struct CacheEntry {
   std::string value;
   std::string type;  // content type
@@ -37,7 +41,7 @@ class Cache {
   Cache(const Cache&) = delete;
   Cache& operator=(const Cache&) = delete;
 
-  // ResourceExhausted with reason OverQuota where the workload's bound would be passed,
+  // ResourceExhausted with kOverQuota or kCachesFull where a bound would be passed,
   // InvalidArgument for a value that is too large. `ttl`: nothing keeps it until it is removed.
   Status put(const std::string& workload, const std::string& key, const CacheEntry& entry,
              std::optional<Duration> ttl);

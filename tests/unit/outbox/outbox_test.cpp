@@ -482,6 +482,9 @@ TEST(Lines, WhatIsNoRecordIsRefused) {
     ASSERT_FALSE(record) << text;
     EXPECT_EQ(record.error().code(), Code::InvalidArgument);
   }
+  for (const std::string& text : {std::string("{\"a\":1}\0x", 9), std::string("\xef\xbb\xbf{}")}) {
+    EXPECT_FALSE(record_from_json(text, WallTime{})) << text;
+  }
   EXPECT_FALSE(record_from_json(std::string(100'000, '['), WallTime{}));
 }
 

@@ -250,6 +250,44 @@ TEST_F(SenderTest, AStreamThatCameBackIsSentFromItsBeginning) {
   EXPECT_EQ(count_of(*out), 9U);
 }
 
+TEST_F(SenderTest, AcknowledgementsOfALostQueueTakeNothingOfTheNewOne) {
+  add("data/a/s", 60, 1000);
+  sender_->connected(1, true);
+  const std::vector<Outgoing> before = all();
+  ASSERT_GE(before.size(), 2U);
+  ASSERT_TRUE(outbox_->renew());
+  add("data/a/s", 30, 1000);
+  sender_->acknowledged(before[0].ticket, true);
+  const auto after = next();
+  ASSERT_TRUE(after);
+  EXPECT_EQ(first_of(*after), 1U);
+  for (const Outgoing& out : before) sender_->acknowledged(out.ticket, true);
+  ASSERT_TRUE(sender_->settle(true));
+  EXPECT_EQ(waiting("data/a/s"), 30U);
+  sender_->acknowledged(after->ticket, true);
+  ASSERT_TRUE(sender_->settle(true));
+  EXPECT_EQ(waiting("data/a/s"), 30U - count_of(*after));
+}
+
+TEST_F(SenderTest, WhatIsRefusedIsTriedInSmallerPieces) {
+  add("data/a/s", 8, 1000);
+  sender_->connected(1, true);
+  const auto first = next();
+  ASSERT_TRUE(first);
+  size_t count = count_of(*first);
+  ASSERT_GT(count, 1U);
+  for (uint64_t ticket = first->ticket; count > 1;) {
+    sender_->acknowledged(ticket, false);
+    clock_.advance(2h);
+    const auto again = next();
+    ASSERT_TRUE(again);
+    EXPECT_EQ(first_of(*again), 1U);
+    EXPECT_LT(count_of(*again), count);
+    count = count_of(*again);
+    ticket = again->ticket;
+  }
+}
+
 TEST_F(SenderTest, AHoleIsAnnouncedInTheBatchBehindIt) {
   Lines lines;
   lines.add("{}");

@@ -41,15 +41,20 @@ class TelemetryTest : public testing::Test {
       const std::lock_guard lock(mutex_);
       aside_ = path;
     };
-    Source source{"events",
-                  [this](int64_t after, size_t limit) -> Result<std::vector<Source::Record>> {
-                    const std::lock_guard lock(mutex_);
-                    std::vector<Source::Record> found;
-                    for (int64_t n = after + 1; n <= log_ && found.size() < limit; ++n) {
-                      found.push_back({n, R"({"at":"t","number":)" + std::to_string(n) + "}"});
-                    }
-                    return found;
-                  }};
+    Source source{
+        "events", [this](int64_t after, size_t limit) -> Result<std::vector<Source::Record>> {
+          const std::lock_guard lock(mutex_);
+          std::vector<Source::Record> found;
+          for (int64_t n = after + 1; n <= log_ && found.size() < limit; ++n) {
+            found.push_back(
+                {n, R"({"at":"t","number":)" + std::to_string(n) + R"(,"x":")" + text_ + "\"}"});
+          }
+          return found;
+        }};
+    source.last = [this] {
+      const std::lock_guard lock(mutex_);
+      return log_;
+    };
     auto opened = Telemetry::open(options_, clock_, hooks, source);
     ASSERT_TRUE(opened) << opened.error().full();
     telemetry_ = std::move(*opened);
@@ -99,6 +104,7 @@ class TelemetryTest : public testing::Test {
   std::vector<Outgoing> sent_;
   std::string aside_;
   int64_t log_ = 0;
+  std::string text_;
   uint64_t dropped_ = 0;
   std::unique_ptr<Telemetry> telemetry_;
 };
@@ -126,6 +132,24 @@ TEST_F(TelemetryTest, ALogIsCopiedOnceOverRestarts) {
   const std::vector<json> all = drain("events");
   ASSERT_EQ(all.size(), 503U);
   for (size_t i = 0; i < all.size(); ++i) EXPECT_EQ(all[i]["number"], i + 1);
+}
+
+TEST_F(TelemetryTest, ALogThatIsLongFitsTheSmallestQueueInPieces) {
+  options_.outbox.max_bytes = 1 << 20;
+  telemetry_->stop();
+  log_ = 1000;  // 200 at a time are more than such a queue takes at once
+  text_ = std::string(300, 'x');
+  open();
+  EXPECT_TRUE(wait_until([&] { return state("events").next == 1001; }));
+}
+
+TEST_F(TelemetryTest, ALogThatBeginsAnewIsCopiedFromItsBeginning) {
+  grow(50);
+  ASSERT_TRUE(wait_until([&] { return state("events").next == 51; }));
+  telemetry_->stop();
+  log_ = 3;
+  open();
+  EXPECT_TRUE(wait_until([&] { return state("events").next == 54; }));
 }
 
 TEST_F(TelemetryTest, WhatGrewWhileNobodyWasThereIsCopiedAtTheStart) {
