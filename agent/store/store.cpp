@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <limits>
 #include <mutex>
-#include <sys/stat.h>
 #include <utility>
 
 #include "agent/store/commands.h"
@@ -14,7 +13,6 @@
 #include "agent/store/repair.h"
 #include "agent/store/schema.h"
 #include "base/failpoint.h"
-#include "base/files.h"
 #include "base/sqlite/sqlite.h"
 #include "sql.h"
 
@@ -23,11 +21,6 @@ namespace wherry {
 namespace sql = store::sql;
 
 namespace {
-
-bool has_content(const std::string& path) {
-  struct stat info {};
-  return stat(path.c_str(), &info) == 0 && info.st_size > 0;
-}
 
 // For one scope, commits are on the disk when they return.
 class Synced {
@@ -124,16 +117,11 @@ Store::~Store() = default;
 
 Result<Store::Opened> Store::open(const StoreOptions& options) {
   const std::string context = "open " + options.path;
-  const size_t slash = options.path.rfind('/');
-  if (slash != std::string::npos && slash > 0) {
-    const Status made = make_directories(options.path.substr(0, slash), 0700);
-    if (!made) return fail(made.error(), context);
-  }
   const Status finished = store::finish_repair(options.path);
   if (!finished) return fail(finished.error(), context);
 
   Opened opened;
-  const bool unclean = has_content(options.path + "-wal");
+  const bool unclean = sqlite::has_content(options.path + "-wal");
   Result<sqlite::Database> database = open_whole(options);
   if (!database && database.error().code() == Code::DataLoss) {
     opened.damage = database.error().full();

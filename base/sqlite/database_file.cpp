@@ -120,7 +120,8 @@ Status check_writable(const Database& database, const std::string& path) {
 }  // namespace
 
 Result<Database> open_file(const std::string& path, const Schema& schema, Duration busy_timeout) {
-  Status good = prepare_file(path);
+  Status good = make_directories(place_of(path).directory, 0700);
+  if (good) good = prepare_file(path);
   if (!good) return fail(good.error());
   Result<Database> database = Database::open(path, SQLITE_OPEN_READWRITE, busy_timeout);
   if (!database) return database;
@@ -159,6 +160,11 @@ Status set_aside(const std::string& path, const std::string& aside, bool log_fir
     if (!moved && moved.error().code() != Code::NotFound) return moved;
   }
   return {};
+}
+
+bool has_content(const std::string& path) {
+  struct stat info {};
+  return stat(path.c_str(), &info) == 0 && info.st_size > 0;
 }
 
 void remove_files(const std::string& path) {

@@ -20,9 +20,10 @@ struct Schema {
   bool check_whole = true;
 };
 
-// Opens or creates (0600), sets up the connection, checks, migrates. Errors: DataLoss where the
-// file is damaged (set it aside), FailedPrecondition where it is another program's or a newer
-// version's, Unavailable where another process holds it, ResourceExhausted, PermissionDenied.
+// Opens or creates (0600, missing directories 0700), sets up the connection, checks, migrates.
+// Errors: DataLoss where the file is damaged (set it aside), FailedPrecondition where it is another
+// program's or a newer version's, Unavailable where another process holds it, ResourceExhausted,
+// PermissionDenied.
 Result<Database> open_file(const std::string& path, const Schema& schema, Duration busy_timeout);
 
 // <path>.corrupt-<time>: where a damaged database goes.
@@ -35,6 +36,7 @@ Status set_aside(const std::string& path, const std::string& aside, bool log_fir
 Status forget_old_asides(const std::string& path);
 
 Status rename_file(const std::string& from, const std::string& to);  // NotFound, Internal
+bool has_content(const std::string& path);                           // it is there and not empty
 // The file, its log and its shared memory.
 void remove_files(const std::string& path);
 

@@ -5,10 +5,8 @@
 #include <atomic>
 #include <map>
 #include <mutex>
-#include <sys/stat.h>
 #include <utility>
 
-#include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "telemetry/outbox/commit_queue.h"
@@ -25,11 +23,6 @@ constexpr size_t kBlockBytes = 32 << 10;
 constexpr size_t kMaxWaiting = 4 << 20;
 constexpr size_t kMaxName = 256;
 constexpr const char* kTooManyStreams = "TooManyStreams";
-
-bool has_content(const std::string& path) {
-  struct stat info {};
-  return stat(path.c_str(), &info) == 0 && info.st_size > 0;
-}
 
 bool good_name(std::string_view name) {
   return name.size() <= kMaxName && std::all_of(name.begin(), name.end(), [](char c) {
@@ -151,7 +144,7 @@ Result<std::string> Outbox::Impl::set_aside() {
   const std::string aside = sqlite::aside_path(options.path, clock.wall());
   Status done;
   // What an earlier attempt left empty is no evidence, and takes nobody's place.
-  if (has_content(options.path) || has_content(options.path + "-wal")) {
+  if (sqlite::has_content(options.path) || sqlite::has_content(options.path + "-wal")) {
     done = sqlite::set_aside(options.path, aside, false);
     if (done) done = sqlite::forget_old_asides(options.path);
   }
@@ -319,11 +312,6 @@ Outbox::~Outbox() = default;
 
 Result<Outbox::Opened> Outbox::open(const OutboxOptions& options, const Clock& clock) {
   const std::string context = "open " + options.path;
-  const size_t slash = options.path.rfind('/');
-  if (slash != std::string::npos && slash > 0) {
-    const Status made = make_directories(options.path.substr(0, slash), 0700);
-    if (!made) return fail(made.error(), context);
-  }
   auto impl = std::make_unique<Impl>(options, clock);
   Opened opened;
   const std::lock_guard lock(impl->file_mutex);
