@@ -71,7 +71,8 @@ TEST_P(MessagesTest, PresenceSaysOnlineAndOfflineAfterAStop) {
   EXPECT_FALSE(link->status().connected);
   EXPECT_EQ(link->status().reason, "Stopped");
   // An orderly leave: the broker must not send the will as well.
-  EXPECT_EQ(count(broker_.log(), "Received DISCONNECT from dev-1"), 1u);
+  EXPECT_TRUE(
+      wait_until([&] { return count(broker_.log(), "Received DISCONNECT from dev-1") == 1; }));
   MqttClient late(broker_.port());
   late.subscribe(kOwn + "presence");
   EXPECT_TRUE(late.wait_for([](const auto& m) { return m.retained && is_presence(m, "offline"); }));
@@ -103,6 +104,8 @@ TEST_P(MessagesTest, OnlyTheNewestReportedIsSentAfterBeingOffline) {
   manager.subscribe(kOwn + "reported");
   EXPECT_TRUE(manager.wait_for([](const auto& m) { return m.payload == "50"; }));
   link->stop(std::chrono::seconds(20));
+  ASSERT_TRUE(wait_until(
+      [&] { return broker_.log().find("Received DISCONNECT from dev-1") != std::string::npos; }));
   const std::string log = broker_.log();
   size_t received = 0;
   for (const std::string& line : split(log, '\n')) {
