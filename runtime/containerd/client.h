@@ -164,7 +164,8 @@ class Content {
   Result<std::string> read(const std::string& digest, int64_t offset, int64_t size);
   Result<std::unique_ptr<BlobWriter>> open(const std::string& ref, const Descriptor& blob,
                                            const std::string& lease, const CancelToken& cancel);
-  Result<int64_t> ingested(const std::string& ref);  // bytes; 0 where there is none
+  // Bytes; 0 where there is none.
+  Result<int64_t> ingested(const std::string& ref, const CancelToken* cancel = nullptr);
   Status remove(const std::string& digest);          // missing: success
   Status set_labels(const std::string& digest, const StringMap& labels);  // merged
 

@@ -151,7 +151,7 @@ Result<std::string> Content::read(const std::string& digest, int64_t offset, int
 Result<std::unique_ptr<BlobWriter>> Content::open(const std::string& ref, const Descriptor& blob,
                                                   const std::string& lease,
                                                   const CancelToken& cancel) {
-  const auto there = ingested(ref);
+  const auto there = ingested(ref, &cancel);
   if (!there) return fail(there.error());
   struct Counted {
     std::atomic<int64_t>& sum;
@@ -179,10 +179,10 @@ Result<std::unique_ptr<BlobWriter>> Content::open(const std::string& ref, const 
   }
 }
 
-Result<int64_t> Content::ingested(const std::string& ref) {
+Result<int64_t> Content::ingested(const std::string& ref, const CancelToken* cancel) {
   rpc::content::StatusRequest request;
   request.set_ref(ref);
-  const auto response = transport_->call(rpc::kContentStatus, request, {kShort});
+  const auto response = transport_->call(rpc::kContentStatus, request, {kShort, {}, cancel});
   if (response) return response->status().offset();
   if (response.error().code() == Code::NotFound) return 0;
   return fail(response.error());

@@ -8,6 +8,25 @@ SnapshotInfo to_info(const rpc::snapshots::Info& info) {
           to_map(info.labels())};
 }
 
+// A containerd that was killed while it made a snapshot may have left its directory, whose number
+// it then gives again: it fails once, and takes that directory away in failing.
+bool met_an_orphan(const Error& error) {
+  const std::string said = error.full();
+  return said.find("failed to rename") != std::string::npos &&
+         said.find("file exists") != std::string::npos;
+}
+
+template <typename Method, typename Request>
+Result<std::vector<Mount>> made(Transport& transport, const Method& method, const Request& request,
+                                const CallOptions& options) {
+  auto response = transport.call(method, request, options);
+  if (!response && met_an_orphan(response.error())) {
+    response = transport.call(method, request, options);
+  }
+  if (!response) return fail(response.error());
+  return to_mounts(response->mounts());
+}
+
 }  // namespace
 
 Snapshots::Snapshots(std::shared_ptr<Transport> transport, std::string snapshotter)
@@ -21,9 +40,7 @@ Result<std::vector<Mount>> Snapshots::prepare(const std::string& key, const std:
   request.set_key(key);
   request.set_parent(parent);
   set_map(labels, *request.mutable_labels());
-  const auto response = transport_->call(rpc::kSnapshotPrepare, request, {kShort, lease, cancel});
-  if (!response) return fail(response.error());
-  return to_mounts(response->mounts());
+  return made(*transport_, rpc::kSnapshotPrepare, request, {kShort, lease, cancel});
 }
 
 Result<std::vector<Mount>> Snapshots::view(const std::string& key, const std::string& parent,
@@ -34,9 +51,7 @@ Result<std::vector<Mount>> Snapshots::view(const std::string& key, const std::st
   request.set_key(key);
   request.set_parent(parent);
   set_map(labels, *request.mutable_labels());
-  const auto response = transport_->call(rpc::kSnapshotView, request, {kShort, lease, cancel});
-  if (!response) return fail(response.error());
-  return to_mounts(response->mounts());
+  return made(*transport_, rpc::kSnapshotView, request, {kShort, lease, cancel});
 }
 
 Result<std::vector<Mount>> Snapshots::mounts(const std::string& key) {

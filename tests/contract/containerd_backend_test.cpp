@@ -39,7 +39,8 @@ class ContainerdBackend : public testing::Test {
     ASSERT_TRUE(backend_->create_lease(kLease, std::chrono::hours(1))) << "exists: success";
   }
   void TearDown() override {
-    EXPECT_TRUE(backend_->drop_lease(kLease));
+    const Status dropped = backend_->drop_lease(kLease);
+    EXPECT_TRUE(dropped) << dropped.error().full();
     EXPECT_TRUE(backend_->drop_lease(kLease)) << "missing: success";
   }
 

@@ -1,7 +1,10 @@
 // The client against a real containerd: what its header promises, one service after the other.
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
+#include <filesystem>
 #include <sys/wait.h>
 #include <thread>
 
@@ -121,6 +124,28 @@ TEST_F(ContainerdClient, MakesAndRemovesSnapshots) {
   EXPECT_TRUE(snapshots.remove("layer"));
   EXPECT_TRUE(snapshots.remove("layer"));
   EXPECT_EQ(snapshots.stat("layer").error().code(), Code::NotFound);
+  ASSERT_TRUE(client_->leases().remove("hold"));
+}
+
+// What a containerd leaves that is killed between the directory's rename and its own commit.
+TEST_F(ContainerdClient, MakesASnapshotWhereAnOrphansDirectoryIsInItsWay) {
+  Snapshots& snapshots = client_->snapshots();
+  const SystemClock clock;
+  ASSERT_TRUE(client_->leases().create("hold", std::chrono::hours(1), clock));
+  ASSERT_TRUE(snapshots.prepare("before", "", {}, "hold"));
+  const std::string root = daemon_->root() + "/io.containerd.snapshotter.v1.overlayfs/snapshots/";
+  int last = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(root)) {
+    last = std::max(last, std::atoi(entry.path().filename().c_str()));
+  }
+  for (const char* key : {"active", "view"}) {
+    std::filesystem::create_directories(root + std::to_string(++last) + "/fs/left");
+    const auto mounts = std::string(key) == "view" ? snapshots.view(key, "", "hold", nullptr)
+                                                   : snapshots.prepare(key, "", {}, "hold");
+    EXPECT_TRUE(mounts) << mounts.error().full();
+    EXPECT_FALSE(std::filesystem::exists(root + std::to_string(last) + "/fs/left"));
+  }
+  for (const char* key : {"before", "active", "view"}) EXPECT_TRUE(snapshots.remove(key));
   ASSERT_TRUE(client_->leases().remove("hold"));
 }
 
