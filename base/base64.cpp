@@ -1,5 +1,7 @@
 #include "base/base64.h"
 
+#include <algorithm>
+
 #include <openssl/evp.h>
 
 #include "base/text.h"
@@ -29,6 +31,25 @@ std::optional<std::string> base64_decode(std::string_view text) {
   if (size < 0) return std::nullopt;
   out.resize(static_cast<size_t>(size) - padding);
   return out;
+}
+
+std::string base64url_encode(std::string_view bytes) {
+  std::string text = base64_encode(bytes);
+  while (text.ends_with('=')) text.pop_back();
+  std::replace(text.begin(), text.end(), '+', '-');
+  std::replace(text.begin(), text.end(), '/', '_');
+  return text;
+}
+
+std::optional<std::string> base64url_decode(std::string_view text) {
+  if (text.find_first_of("+/=") != std::string_view::npos) return std::nullopt;
+  std::string plain(text);
+  std::replace(plain.begin(), plain.end(), '-', '+');
+  std::replace(plain.begin(), plain.end(), '_', '/');
+  auto bytes = base64_decode(plain);
+  // Space, and bits of the last letter that say nothing.
+  if (!bytes || base64url_encode(*bytes) != text) return std::nullopt;
+  return bytes;
 }
 
 }  // namespace wherry

@@ -20,11 +20,11 @@ namespace {
 constexpr const char* kVersion = WHERRY_VERSION;
 
 // Commands of the contract that this version does not have.
-constexpr std::array<std::string_view, 6> kNotYet{"why",   "apply", "plan",
-                                                  "check", "sign",  "support-bundle"};
-constexpr std::array<std::string_view, 13> kCommands{
-    "status", "list", "get",      "logs",   "events",  "restart", "stop",
-    "start",  "exec", "validate", "images", "metrics", "version"};
+constexpr std::array<std::string_view, 5> kNotYet{"why", "apply", "plan", "check",
+                                                  "support-bundle"};
+constexpr std::array<std::string_view, 14> kCommands{
+    "status", "list", "get",      "logs", "events", "restart", "stop",
+    "start",  "exec", "validate", "sign", "images", "metrics", "version"};
 
 struct Options {
   std::string socket = "/run/wherry/api.sock";
@@ -33,6 +33,7 @@ struct Options {
   LogsArguments logs;
   EventsArguments events;
   ExecArguments exec;
+  SignArguments sign;
   std::vector<std::string> files;
   std::string archive, image;
 };
@@ -92,6 +93,7 @@ class CommandLine {
     add_order("start", "End a stop");
     add_exec();
     add_validate();
+    add_sign();
     add_images();
     add("metrics", "Figures of device, workloads and agent, as Prometheus reads them",
         print_metrics);
@@ -173,6 +175,17 @@ class CommandLine {
         ->required()
         ->expected(1)
         ->take_all();
+  }
+  void add_sign() {
+    CLI::App* sign = add("sign", "Sign a document or a command; needs no daemon",
+                         [this](const Session& s) { return cli::sign(s, options_.sign); });
+    sign->add_option("-f,--file", options_.sign.file,
+                     "A DesiredState, or a command in JSON; - for standard input")
+        ->required();
+    sign->add_option("--key", options_.sign.key, "The private key in PEM: Ed25519 or P-256")
+        ->required();
+    sign->add_option("--kid", options_.sign.kid,
+                     "The name devices know the key by (as the key's file, without its ending)");
   }
   void add_images() {
     CLI::App* images = add_plain("images", "Images on this device", list_images);

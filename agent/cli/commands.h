@@ -28,6 +28,9 @@ struct ExecArguments {
   std::string workload, container, timeout;
   std::vector<std::string> argv;
 };
+struct SignArguments {
+  std::string file, key, kid;
+};
 struct EventsArguments {
   std::string workload;
   int64_t after = 0;
@@ -54,8 +57,11 @@ int order_workload(const Session& session, const std::string& order, const std::
 int exec(const Session& session, const ExecArguments& arguments);
 int show_version(const Session& session, const std::string& version);
 int validate(const Session& session, const std::vector<std::string>& files);
+int sign(const Session& session, const SignArguments& arguments);
 
 // --- shared
+// "-": standard input. Cut a byte behind kMaxDocumentBytes.
+Result<std::string> read_document(const std::string& file);
 // "sha256:0123456789ab": as much as people compare; -o json has all of it.
 std::string short_digest(const std::string& digest);
 void print(const Session& session, const std::string& text);

@@ -21,21 +21,6 @@ struct Checked {
   Document document;
 };
 
-Result<std::string> read_document(const std::string& file) {
-  if (file != "-") {
-    auto text = read_file(file, kMaxDocumentBytes + 1);
-    // Cut a byte behind the limit, it is the parser that says so, with the document's other facts.
-    if (!text && text.error().code() == Code::FailedPrecondition) {
-      return std::string(kMaxDocumentBytes + 1, ' ');
-    }
-    if (!text) return fail(Code::FailedPrecondition, text.error().full());
-    return text;
-  }
-  std::string text(kMaxDocumentBytes + 1, '\0');
-  text.resize(std::fread(text.data(), 1, text.size(), stdin));
-  return text;
-}
-
 // What a file is meant to be: an envelope for the fleet, or plain objects for manifests.d.
 Document parse(const std::string& text) {
   return text.find("DesiredState") != std::string::npos ? parse_desired_state(text)
@@ -182,6 +167,21 @@ std::string summary(const std::vector<Checked>& all, const Together& together) {
 }
 
 }  // namespace
+
+Result<std::string> read_document(const std::string& file) {
+  if (file != "-") {
+    auto text = read_file(file, kMaxDocumentBytes + 1);
+    // Cut a byte behind the limit, it is the parser that says so, with the document's other facts.
+    if (!text && text.error().code() == Code::FailedPrecondition) {
+      return std::string(kMaxDocumentBytes + 1, ' ');
+    }
+    if (!text) return fail(Code::FailedPrecondition, text.error().full());
+    return text;
+  }
+  std::string text(kMaxDocumentBytes + 1, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), stdin));
+  return text;
+}
 
 int validate(const Session& session, const std::vector<std::string>& files) {
   std::vector<Checked> all;

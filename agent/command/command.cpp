@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/quantity.h"
+#include "base/strict_json.h"
 #include "base/text.h"
 
 namespace wherry {
@@ -21,7 +22,6 @@ constexpr size_t kMaxName = 253;  // of a workload or a container (RFC 1123 subd
 constexpr size_t kMaxReference = 1024;
 constexpr size_t kMaxPattern = 1024;
 constexpr size_t kMaxArguments = 256;  // of argv
-constexpr int kMaxDepth = 8;
 
 tl::unexpected<Error> wrong(const std::string& path, const std::string& what) {
   return fail(Code::InvalidArgument, path + ": " + what);
@@ -29,36 +29,8 @@ tl::unexpected<Error> wrong(const std::string& path, const std::string& what) {
 
 std::string in_quotes(std::string_view text) { return "\"" + printable(text, 60) + "\""; }
 
-// JSON without the liberties that parsers take: no member twice, not deeper than anything needs.
 Result<Json> parse_strictly(std::string_view text) {
-  if (text.size() > kMaxCommandBytes) {
-    return fail(Code::InvalidArgument,
-                "it is larger than " + format_bytes(int64_t{kMaxCommandBytes}));
-  }
-  std::vector<std::set<std::string>> members;
-  std::string twice;
-  bool deep = false;
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    using Event = Json::parse_event_t;
-    if (depth > kMaxDepth) {
-      deep = true;
-      return false;  // and nothing below is kept
-    }
-    if (event == Event::object_start) members.emplace_back();
-    if (event == Event::object_end && !members.empty()) members.pop_back();
-    if (event == Event::key && !members.empty() &&
-        !members.back().insert(parsed.get<std::string>()).second) {
-      twice = parsed.get<std::string>();
-    }
-    return true;
-  };
-  Json json = Json::parse(text, watch, false);
-  if (json.is_discarded() && !deep) {
-    return fail(Code::InvalidArgument, R"(it is not JSON; write {"command":"ping","args":{}})");
-  }
-  if (deep) return fail(Code::InvalidArgument, "it is nested too deeply");
-  if (!twice.empty()) return fail(Code::InvalidArgument, in_quotes(twice) + " stands there twice");
-  return json;
+  return parse_strict_json(text, {.bytes = kMaxCommandBytes});
 }
 
 // --- one reader for each argument
@@ -268,6 +240,25 @@ Status read_arguments(const Json& args, const std::string& prefix, WallTime now,
   return {};
 }
 
+// For whom, as which request and until when: what a signature vouches for besides.
+Status read_binding(const Json& json, Command& command) {
+  for (auto [name, into] : {std::pair{"target", &command.target}, {"request", &command.request}}) {
+    const auto found = json.find(name);
+    if (found == json.end()) continue;
+    auto text = read_text(name, *found, kMaxName);
+    if (!text) return fail(text.error());
+    *into = std::move(*text);
+  }
+  const auto expires = json.find("expires");
+  if (expires == json.end()) return {};
+  const auto text = read_text("expires", *expires, kMaxName);
+  if (!text) return fail(text.error());
+  const auto time = parse_rfc3339(*text);
+  if (!time) return wrong("expires", "must be a time such as 2027-01-01T00:00:00Z");
+  command.expires = *time;
+  return {};
+}
+
 }  // namespace
 
 std::string_view to_string(CommandKind kind) { return kNames.at(static_cast<size_t>(kind)); }
@@ -281,7 +272,8 @@ Result<Command> parse_command(std::string_view payload, WallTime now) {
     return fail(Code::InvalidArgument,
                 R"(the command must be an object: {"command":"ping","args":{}})");
   }
-  constexpr std::array<std::string_view, 2> kMembers{"command", "args"};
+  constexpr std::array<std::string_view, 5> kMembers{"command", "args", "target", "request",
+                                                     "expires"};
   for (const auto& [name, value] : json->items()) {
     if (std::find(kMembers.begin(), kMembers.end(), name) == kMembers.end()) {
       return fail(Code::InvalidArgument, unknown("member", name, kMembers));
@@ -296,6 +288,7 @@ Result<Command> parse_command(std::string_view payload, WallTime now) {
   if (known == kNames.end()) return wrong("command", unknown("command", name, kNames));
   Command command;
   command.kind = static_cast<CommandKind>(known - kNames.begin());
+  if (Status read = read_binding(*json, command); !read) return fail(read.error());
   if (command.kind >= CommandKind::Check)
     return command;  // its arguments are nobody's business yet
   const auto args = json->find("args");

@@ -45,14 +45,17 @@ struct Command {
   Duration timeout = std::chrono::seconds(30);
   size_t max_output = 64u << 10;  // bytes kept of each stream
   std::string image;              // pull
+  // What a signed command is bound to; checked where it is said.
+  std::string target, request;
+  std::optional<WallTime> expires;
 };
 
 inline constexpr int64_t kMostLogLines = 10'000;
 inline constexpr Duration kLongestExec = std::chrono::minutes(10);
 inline constexpr size_t kMostExecOutput = 256u << 10;
 
-// {"command":"…","args":{…}}; `now` is what an age counts from. InvalidArgument names what is
-// wrong, and is one line of UTF-8.
+// {"command":"…","args":{…}} and, where it is signed, "target", "request" and "expires"; `now` is
+// what an age counts from. InvalidArgument names what is wrong, and is one line of UTF-8.
 Result<Command> parse_command(std::string_view payload, WallTime now);
 // The arguments alone, of a known command; `workload`: where it is said elsewhere, it is no
 // argument.

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "agent/command/answers.h"
+#include "agent/signing/jws.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -12,6 +13,7 @@ namespace {
 
 constexpr const char* kInterrupted = "Interrupted";
 constexpr const char* kTooMany = "TooManyCommands";
+constexpr Duration kLongestSigned = std::chrono::hours(24);
 constexpr size_t kMostReopened = 64;  // answers of an earlier life that are sent again
 
 std::string interrupted() {
@@ -28,6 +30,7 @@ std::string too_many(const char* what) {
 CommandDesk::CommandDesk(CommandDeskParts parts, CommandDeskOptions options)
     : parts_(std::move(parts)),
       options_(std::move(options)),
+      signatures_(options_.signatures),
       // Acknowledgements wait in the same queue.
       intake_(std::make_unique<Executor>("commands", 1, 2 * kMostWaiting)),
       slow_lane_(std::make_unique<Executor>("cmd-slow", kSlowThreads, kMostSlow)) {}
@@ -75,7 +78,8 @@ void CommandDesk::answer_open() {
 
 void CommandDesk::receive(CommandMessage message) {
   if (cancel_.cancelled()) return;
-  if (message.payload.size() > kMaxCommandBytes) message.payload.resize(kMaxCommandBytes + 1);
+  constexpr size_t kMost = signed_size(kMaxCommandBytes);
+  if (message.payload.size() > kMost) message.payload.resize(kMost + 1);
   const auto held = std::make_shared<CommandMessage>(std::move(message));
   if (++waiting_ <= kMostWaiting) {
     const bool posted = post([this, held] {
@@ -106,14 +110,44 @@ Status CommandDesk::allowed(CommandKind kind) const {
                                           name + ": true in its configuration");
 }
 
-Result<Command> CommandDesk::check(const CommandMessage& message) const {
-  if (options_.require_signature) {
-    return fail(Code::PermissionDenied,
-                "security.require_signature is set, and this version of wherryd cannot check the "
-                "signature of a command yet: it carries out none");
+// Or it could be sent again later, or to another device, by whoever heard it.
+Status CommandDesk::is_bound(const Command& command, const CommandMessage& message,
+                             bool is_signed) const {
+  const auto refused = [](const std::string& what) { return fail(Code::PermissionDenied, what); };
+  if (is_signed && (command.target.empty() || command.request.empty() || !command.expires)) {
+    return refused(R"(a signed command says for whom it is, as which request and until when: )"
+                   R"({"command":…,"target":")" +
+                   message.source + R"(","request":")" + message.request +
+                   R"(","expires":"2027-01-01T00:00:00Z"})");
   }
-  auto command = parse_command(message.payload, parts_.clock.wall());
+  if (!command.target.empty() && command.target != message.source) {
+    return refused("target: the command is for " + printable(command.target, 100) +
+                   ", but came on the topic of " + message.source);
+  }
+  if (!command.request.empty() && command.request != message.request) {
+    return refused("request: the command is request " + printable(command.request, 100) +
+                   ", but came as " + message.request);
+  }
+  const WallTime now = parts_.clock.wall();
+  if (command.expires && *command.expires < now) {
+    return refused("expires: the command expired at " + to_rfc3339(*command.expires) +
+                   ": send it anew with a later time, or set the device's clock");
+  }
+  if (is_signed && *command.expires > now + kLongestSigned) {
+    return refused("expires: at most " + format_duration(kLongestSigned) +
+                   " ahead, so that it cannot be used again when the device has forgotten it");
+  }
+  return {};
+}
+
+Result<Command> CommandDesk::check(const CommandMessage& message) const {
+  const auto opened = signatures_.open(message.payload, kMaxCommandBytes);
+  if (!opened) return fail(opened.error());
+  auto command = parse_command(opened->content, parts_.clock.wall());
   if (!command) return command;
+  if (Status bound = is_bound(*command, message, !opened->kid.empty()); !bound) {
+    return fail(bound.error());
+  }
   if (Status may = allowed(command->kind); !may) return fail(may.error());
   if (command->kind >= CommandKind::Check) {
     return fail(Code::Unimplemented, "this version of wherryd does not carry out \"" +

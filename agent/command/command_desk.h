@@ -12,6 +12,7 @@
 #include "agent/command/command.h"
 #include "agent/command/commands.h"
 #include "agent/fleet/fleet_link.h"
+#include "agent/signing/signatures.h"
 #include "agent/store/store.h"
 #include "base/cancel.h"
 #include "base/executor.h"
@@ -20,7 +21,7 @@ namespace wherry {
 
 struct CommandDeskOptions {
   std::map<std::string, bool> allow;  // by name, over what is so by default: all but exec
-  bool require_signature = false;
+  SignatureOptions signatures{};
 };
 
 // All must outlive it.
@@ -61,6 +62,7 @@ class CommandDesk {
   void answer_open();
   void take(const CommandMessage& message);
   Result<Command> check(const CommandMessage& message) const;
+  Status is_bound(const Command& command, const CommandMessage& message, bool is_signed) const;
   Status allowed(CommandKind kind) const;
   void again(const CommandMessage& message, const CommandRecord& known);
   void carry_out(int64_t number, const Command& command, const std::string& given_by);
@@ -70,6 +72,7 @@ class CommandDesk {
 
   const CommandDeskParts parts_;
   const CommandDeskOptions options_;
+  const Signatures signatures_;
   CancelToken cancel_;
   std::mutex mutex_;
   std::map<int64_t, ReplyTo> under_way_;  // by number

@@ -59,9 +59,8 @@ constexpr Key kKeys[] = {
      Restart,
      {kSecond / 100, kDay}},
 
-    {"security.require_signature", &kBoolean, at<&C::security, &C::Security::require_signature>,
-     NotYet},
-    {"security.trusted_keys_dir", &kPath, at<&C::security, &C::Security::trusted_keys_dir>, NotYet},
+    {"security.require_signature", &kBoolean, at<&C::security, &C::Security::require_signature>},
+    {"security.trusted_keys_dir", &kPath, at<&C::security, &C::Security::trusted_keys_dir>},
     {"security.allow", &kSwitches, at<&C::security, &C::Security::allow>},
 
     {"containerd.address", &kSocketPath, at<&C::containerd, &C::Containerd::address>},

@@ -10,10 +10,15 @@
 #include <vector>
 
 #include "agent/fleet/traffic.h"
+#include "agent/manifest/document.h"
+#include "agent/signing/jws.h"
 #include "base/clock.h"
 #include "base/result.h"
 
 namespace wherry {
+
+// Bytes of a message to this device: as much as a signed document may have.
+inline constexpr size_t kMaxMessageBytes = signed_size(kMaxDocumentBytes);
 
 struct FleetOptions {
   std::string device_id;
@@ -30,7 +35,7 @@ struct FleetOptions {
 
 struct DesiredMessage {
   std::string source;   // "devices/<id>" or "groups/<g>"
-  std::string payload;  // bounded: a larger one arrives cut to kMaxDocumentBytes + 1
+  std::string payload;  // bounded: a larger one arrives cut to kMaxMessageBytes + 1
 };
 
 // A message of the device's own, to a topic below devices/<id>/. QoS 1, not retained.

@@ -107,7 +107,7 @@ Result<SessionOptions> LinkWorker::session_options(const std::string& broker) co
   session.session_expiry = options_.session_expiry;
   session.will_topic = topics_.presence();
   session.will_payload = presence_payload(false, clock_.wall(), options_.boot_id);
-  session.max_payload = kMaxDocumentBytes + 1;
+  session.max_payload = kMaxMessageBytes + 1;
   if (options_.traffic) {
     session.on_traffic = [this](std::string_view topic, size_t bytes, bool sent) {
       const TopicClass known = topics_.class_of(topic);

@@ -251,6 +251,7 @@ void Agent::Parts::make_reconciler() {
     made.facts.runtime_classes.insert(name);
   }
   made.device = device;
+  made.signatures = {config.security.require_signature, config.security.trusted_keys_dir};
   ClockDoubt doubt;
   if (config.device.clock != "trusted") doubt = [this] { return clock_doubt(clock.wall()); };
   reconciler = std::make_unique<Reconciler>(

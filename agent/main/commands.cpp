@@ -18,7 +18,8 @@ CommandCenter::CommandCenter(const Config& config, const Clock& clock, Store& st
                  [&mailbox] { mailbox.post([](Mail& mail) { mail.images_changed = true; }); }}),
       desk_({store, commands_, clock,
              [&link](CommandAnswer answer) { return link->answer(std::move(answer)); }},
-            {config.security.allow, config.security.require_signature}) {}
+            {config.security.allow,
+             {config.security.require_signature, config.security.trusted_keys_dir}}) {}
 
 void CommandCenter::listen(FleetHandlers& handlers) {
   handlers.on_command = [this](CommandMessage message) { desk_.receive(std::move(message)); };

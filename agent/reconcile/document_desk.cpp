@@ -23,8 +23,11 @@ std::string summary(const std::vector<Finding>& errors) {
 }  // namespace
 
 DocumentDesk::DocumentDesk(std::vector<std::string> sources, DeviceFacts facts, Records& records,
-                           const Clock& clock)
-    : facts_(std::move(facts)), records_(records), clock_(clock) {
+                           const Clock& clock, SignatureOptions signatures)
+    : facts_(std::move(facts)),
+      records_(records),
+      clock_(clock),
+      signatures_(std::move(signatures)) {
   for (std::string& source : sources) {
     slots_.emplace_back();
     slots_.back().source = std::move(source);
@@ -76,8 +79,15 @@ bool DocumentDesk::receive(const std::string& source, const std::string& payload
     return false;
   }
   if (digest == slot->rejected_digest) return false;
-  Document document = parse_desired_state(payload);
-  if (document.valid()) document.errors = refusals(*slot, document);
+  auto opened = signatures_.open(payload, kMaxDocumentBytes);
+  if (!opened) {
+    slot->waiting.reset();
+    // The same bytes may be good later, once the device has the key.
+    reject(*slot, 0, "", {{"", opened.error().full()}});
+    return false;
+  }
+  Document document = parse_desired_state(opened->content);
+  if (document.valid()) document.errors = refusals(*slot, document, !opened->kid.empty());
   if (!document.valid()) {
     slot->waiting.reset();
     // With a time limit in it the same bytes may be good later, once the clock is right.
@@ -86,12 +96,17 @@ bool DocumentDesk::receive(const std::string& source, const std::string& payload
     return false;
   }
   document.digest = digest;
-  slot->waiting = Candidate{std::move(document), payload};
+  slot->waiting = Candidate{std::move(document), std::move(opened->content)};
   return settle();
 }
 
-std::vector<Finding> DocumentDesk::refusals(const Slot& slot, const Document& document) const {
+std::vector<Finding> DocumentDesk::refusals(const Slot& slot, const Document& document,
+                                            bool is_signed) const {
   std::vector<Finding> errors;
+  if (is_signed && document.target.empty()) {
+    errors.push_back({"metadata.target", "is missing: a signed document says whom it is for (" +
+                                             slot.source + "), or it could be sent to any device"});
+  }
   if (!document.target.empty() && document.target != slot.source) {
     errors.push_back({"metadata.target", "is for " + document.target +
                                              ", but came on the topic of " + slot.source +

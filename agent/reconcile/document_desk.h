@@ -12,6 +12,7 @@
 #include "agent/reconcile/mailbox.h"
 #include "agent/reconcile/records.h"
 #include "agent/reconcile/state_view.h"
+#include "agent/signing/signatures.h"
 #include "base/clock.h"
 
 namespace wherry {
@@ -23,7 +24,7 @@ class DocumentDesk {
   // `sources` in the order of their precedence, the strongest last; local manifests come before
   // them. References must outlive the desk.
   DocumentDesk(std::vector<std::string> sources, DeviceFacts facts, Records& records,
-               const Clock& clock);
+               const Clock& clock, SignatureOptions signatures = {});
 
   // What was accepted in earlier lives. Documents of sources that are no longer configured are
   // forgotten. Call once, before anything else.
@@ -65,7 +66,7 @@ class DocumentDesk {
   using Overrides = std::map<std::string, const Document*>;
 
   Slot* find(const std::string& source);
-  std::vector<Finding> refusals(const Slot& slot, const Document& document) const;
+  std::vector<Finding> refusals(const Slot& slot, const Document& document, bool is_signed) const;
   Merged merge_with(const Overrides& overrides, const std::vector<Document>& manifests) const;
   void take(Merged merged);
   std::vector<Finding> new_errors(const Merged& merged) const;
@@ -80,6 +81,7 @@ class DocumentDesk {
   const DeviceFacts facts_;
   Records& records_;
   const Clock& clock_;
+  const Signatures signatures_;
 
   std::vector<Document> manifests_;  // good ones, in file order
   std::map<std::string, Document> good_files_;

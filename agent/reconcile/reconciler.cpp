@@ -29,7 +29,7 @@ std::string away(const std::string& detail) {
 Reconciler::Reconciler(ReconcilerParts parts, ReconcilerOptions options)
     : parts_(std::move(parts)),
       options_(std::move(options)),
-      desk_(options_.sources, options_.facts, parts_.records, parts_.clock),
+      desk_(options_.sources, options_.facts, parts_.records, parts_.clock, options_.signatures),
       controllers_(parts_.controllers, parts_.clock, options_.device.boot, parts_.clock_doubt),
       orders_(parts_.orders, parts_.clock),
       ledger_(parts_.records, parts_.clock, options_.device.boot, capacity_of(options_.facts)),

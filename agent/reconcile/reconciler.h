@@ -30,6 +30,7 @@ struct ReconcilerOptions {
   DeviceView device;  // `containerd` is filled in when it is known
   Dispatcher::Limits limits;
   Duration resync = std::chrono::minutes(5);  // in case an event was lost
+  SignatureOptions signatures{};              // of documents
 };
 
 // All must outlive the reconciler, and `lanes` must be idle before it dies.

@@ -132,9 +132,9 @@ TEST_P(MessagesTest, StopSendsWhatIsPending) {
 
 TEST_P(MessagesTest, TooLargeDocumentArrivesCutSoThatItCanBeRefused) {
   MqttClient manager(broker_.port());
-  manager.publish_retained(kOwn + "desired", std::string(2 * kMaxDocumentBytes, 'x'));
+  manager.publish_retained(kOwn + "desired", std::string(2 * kMaxMessageBytes, 'x'));
   TestLink link(options());
-  EXPECT_TRUE(link.wait_desired("devices/dev-1", std::string(kMaxDocumentBytes + 1, 'x')));
+  EXPECT_TRUE(link.wait_desired("devices/dev-1", std::string(kMaxMessageBytes + 1, 'x')));
 }
 
 TEST_P(MessagesTest, ReportedOfSeveralMegabytesIsSentWhole) {

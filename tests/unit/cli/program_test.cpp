@@ -134,7 +134,6 @@ TEST_F(ProgramTest, WhatIsNotInThisVersionSaysSo) {
                                              {"apply", "-f", "x"},
                                              {"plan", "-f", "x"},
                                              {"check"},
-                                             {"sign", "-f", "x", "--key", "k", "--kid", "i"},
                                              {"support-bundle"}}) {
     const CommandResult result = wherry(args);
     EXPECT_EQ(result.exit_code, 2) << args[0];

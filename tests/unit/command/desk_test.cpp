@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <deque>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 
@@ -9,8 +10,10 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/command/command_desk.h"
+#include "agent/signing/jws.h"
 #include "base/failpoint.h"
 #include "base/files.h"
+#include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/wait.h"
 
@@ -18,6 +21,7 @@ namespace wherry {
 namespace {
 
 using nlohmann::json;
+using test::run_ok;
 using test::wait_until;
 using ::testing::HasSubstr;
 
@@ -353,18 +357,52 @@ TEST_F(DeskTest, RefusalsNameTheMistakeAndChangeNothing) {
   EXPECT_EQ(code(ask("n", kRestart)), "NotFound");
 }
 
-TEST_F(DeskTest, SwitchesAndSignaturesAreObeyed) {
+TEST_F(DeskTest, SwitchesAreObeyed) {
   options_.allow = {{"exec", true}, {"restart", false}};
   new_life();
   EXPECT_EQ(code(ask("1", kRestart)), "PermissionDenied");
   EXPECT_EQ(ask("2", R"({"command":"exec","args":{"workload":"web","argv":["a"]}})")["ok"], true);
-  options_.require_signature = true;
+}
+
+// For this device, as this request, until then: whoever heard a signed command cannot use it again.
+TEST_F(DeskTest, ASignedCommandIsBoundToItsPlaceAndTime) {
+  const std::string keys = dir_ / "keys";
+  std::filesystem::create_directory(keys);
+  run_ok({"openssl", "genpkey", "-algorithm", "ed25519", "-out", dir_ / "ops.key"});
+  run_ok({"openssl", "pkey", "-in", dir_ / "ops.key", "-pubout", "-out", keys + "/ops.pem"});
+  const auto key = read_private_key(dir_ / "ops.key");
+  ASSERT_TRUE(key) << key.error().full();
+  options_.signatures = {true, keys};
   new_life();
-  answer("2");
-  const json refused = ask("3", R"({"command":"ping"})");
-  EXPECT_EQ(code(refused), "PermissionDenied");
-  EXPECT_THAT(refused["error"]["message"].get<std::string>(), HasSubstr("require_signature"));
+  const auto in = [this](Duration wait) { return to_rfc3339(clock_.wall() + wait); };
+  const auto with = [&](const json& changes) {
+    json command = json::parse(kRestart);
+    command["target"] = "devices/dev-1";
+    command["request"] = "1";
+    command["expires"] = in(std::chrono::minutes(5));
+    command.merge_patch(changes);
+    return *sign_jws(command.dump(), *key, "ops");
+  };
+  const auto refusal = [&](const std::string& payload) {
+    const json refused = ask("1", payload);
+    EXPECT_EQ(code(refused), "PermissionDenied");
+    return refused["error"]["message"].get<std::string>();
+  };
+  EXPECT_THAT(refusal(kRestart), HasSubstr("require_signature"));
+  EXPECT_THAT(refusal(with({{"target", nullptr}})), HasSubstr("for whom"));
+  EXPECT_THAT(refusal(with({{"request", nullptr}})), HasSubstr("as which request"));
+  EXPECT_THAT(refusal(with({{"expires", nullptr}})), HasSubstr("until when"));
+  EXPECT_THAT(refusal(with({{"target", "devices/dev-2"}})), HasSubstr("is for devices/dev-2"));
+  EXPECT_THAT(refusal(with({{"request", "2"}})), HasSubstr("is request 2"));
+  EXPECT_THAT(refusal(with({{"expires", in(-std::chrono::seconds(5))}})), HasSubstr("expired at"));
+  EXPECT_THAT(refusal(with({{"expires", in(std::chrono::hours(48))}})), HasSubstr("at most"));
+  EXPECT_EQ(code(ask("1", with({{"expires", "soon"}}))), "InvalidArgument");
+  EXPECT_EQ(code(ask("1", with({{"target", 1}}))), "InvalidArgument");
   EXPECT_EQ(orders_, 0);
+  EXPECT_EQ(ask("1", with(json::object()))["ok"], true);
+  EXPECT_EQ(orders_, 1);
+  EXPECT_EQ(ask("1", with(json::object()))["ok"], true) << "answered again";
+  EXPECT_EQ(orders_, 1) << "and not done again";
 }
 
 TEST_F(DeskTest, SlowOnesWaitApartAndAreBounded) {

@@ -177,8 +177,6 @@ struct Unsupported {
 
 TEST_F(ConfigValues, WhatThisVersionCannotDoIsRefused) {
   const std::vector<Unsupported> unsupported = {
-      {"security.require_signature", "true"},
-      {"security.trusted_keys_dir", "/keys"},
       {"telemetry.logs.forward", "all"},
   };
   std::set<std::string> tested;

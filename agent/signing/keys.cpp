@@ -1,0 +1,130 @@
+#include "agent/signing/keys.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+
+#include "base/files.h"
+
+namespace wherry {
+namespace {
+
+constexpr size_t kMaxKeyBytes = 16u << 10;
+constexpr size_t kMaxName = 64;
+
+struct FreeBio {
+  void operator()(BIO* bio) const { BIO_free(bio); }
+};
+using Bio = std::unique_ptr<BIO, FreeBio>;
+using Key = std::unique_ptr<evp_pkey_st, FreeKey>;
+
+bool is_letter_or_digit(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+// Never asks at a terminal.
+int no_passphrase(char*, int, int, void*) { return -1; }
+
+// `forbidden`: bits that the file may not have.
+Status check_access(const std::string& path, mode_t forbidden, const char* whom,
+                    const std::string& mend) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) {
+    const int error = errno;
+    return fail(error == ENOENT ? Code::NotFound : Code::PermissionDenied,
+                "read " + path + ": " + std::strerror(error));
+  }
+  if (info.st_uid != 0 && info.st_uid != geteuid()) {
+    return fail(Code::PermissionDenied, path +
+                                            " belongs to another user, who could change it: "
+                                            "chown root " +
+                                            path);
+  }
+  if ((info.st_mode & forbidden) == 0) return {};
+  return fail(Code::PermissionDenied, path + " " + whom + ": " + mend + " " + path);
+}
+
+Result<KeyKind> kind_of(const std::string& file, evp_pkey_st* key) {
+  if (EVP_PKEY_get_id(key) == EVP_PKEY_ED25519) return KeyKind::Ed25519;
+  char group[64] = "";
+  if (EVP_PKEY_get_id(key) == EVP_PKEY_EC &&
+      EVP_PKEY_get_group_name(key, group, sizeof group, nullptr) == 1 &&
+      std::strcmp(group, "prime256v1") == 0) {
+    return KeyKind::P256;
+  }
+  return fail(Code::FailedPrecondition,
+              file +
+                  " holds a key of a kind that is not used here; make an Ed25519 one (openssl "
+                  "genpkey -algorithm ed25519) or one on P-256");
+}
+
+// The first key of the file that `read` finds.
+template <typename Wanted, typename Read>
+Result<Wanted> parse(const std::string& file, const std::string& pem, const char* what,
+                     const char* mend, Read read) {
+  const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  Key key(bio ? read(bio.get()) : nullptr);
+  ERR_clear_error();
+  if (!key) return fail(Code::FailedPrecondition, file + " " + what + "; " + mend);
+  const auto kind = kind_of(file, key.get());
+  if (!kind) return fail(kind.error());
+  return Wanted{*kind, std::move(key)};
+}
+
+}  // namespace
+
+void FreeKey::operator()(evp_pkey_st* key) const { EVP_PKEY_free(key); }
+
+std::string_view algorithm_of(KeyKind kind) { return kind == KeyKind::Ed25519 ? "EdDSA" : "ES256"; }
+
+bool is_key_name(std::string_view kid) {
+  return !kid.empty() && kid.size() <= kMaxName && is_letter_or_digit(kid.front()) &&
+         std::all_of(kid.begin(), kid.end(), [](char c) {
+           return is_letter_or_digit(c) || c == '.' || c == '_' || c == '-';
+         });
+}
+
+Result<PublicKey> read_public_key(const std::string& file) {
+  const std::string directory = file.substr(0, file.rfind('/') + 1);
+  for (const std::string& path : {directory.empty() ? std::string(".") : directory, file}) {
+    if (Status safe =
+            check_access(path, S_IWGRP | S_IWOTH, "may be changed by other users", "chmod go-w");
+        !safe) {
+      return fail(safe.error());
+    }
+  }
+  const auto pem = read_file(file, kMaxKeyBytes);
+  if (!pem) return fail(pem.error());
+  if (pem->find("PRIVATE KEY") != std::string::npos) {
+    return fail(Code::FailedPrecondition,
+                file +
+                    " holds a private key, which has no place on a device; put the public one "
+                    "there (openssl pkey -in private.pem -pubout)");
+  }
+  return parse<PublicKey>(
+      file, *pem, "holds no public key in PEM", "make it by openssl pkey -in private.pem -pubout",
+      [](BIO* bio) { return PEM_read_bio_PUBKEY(bio, nullptr, no_passphrase, nullptr); });
+}
+
+Result<PrivateKey> read_private_key(const std::string& file) {
+  if (Status safe = check_access(file, S_IRWXG | S_IRWXO, "may be read or changed by other users",
+                                 "chmod 600");
+      !safe) {
+    return fail(safe.error());
+  }
+  const auto pem = read_file(file, kMaxKeyBytes);
+  if (!pem) return fail(pem.error());
+  return parse<PrivateKey>(file, *pem, "holds no private key in PEM, or one with a passphrase",
+                           "make one by openssl genpkey -algorithm ed25519", [](BIO* bio) {
+                             return PEM_read_bio_PrivateKey(bio, nullptr, no_passphrase, nullptr);
+                           });
+}
+
+}  // namespace wherry
