@@ -77,6 +77,7 @@ void answer_status(const HandlerContext& context, http::Exchange& exchange);
 void answer_workloads(const HandlerContext& context, http::Exchange& exchange);
 void answer_workload(const HandlerContext& context, http::Exchange& exchange,
                      const std::string& name);
+void answer_why(const HandlerContext& context, http::Exchange& exchange, const std::string& name);
 void answer_events(HandlerContext& context, http::Exchange& exchange);
 void answer_logs(HandlerContext& context, http::Exchange& exchange, const std::string& name);
 void answer_images(const HandlerContext& context, http::Exchange& exchange);

@@ -38,6 +38,9 @@ std::vector<Route> make_routes(HandlerContext& context) {
       order_workload(context, exchange, name, kind);
     };
   };
+  const auto why = [&context](http::Exchange& exchange, const std::string& name) {
+    answer_why(context, exchange, name);
+  };
   const auto exec = [&context](http::Exchange& exchange, const std::string& name) {
     exec_in_workload(context, exchange, name);
   };
@@ -59,7 +62,7 @@ std::vector<Route> make_routes(HandlerContext& context) {
       {"POST", "/v1/images:prune", plain(prune_images)},
       {"GET", "/", {}},
       {"GET", "/openapi.json", {}},
-      {"GET", "/v1/workloads/{name}/why", {}},
+      {"GET", "/v1/workloads/{name}/why", why},
       {"POST", "/v1/workloads/{name}/restart", order(CommandKind::Restart)},
       {"POST", "/v1/workloads/{name}/stop", order(CommandKind::Stop)},
       {"POST", "/v1/workloads/{name}/start", order(CommandKind::Start)},

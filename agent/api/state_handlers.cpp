@@ -6,6 +6,7 @@
 
 #include "agent/api/handlers.h"
 #include "agent/reconcile/event_json.h"
+#include "agent/reconcile/why.h"
 #include "base/text.h"
 
 namespace wherry {
@@ -123,6 +124,43 @@ void answer_workload(const HandlerContext& context, http::Exchange& exchange,
     return exchange.respond(Problem{404, "there is no workload \"" + name + "\" on this device"});
   }
   answer_json(exchange, 200, to_json(*workload));
+}
+
+namespace {
+
+constexpr size_t kEventsOfWhy = 5;
+
+// The last few about this workload, oldest first; they explain the rest but are not worth an error.
+Json last_events(const HandlerContext& context, const std::string& name) {
+  Json mine = Json::array();
+  int64_t after = 0;
+  while (true) {
+    const auto events = context.deps.events(after, kEventsAtMost);
+    if (!events) return mine;
+    for (const EventRecord& event : *events) {
+      if (event.workload == name) mine.push_back(event_json(event));
+      if (mine.size() > kEventsOfWhy) mine.erase(mine.begin());
+    }
+    if (events->size() < kEventsAtMost) return mine;
+    after = events->back().number;
+  }
+}
+
+}  // namespace
+
+void answer_why(const HandlerContext& context, http::Exchange& exchange, const std::string& name) {
+  const auto view = context.deps.board.get();
+  const WorkloadView* workload = view->find(name);
+  if (workload == nullptr) {
+    std::string detail = "there is no workload \"" + name + "\" on this device";
+    for (const Because& each : why_absent(*view, name)) {
+      detail += "; " + each.about + ": " + each.message;
+    }
+    return exchange.respond(Problem{404, std::move(detail)});
+  }
+  Json json = why_json(*view, *workload);
+  json["events"] = last_events(context, name);
+  answer_json(exchange, 200, dump(json));
 }
 
 // One event a line, those there are and those to come, until the client leaves or the agent stops.

@@ -20,10 +20,9 @@ namespace {
 constexpr const char* kVersion = WHERRY_VERSION;
 
 // Commands of the contract that this version does not have.
-constexpr std::array<std::string_view, 5> kNotYet{"why", "apply", "plan", "check",
-                                                  "support-bundle"};
-constexpr std::array<std::string_view, 14> kCommands{
-    "status", "list", "get",      "logs", "events", "restart", "stop",
+constexpr std::array<std::string_view, 4> kNotYet{"apply", "plan", "check", "support-bundle"};
+constexpr std::array<std::string_view, 15> kCommands{
+    "status", "list", "get",      "why",  "logs",   "events",  "restart", "stop",
     "start",  "exec", "validate", "sign", "images", "metrics", "version"};
 
 struct Options {
@@ -86,6 +85,10 @@ class CommandLine {
     add_plain("status", "Device, links, documents and conditions", show_status);
     add_plain("list", "All workloads, and the objects that make some", list_workloads);
     add_get();
+    add_plain("why", "Why a workload is as it is, and when it is looked at next",
+              [this](const Session& s) { return explain_workload(s, options_.workload); })
+        ->add_option("workload", options_.workload, "Its name")
+        ->required();
     add_logs();
     add_events();
     add_order("restart", "Stop a workload's containers in good order, and start them anew");

@@ -41,6 +41,7 @@ int show_status(const Session& session);
 int list_workloads(const Session& session);
 // `name`: of a workload, or Kind/name of an object that makes some.
 int show_workload(const Session& session, const std::string& name);
+int explain_workload(const Session& session, const std::string& name);
 int show_controller(const Session& session, const std::string& name);
 std::string controllers_table(const nlohmann::ordered_json& controllers, const Session& session);
 std::string services_table(const nlohmann::ordered_json& services, const Session& session);

@@ -43,6 +43,7 @@ struct WorkloadView {
   std::vector<PullView> pulls{};  // the images it waits for, those that are being pulled
   std::string pull_aside{};       // what `message` has to say after the progress
   std::string owner{};            // Kind/name of the object that made it, where there is one
+  WallTime next{};  // when something is tried again, or looked at again; not in ReportedState
 
   // Also words `message`, where the phase is Pulling.
   void show_pulls(std::vector<PullView> now);

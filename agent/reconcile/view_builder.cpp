@@ -169,6 +169,9 @@ std::vector<WorkloadView> view_workloads(const PlanInput& input, const Plan& pla
   views.reserve(plan.workloads.size());
   for (const auto& [name, verdict] : plan.workloads) {
     WorkloadView view = WorkloadViewer(input, name, verdict).run();
+    if (verdict.wake_at && *verdict.wake_at > input.now) {
+      view.next = now + (*verdict.wake_at - input.now);
+    }
     const WorkloadView* old = before.find(name);
     const bool same = old != nullptr && old->phase == view.phase && old->reason == view.reason;
     if (same) {

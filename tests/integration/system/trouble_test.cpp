@@ -187,6 +187,13 @@ TEST_F(TroubleTest, AContainerThatExitsAtOnceBacksOffWithItsExitCode) {
   });
   EXPECT_EQ(workload["containers"][0]["exitCode"], 3) << workload.dump(1);
   EXPECT_GE(workload["containers"][0].value("restarts", 0), 1);
+  const CommandResult why = agent_->cli({"why", "dies"});
+  EXPECT_EQ(why.exit_code, 0) << why.err;
+  EXPECT_NE(why.out.find("container dies: CrashLoopBackOff: it ended with exit code 3"),
+            std::string::npos)
+      << why.out;
+  EXPECT_NE(why.out.find("Next look: 20"), std::string::npos) << why.out;
+  EXPECT_EQ(agent_->cli({"why", "nobody"}).exit_code, 4);
   expect_bystander_untouched();
 }
 

@@ -98,15 +98,41 @@ TEST_F(ApiTest, MetricsAreText) {
 
 TEST_F(ApiTest, WhatIsNotInThisVersionSaysSo) {
   start();
-  for (const char* line :
-       {"GET /", "GET /openapi.json", "GET /v1/workloads/web/why", "GET /v1/desired",
-        "PUT /v1/desired", "POST /v1/plan", "GET /v1/check", "GET /v1/support-bundle"}) {
+  for (const char* line : {"GET /", "GET /openapi.json", "GET /v1/desired", "PUT /v1/desired",
+                           "POST /v1/plan", "GET /v1/check", "GET /v1/support-bundle"}) {
     const Answer answer = ask(line);
     EXPECT_EQ(answer.status, 501) << line;
     EXPECT_NE(problem_of(answer)["detail"].get<std::string>().find("in this version"),
               std::string::npos)
         << line;
   }
+}
+
+TEST_F(ApiTest, WhySaysWhatIsKnownWithTheLastEvents) {
+  StateView state = sample_state();
+  state.desired.resize(1);
+  state.desired[0].source = "devices/d";
+  state.desired[0].rejected = DesiredView::Rejected{9, {{"spec", "is wrong", 0, 0}}};
+  set_state(state);
+  start();
+  for (int64_t number = 1; number <= 8; ++number) {
+    add_event({number, clock.wall(), number % 2 == 0 ? "other" : "web", "", "Normal", "Started",
+               "attempt " + std::to_string(number), 42});
+  }
+  add_event({9, clock.wall(), "web", "web", "Warning", "BackOff", "again", 42});
+  add_event({10, clock.wall(), "web", "web", "Warning", "BackOff", "and again", 42});
+  Answer answer = ask("GET /v1/workloads/web/why");
+  ASSERT_EQ(answer.status, 200);
+  const json said = json::parse(answer.body);
+  EXPECT_EQ(said["name"], "web");
+  EXPECT_TRUE(said["because"].is_array());
+  ASSERT_EQ(said["events"].size(), 5U);
+  EXPECT_EQ(said["events"][0]["number"], 3);
+  EXPECT_EQ(said["events"][4]["message"], "and again");
+  answer = ask("GET /v1/workloads/nobody/why");
+  EXPECT_EQ(answer.status, 404);
+  EXPECT_NE(problem_of(answer)["detail"].get<std::string>().find("spec: is wrong"),
+            std::string::npos);
 }
 
 TEST_F(ApiTest, EventsAreFollowed) {
