@@ -20,16 +20,18 @@ constexpr size_t kAtOnce = 16 << 10;
 
 }  // namespace
 
-Result<std::unique_ptr<Telemetry>> Telemetry::open(const TelemetryOptions& options,
-                                                   const Clock& clock, TelemetryHooks hooks,
-                                                   Source source) {
+std::unique_ptr<Telemetry> Telemetry::open(const TelemetryOptions& options, const Clock& clock,
+                                           TelemetryHooks hooks, Source source) {
   auto opened = Outbox::open(options.outbox, clock);
-  if (!opened) return fail(opened.error());
-  if (!opened->set_aside.empty() && hooks.set_aside) {
-    hooks.set_aside(opened->set_aside, opened->damage);
-  }
-  return std::unique_ptr<Telemetry>(new Telemetry(options, clock, std::move(hooks),
-                                                  std::move(source), std::move(opened->outbox)));
+  std::unique_ptr<Telemetry> made(
+      new Telemetry(options, clock, std::move(hooks), std::move(source), std::move(opened.outbox)));
+  made->tell_set_aside(opened.renewed);
+  return made;
+}
+
+void Telemetry::tell_set_aside(const Outbox::Renewed& renewed) const {
+  if (renewed.set_aside.empty() || !hooks_.set_aside) return;
+  hooks_.set_aside(renewed.set_aside, renewed.damage);
 }
 
 Telemetry::Telemetry(const TelemetryOptions& options, const Clock& clock, TelemetryHooks hooks,
@@ -84,7 +86,7 @@ void Telemetry::source_grew() {
 
 Result<Chunk> Telemetry::read(const std::string& stream, uint64_t after, size_t max_bytes) {
   auto chunk = outbox_->read(stream, after, max_bytes);
-  if (!chunk && outbox_->damaged()) wake();
+  if (!chunk && !outbox_->ready()) wake();
   return chunk;
 }
 
@@ -116,9 +118,11 @@ void Telemetry::run() {
   name_this_thread("outbox");
   while (wait_for_work()) {
     take_news();
-    if (outbox_->damaged()) renew();
-    copy_source();
-    write_posted();
+    if (!outbox_->ready()) renew();
+    if (outbox_->ready()) {
+      copy_source();
+      write_posted();
+    }
     send_and_settle();
   }
   copy_source();
@@ -136,8 +140,9 @@ bool Telemetry::wait_for_work() {
     const Duration until = std::max(time - clock_.now(), Duration::zero());
     pause = pause ? std::min(*pause, until) : until;
   };
-  if (!posted_.empty() || outbox_->damaged()) at(write_again_);
-  if (copy_at_) at(*copy_at_);
+  const bool ready_to_write = outbox_->ready();
+  if (!posted_.empty() || !ready_to_write) at(write_again_);
+  if (copy_at_ && ready_to_write) at(*copy_at_);
   const auto ready = [this] { return woken_ || stopping_; };
   if (pause) {
     changed_.wait_for(lock, *pause, ready);
@@ -175,13 +180,19 @@ void Telemetry::renew() {
     if (clock_.now() < write_again_) return;
     write_again_ = clock_.now() + kWriteAgain;
   }
-  const auto aside = outbox_->renew();
-  if (!aside) return log_error("there is no outbox", {{"error", aside.error().full()}});
+  const auto renewed = outbox_->renew();
+  if (!renewed) {
+    std::string trouble = renewed.error().full();
+    if (trouble != trouble_) log_error("there is no outbox", {{"error", trouble}});
+    trouble_ = std::move(trouble);
+    return;
+  }
+  trouble_.clear();
   {
     const std::lock_guard lock(mutex_);
     write_again_ = {};
   }
-  if (hooks_.set_aside) hooks_.set_aside(*aside, "it could not be read any more");
+  tell_set_aside(*renewed);
 }
 
 void Telemetry::copy_source() {
@@ -287,14 +298,14 @@ void Telemetry::send_and_settle() {
   while (true) {
     auto out = sender_.next();
     if (!out) {
-      if (!outbox_->damaged()) log_warn("cannot read the outbox", {{"error", out.error().full()}});
+      if (outbox_->ready()) log_warn("cannot read the outbox", {{"error", out.error().full()}});
       break;
     }
     if (!*out) break;
     hooks_.send(std::move(**out));
   }
   const Status settled = sender_.settle(false);
-  if (!settled && !outbox_->damaged()) {
+  if (!settled && outbox_->ready()) {
     log_warn("cannot write the outbox", {{"error", settled.error().full()}});
   }
 }

@@ -51,10 +51,10 @@ struct TelemetryHooks {
 // stop().
 class Telemetry {
  public:
-  // Opens the outbox; errors as of Outbox::open. The clock must outlive it.
-  static Result<std::unique_ptr<Telemetry>> open(const TelemetryOptions& options,
-                                                 const Clock& clock, TelemetryHooks hooks,
-                                                 Source source);
+  // Opens the outbox; where that fails it is tried again from time to time, and append() fails
+  // meanwhile. The clock must outlive it.
+  static std::unique_ptr<Telemetry> open(const TelemetryOptions& options, const Clock& clock,
+                                         TelemetryHooks hooks, Source source);
   ~Telemetry();
   Telemetry(const Telemetry&) = delete;
   Telemetry& operator=(const Telemetry&) = delete;
@@ -74,6 +74,7 @@ class Telemetry {
   Result<Chunk> read(const std::string& stream, uint64_t after, size_t max_bytes);
   std::vector<StreamState> streams() const { return outbox_->streams(); }
   Status forget(const std::string& stream) { return outbox_->forget(stream); }
+  Status trouble() const { return outbox_->trouble(); }  // why there is no outbox
 
   // What became of the link and of what send() was given.
   void connected(uint64_t session, bool content_types);
@@ -96,6 +97,7 @@ class Telemetry {
   bool wait_for_work();
   void take_news();
   void renew();
+  void tell_set_aside(const Outbox::Renewed& renewed) const;
   void copy_source();
   Status copy(const std::vector<Source::Record>& records);
   void write_posted();
@@ -110,7 +112,8 @@ class Telemetry {
   const TelemetryHooks hooks_;
   const Source source_;
   const std::unique_ptr<Outbox> outbox_;
-  Sender sender_;  // the thread's own
+  Sender sender_;        // the thread's own
+  std::string trouble_;  // … what has been logged
   std::thread thread_;
 
   std::mutex mutex_;

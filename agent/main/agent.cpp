@@ -108,12 +108,9 @@ struct Agent::Parts {
   }
   runtime::DataSockets data_sockets() {
     return {[this](const std::string& pod, const std::string& directory) -> Status {
-              if (data) return data->open(pod, directory);
-              return fail(Code::FailedPrecondition, "there is no outbox to keep data in");
+              return data->open(pod, directory);
             },
-            [this](const std::string& pod) {
-              if (data) data->close(pod);
-            }};
+            [this](const std::string& pod) { data->close(pod); }};
   }
   runtime::PodRuntimeOptions pod_options() const {
     runtime::PodRuntimeOptions made;
@@ -159,8 +156,8 @@ struct Agent::Parts {
   KeepingBoard keeping;
   // Before the runtime, whose events they take until it is gone.
   Mailbox mailbox;
-  std::unique_ptr<telemetry::Telemetry> upstream;  // may be null
-  std::unique_ptr<DataServer> data;                // where upstream is there
+  std::unique_ptr<telemetry::Telemetry> upstream;
+  std::unique_ptr<DataServer> data;
   const std::shared_ptr<Traffic> traffic = std::make_shared<Traffic>();
   std::unique_ptr<FleetLink> link;
   runtime::Client client;
@@ -230,9 +227,9 @@ Status Agent::Parts::open_store() {
 
 void Agent::Parts::make_reconciler() {
   upstream = open_upstream(config, clock, *store, mailbox, link);
-  if (upstream) data = make_data_server(config, device.boot, clock, *upstream);
+  data = make_data_server(config, device.boot, clock, *upstream);
   records = std::make_unique<StoreRecords>(*store, [this] {
-    if (upstream) upstream->source_grew();
+    upstream->source_grew();
     event_bell.ring();
   });
   commands = std::make_unique<CommandCenter>(config, clock, *store, mailbox,
@@ -298,7 +295,7 @@ FleetHandlers Agent::Parts::fleet_handlers() {
     mailbox.post([&](Mail& mail) { mail.link = status; });
   };
   commands->listen(handlers);
-  tell_upstream(handlers, upstream.get(), config.mqtt.version == 5);
+  tell_upstream(handlers, *upstream, config.mqtt.version == 5);
   return handlers;
 }
 
@@ -407,7 +404,7 @@ Status Agent::start() {
   if (Status served = p.serve(); !served) return served;
   p.watch();
   p.follow_preload();
-  if (p.upstream) p.upstream->start();
+  p.upstream->start();
   p.commands->start();
   p.link->start();
   p.metrics.start();
@@ -441,9 +438,9 @@ bool Agent::stop() {
   p.loop.join();
   if (p.preload_follower.joinable()) p.preload_follower.join();
   p.api->stop();
-  if (p.data) p.data->stop();
+  p.data->stop();
   p.metrics.stop();
-  if (p.upstream) p.upstream->stop();
+  p.upstream->stop();
   p.commands->stop();
   p.link->stop(kGoodbye);
   p.store.reset();

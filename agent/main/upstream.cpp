@@ -55,10 +55,13 @@ std::unique_ptr<telemetry::Telemetry> open_upstream(const Config& config, const 
              "; what was waiting in it is not sent");
   };
   auto opened = telemetry::Telemetry::open(options, clock, std::move(hooks), event_source(store));
-  if (opened) return std::move(*opened);
-  note(mailbox, "OutboxUnavailable",
-       "no events go upstream until wherryd is restarted: " + opened.error().full());
-  return nullptr;
+  if (const Status good = opened->trouble(); !good) {
+    note(mailbox, "OutboxUnavailable",
+         "nothing goes upstream, and no records of workloads are taken, until there is an outbox; "
+         "that is tried again every few seconds: " +
+             good.error().full());
+  }
+  return opened;
 }
 
 std::unique_ptr<DataServer> make_data_server(const Config& config, const std::string& boot,
@@ -69,14 +72,13 @@ std::unique_ptr<DataServer> make_data_server(const Config& config, const std::st
   return std::make_unique<DataServer>(upstream, cache, clock);
 }
 
-void tell_upstream(FleetHandlers& handlers, telemetry::Telemetry* upstream, bool content_types) {
-  if (upstream == nullptr) return;
-  handlers.on_session = [upstream, content_types](uint64_t session, bool connected) {
-    if (!connected) return upstream->disconnected();
-    upstream->connected(session, content_types);
+void tell_upstream(FleetHandlers& handlers, telemetry::Telemetry& upstream, bool content_types) {
+  handlers.on_session = [&upstream, content_types](uint64_t session, bool connected) {
+    if (!connected) return upstream.disconnected();
+    upstream.connected(session, content_types);
   };
-  handlers.on_acknowledged = [upstream](uint64_t ticket, bool accepted) {
-    upstream->acknowledged(ticket, accepted);
+  handlers.on_acknowledged = [&upstream](uint64_t ticket, bool accepted) {
+    upstream.acknowledged(ticket, accepted);
   };
 }
 

@@ -12,8 +12,8 @@
 
 namespace wherry {
 
-// Null, with a log line and an event, where the outbox cannot be opened: workloads do not depend on
-// it. `link` is read when there is something to send. All references must outlive it.
+// Where the outbox cannot be opened an event says so, and it is tried again: workloads do not
+// depend on it. `link` is read when there is something to send. All references must outlive it.
 std::unique_ptr<telemetry::Telemetry> open_upstream(const Config& config, const Clock& clock,
                                                     Store& store, Mailbox& mailbox,
                                                     const std::unique_ptr<FleetLink>& link);
@@ -21,7 +21,7 @@ std::unique_ptr<telemetry::Telemetry> open_upstream(const Config& config, const 
 std::unique_ptr<DataServer> make_data_server(const Config& config, const std::string& boot,
                                              const Clock& clock, telemetry::Telemetry& upstream);
 
-// Tells `upstream`, which may be null, of the link's connections.
-void tell_upstream(FleetHandlers& handlers, telemetry::Telemetry* upstream, bool content_types);
+// Tells `upstream` of the link's connections.
+void tell_upstream(FleetHandlers& handlers, telemetry::Telemetry& upstream, bool content_types);
 
 }  // namespace wherry

@@ -5,10 +5,14 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <unistd.h>
 #include <utility>
 
+#include "base/files.h"
 #include "base/log.h"
+#include "base/sqlite/log_check.h"
 #include "base/text.h"
+#include "telemetry/outbox/blocks.h"
 #include "telemetry/outbox/commit_queue.h"
 #include "telemetry/outbox/queue_file.h"
 #include "telemetry/outbox/room.h"
@@ -16,12 +20,11 @@
 namespace wherry::telemetry {
 namespace {
 
-// What is committed together is one block, up to this size: few rows to write and to remove, and
-// still no more than a batch may take.
-constexpr size_t kBlockBytes = 32 << 10;
 // Records in memory that wait for the disk.
 constexpr size_t kMaxWaiting = 4 << 20;
 constexpr size_t kMaxName = 256;
+// More records than a log has that is written back after 4 MiB.
+constexpr uint64_t kNumbersSkipped = 1 << 20;
 constexpr const char* kTooManyStreams = "TooManyStreams";
 
 bool good_name(std::string_view name) {
@@ -29,45 +32,6 @@ bool good_name(std::string_view name) {
            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                   c == '.' || c == '_' || c == '-' || c == '/';
          });
-}
-
-// One or more blocks of `lines`. The bytes they take.
-Result<int64_t> put_blocks(QueueFile& file, int64_t stream, uint64_t first, const Lines& lines) {
-  int64_t bytes = 0;
-  Lines block;
-  const auto put = [&]() -> Status {
-    bytes += static_cast<int64_t>(block.text.size()) + kBlockOverhead;
-    const uint64_t number = std::exchange(first, first + block.count);
-    return file.put(stream, number, std::exchange(block, {}));
-  };
-  for (size_t begin = 0; begin <= lines.text.size();) {
-    const size_t end = std::min(lines.text.find('\n', begin), lines.text.size());
-    const size_t length = end - begin;
-    if (!block.empty() && block.text.size() + length >= kBlockBytes) {
-      if (Status done = put(); !done) return fail(done.error());
-    }
-    block.add(std::string_view(lines.text).substr(begin, length));
-    begin = end + 1;
-  }
-  if (Status done = put(); !done) return fail(done.error());
-  return bytes;
-}
-
-// Adds what of `block` lies behind `after` to the chunk; false once that is enough.
-bool add_block(Chunk& chunk, const Block& block, uint64_t after, size_t max_bytes) {
-  if (!block.whole) return true;
-  if (chunk.first != 0 && block.first != chunk.last() + 1) return false;
-  const uint64_t start = std::max(block.first, after + 1);
-  if (chunk.first == 0) chunk.first = start;
-  std::string_view rest = block.lines;
-  rest.remove_prefix(prefix_of(rest, static_cast<uint32_t>(start - block.first)));
-  for (uint64_t number = start; number <= block.last; ++number) {
-    const std::string_view line = rest.substr(0, rest.find('\n'));
-    if (!chunk.lines.empty() && chunk.lines.text.size() + line.size() > max_bytes) return false;
-    chunk.lines.add(line);
-    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
-  }
-  return chunk.lines.text.size() < max_bytes;
 }
 
 }  // namespace
@@ -91,8 +55,11 @@ struct Outbox::Impl {
 
   Status open();
   Status load();
+  Status skip_numbers();
   void close();
-  Result<std::string> set_aside();
+  Status replace();
+  Result<Renewed> renew();
+  void note_use();
   void commit(const CommitQueue::Group& group);
   Result<Stream*> stream_for(const std::string& name);
   void forget_new(const std::vector<Stream*>& made);
@@ -100,69 +67,96 @@ struct Outbox::Impl {
   // Notes a damaged file.
   template <typename T>
   T seen(T status) {
-    if (!status && status.error().code() == Code::DataLoss && !damaged.exchange(true)) {
+    if (!status && status.error().code() == Code::DataLoss && ready.exchange(false)) {
+      trouble = fail(status.error());
       log_error("the outbox is damaged",
                 {{"file", options.path}, {"error", status.error().full()}});
     }
     return status;
   }
-  Status usable() const {
-    if (!damaged && file) return {};
-    return fail(Code::DataLoss, "the outbox is damaged and waits to be replaced");
-  }
+  Status usable() const { return ready ? Status{} : trouble; }
 
   const OutboxOptions options;
   const Clock& clock;
   std::mutex file_mutex;  // before state_mutex; held for every statement
   std::optional<QueueFile> file;
+  Status trouble = fail(Code::Unavailable, "the outbox is not open");  // while it is not ready
+  Renewed renewed;  // what has been done for a new file that is not there yet
+  bool use_noted = false;
   CommitQueue commits;
   mutable std::mutex state_mutex;  // changes of `streams` are made with both
   std::map<std::string, Stream> streams;
   int64_t last_id = 0;
   std::atomic<uint64_t> appended{0};
-  std::atomic<bool> damaged{false};
+  std::atomic<bool> ready{false};
 };
 
+// There from the first records on, and until the log has been written back and removed.
+std::string mark_of(const OutboxOptions& options) { return options.path + "-in-use"; }
+
+void Outbox::Impl::note_use() {
+  if (use_noted) return;
+  const std::string mark = mark_of(options);
+  // Without it nothing is worse than that a log that goes missing is not missed.
+  const Status noted = write_file_atomic(mark, "", 0600);
+  if (!noted) log_debug("the outbox's use is not noted", {{"error", noted.error().full()}});
+  use_noted = true;
+}
+
 Status Outbox::Impl::open() {
+  const bool log_is_gone =
+      access(mark_of(options).c_str(), F_OK) == 0 && !sqlite::has_content(options.path + "-wal");
+  const bool lost = log_is_gone || sqlite::log_is_broken(options.path);
   auto opened = QueueFile::open(options.path, options.busy_timeout);
   if (!opened) return fail(opened.error());
   file.emplace(std::move(*opened));
-  Status loaded = load();
-  if (loaded) return loaded;
-  damaged = true;
-  close();
-  return loaded;
+  Status done = load();
+  if (done && lost && !streams.empty()) done = skip_numbers();
+  if (done) {
+    ready = true;
+  } else {
+    close();
+  }
+  return done;
 }
 
 void Outbox::Impl::close() {
-  if (file && damaged) file->keep_as_is();
+  if (!file) return;
+  if (!ready) file->keep_as_is();
   file.reset();
+  if (ready) unlink(mark_of(options).c_str());
 }
 
-Result<std::string> Outbox::Impl::set_aside() {
-  close();
-  const std::string aside = sqlite::aside_path(options.path, clock.wall());
-  Status done;
+// Sets the damaged file aside and begins a new one.
+Status Outbox::Impl::replace() {
   // What an earlier attempt left empty is no evidence, and takes nobody's place.
   if (sqlite::has_content(options.path) || sqlite::has_content(options.path + "-wal")) {
-    done = sqlite::set_aside(options.path, aside, false);
+    renewed.set_aside = sqlite::aside_path(options.path, clock.wall());
+    Status done = sqlite::set_aside(options.path, renewed.set_aside, false);
     if (done) done = sqlite::forget_old_asides(options.path);
+    if (!done) return done;
   }
-  if (!done) return fail(done.error());
-  {
-    const std::lock_guard lock(state_mutex);
-    streams.clear();
+  return open();
+}
+
+Result<Outbox::Renewed> Outbox::Impl::renew() {
+  if (ready) return Renewed{};
+  close();
+  Status done = trouble.error().code() == Code::DataLoss ? trouble : open();
+  if (!done && done.error().code() == Code::DataLoss) {
+    renewed.damage = done.error().full();
+    done = replace();
   }
-  done = open();
-  if (!done) return fail(done.error());
-  damaged = false;
-  return aside;
+  if (done) return std::exchange(renewed, {});
+  trouble = fail(done.error(), "open " + options.path);
+  return fail(trouble.error());
 }
 
 Status Outbox::Impl::load() {
   auto rows = file->streams();
   if (!rows) return fail(rows.error());
   const std::lock_guard lock(state_mutex);
+  streams.clear();
   for (StreamRow& row : *rows) {
     const std::optional<Kind> kind = kind_of(row.name);
     if (!kind) continue;
@@ -178,6 +172,22 @@ Status Outbox::Impl::load() {
     streams.emplace(name, std::move(stream));
   }
   return {};
+}
+
+// The log has lost records that may have been sent: their numbers are not given to others.
+Status Outbox::Impl::skip_numbers() {
+  const std::lock_guard lock(state_mutex);
+  log_error("the outbox's log is damaged: records are lost", {{"file", options.path}});
+  return file->transact(true, [&]() -> Status {
+    for (auto& [name, stream] : streams) {
+      stream.row.next += kNumbersSkipped;
+      stream.dropped += kNumbersSkipped;
+      Status done = file->mark(stream.row);
+      if (done) done = file->put_gap(stream.row.id, stream.row.next - 1, "Damaged");
+      if (!done) return done;
+    }
+    return {};
+  });
 }
 
 // The caller holds file_mutex and is in a transaction.
@@ -263,6 +273,7 @@ void Outbox::Impl::commit(const CommitQueue::Group& group) {
     forget_new(made);
     return;
   }
+  note_use();
   std::array<bool, kKinds> grown{};
   {
     const std::lock_guard state(state_mutex);
@@ -310,27 +321,16 @@ void Outbox::Impl::make_room(Kind kind) {
 Outbox::Outbox(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Outbox::~Outbox() = default;
 
-Result<Outbox::Opened> Outbox::open(const OutboxOptions& options, const Clock& clock) {
-  const std::string context = "open " + options.path;
-  auto impl = std::make_unique<Impl>(options, clock);
-  Opened opened;
-  const std::lock_guard lock(impl->file_mutex);
-  if (Status done = impl->open(); !done) {
-    if (done.error().code() != Code::DataLoss) return fail(done.error(), context);
-    opened.damage = done.error().full();
-    auto aside = impl->set_aside();
-    if (!aside) return fail(aside.error(), context);
-    opened.set_aside = std::move(*aside);
-  }
-  opened.outbox.reset(new Outbox(std::move(impl)));
+Outbox::Opened Outbox::open(const OutboxOptions& options, const Clock& clock) {
+  Opened opened{std::unique_ptr<Outbox>(new Outbox(std::make_unique<Impl>(options, clock))), {}};
+  // Why it is not ready is kept.
+  if (auto renewed = opened.outbox->renew()) opened.renewed = std::move(*renewed);
   return opened;
 }
 
-Result<std::string> Outbox::renew() {
+Result<Outbox::Renewed> Outbox::renew() {
   const std::lock_guard lock(impl_->file_mutex);
-  auto aside = impl_->set_aside();
-  if (!aside) return fail(aside.error(), "replace the damaged outbox");
-  return aside;
+  return impl_->renew();
 }
 
 Result<Appended> Outbox::append(const std::string& stream, Lines lines, const More& more) {
@@ -452,7 +452,13 @@ Status Outbox::forget(const std::string& name) {
   return {};
 }
 
-bool Outbox::damaged() const { return impl_->damaged; }
+bool Outbox::ready() const { return impl_->ready; }
+
+Status Outbox::trouble() const {
+  const std::lock_guard lock(impl_->file_mutex);
+  return impl_->usable();
+}
+
 uint64_t Outbox::appended() const { return impl_->appended; }
 
 }  // namespace wherry::telemetry

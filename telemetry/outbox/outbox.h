@@ -64,15 +64,18 @@ struct StreamState {
 // Thread-safe. Appends that come while one is being synced are committed together.
 class Outbox {
  public:
-  struct Opened {
-    std::unique_ptr<Outbox> outbox;
+  struct Renewed {
     std::string set_aside;  // path of a damaged file that a new one replaces, or empty
     std::string damage;     // what was wrong with it
   };
+  struct Opened {
+    std::unique_ptr<Outbox> outbox;
+    Renewed renewed;
+  };
   // A damaged file is set aside and its records are lost to the receiver, who sees new epochs.
-  // The clock must outlive the outbox.
-  // Errors as of sqlite::open_file, but for DataLoss.
-  static Result<Opened> open(const OutboxOptions& options, const Clock& clock);
+  // Where the file cannot be opened (the disk is full, say) there is an outbox all the same, which
+  // is not ready(). The clock must outlive the outbox.
+  static Opened open(const OutboxOptions& options, const Clock& clock);
   ~Outbox();
   Outbox(const Outbox&) = delete;
   Outbox& operator=(const Outbox&) = delete;
@@ -80,7 +83,7 @@ class Outbox {
   // Numbers the records and waits until they are synced: all of them or none. InvalidArgument for a
   // stream of no kind. ResourceExhausted: the disk is full, there are too many streams, or more
   // waits to be written than may (reason TooMuchWaiting, with a time to try again).
-  // DataLoss: the file is damaged, see damaged().
+  // While it is not ready(), whatever is the reason for that.
   struct More {
     // Records that were given up before they could be kept. They take numbers, too, right before
     // these, and are announced as dropped.
@@ -111,10 +114,12 @@ class Outbox {
   // Forgets a stream that has nothing waiting. Should it come back, it has a new epoch.
   Status forget(const std::string& stream);
 
-  // Set once the file proved to be damaged: everything fails with DataLoss until renew().
-  bool damaged() const;
-  // Sets the damaged file aside and begins a new one: the name it has now. All streams are gone.
-  Result<std::string> renew();
+  // False while there is no file, or once it proved to be damaged: everything fails with trouble()
+  // until renew().
+  bool ready() const;
+  Status trouble() const;  // DataLoss, or as of sqlite::open_file
+  // Opens the file; one that is damaged is set aside, and all streams with it, and a new one begun.
+  Result<Renewed> renew();
   // Grows with each append; wakes who waits for something to send.
   uint64_t appended() const;
 

@@ -142,8 +142,7 @@ TEST(TelemetryBudget, ADayOfTenWorkloadsStaysBelowItsCaps) {
   FakeClock clock;
   const test::TempDir directory;
   auto opened = Outbox::open({directory / "outbox.db"}, clock);
-  ASSERT_TRUE(opened) << opened.error().full();
-  Outbox& outbox = *opened->outbox;
+  Outbox& outbox = *opened.outbox;
   Sender sender(outbox, clock, {}, [] { return 0.0; });
   sender.connected(1, true);
   BusyDevice device;

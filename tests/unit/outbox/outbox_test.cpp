@@ -18,87 +18,12 @@
 #include "base/failpoint.h"
 #include "base/files.h"
 #include "telemetry/outbox/batch.h"
-#include "tests/support/temp_dir.h"
+#include "tests/unit/outbox/outbox_fixture.h"
 
 namespace wherry::telemetry {
 namespace {
 
 using nlohmann::json;
-
-Lines numbered(int from, int count, size_t size = 0) {
-  Lines lines;
-  for (int i = 0; i < count; ++i) {
-    lines.add(R"({"n":)" + std::to_string(from + i) + R"(,"x":")" + std::string(size, 'x') + "\"}");
-  }
-  return lines;
-}
-
-class OutboxTest : public testing::Test {
- protected:
-  OutboxTest() { open(); }
-
-  void open(int64_t max_bytes = 64 << 20) {
-    outbox_.reset();
-    options_.path = directory_.path() + "/outbox.db";
-    options_.max_bytes = max_bytes;
-    auto opened = Outbox::open(options_, clock_);
-    ASSERT_TRUE(opened) << opened.error().full();
-    outbox_ = std::move(opened->outbox);
-    set_aside_ = opened->set_aside;
-  }
-
-  Appended add(const std::string& stream, Lines lines) {
-    const auto appended = outbox_->append(stream, std::move(lines));
-    EXPECT_TRUE(appended) << appended.error().full();
-    return appended ? *appended : Appended{};
-  }
-  Chunk read(const std::string& stream, uint64_t after, size_t bytes = 1 << 20) {
-    auto chunk = outbox_->read(stream, after, bytes);
-    EXPECT_TRUE(chunk) << chunk.error().full();
-    return chunk ? *chunk : Chunk{};
-  }
-  StreamState state(const std::string& stream) {
-    for (const StreamState& one : outbox_->streams()) {
-      if (one.name == stream) return one;
-    }
-    return {};
-  }
-  void acknowledge(const std::string& stream, uint64_t last) {
-    const Status done = outbox_->acknowledge({{stream, state(stream).epoch, last}});
-    EXPECT_TRUE(done) << done.error().full();
-  }
-
-  // Everything from the oldest to the newest record, as a receiver sees it: numbers and what was
-  // announced as dropped together leave no hole. The "n" of the records in order.
-  std::vector<int> receive(const std::string& stream) {
-    std::vector<int> all;
-    uint64_t after = state(stream).acked;
-    dropped_ = 0;
-    while (true) {
-      const Chunk chunk = read(stream, after, 4096);
-      if (chunk.first == 0) break;
-      if (chunk.dropped) {
-        EXPECT_EQ(chunk.dropped->from, after + 1);
-        EXPECT_EQ(chunk.dropped->from + chunk.dropped->count, chunk.first);
-        dropped_ += chunk.dropped->count;
-      } else {
-        EXPECT_EQ(chunk.first, after + 1);
-      }
-      const json batch = json::parse(batch_json(stream, "e", chunk));
-      for (const json& record : batch["records"]) all.push_back(record["n"]);
-      after = chunk.last();
-    }
-    EXPECT_EQ(after + 1, state(stream).next);
-    return all;
-  }
-
-  test::TempDir directory_;
-  FakeClock clock_;
-  OutboxOptions options_;
-  std::unique_ptr<Outbox> outbox_;
-  std::string set_aside_;
-  uint64_t dropped_ = 0;
-};
 
 TEST_F(OutboxTest, NumbersRecordsOfEachStreamFromOne) {
   EXPECT_EQ(add("events", numbered(1, 3)).first, 1U);
@@ -268,53 +193,6 @@ TEST_F(OutboxTest, AStreamThatComesBackHasANewEpoch) {
   EXPECT_NE(state("data/a/a").epoch, before);
 }
 
-TEST_F(OutboxTest, ADamagedRecordIsAnnouncedAndTheRestArrives) {
-  add("events", numbered(1, 1, 300));
-  add("events", numbered(2, 1, 300));
-  add("events", numbered(3, 1, 300));
-  outbox_.reset();
-  std::string bytes = *read_file(options_.path);
-  const size_t place = bytes.find("{\"n\":2,");
-  ASSERT_NE(place, std::string::npos);
-  bytes[place + 20] = '!';
-  ASSERT_TRUE(write_file_atomic(options_.path, bytes));
-  open();
-  EXPECT_EQ(set_aside_, "");
-  EXPECT_EQ(receive("events"), (std::vector{1, 3}));
-  EXPECT_EQ(dropped_, 1U);
-  EXPECT_EQ(read("events", 1).dropped->reason, "Damaged");
-}
-
-TEST_F(OutboxTest, AFileThatIsNoDatabaseIsSetAside) {
-  add("events", numbered(1, 3));
-  outbox_.reset();
-  ASSERT_TRUE(write_file_atomic(options_.path, std::string(8192, 'z')));
-  open();
-  EXPECT_TRUE(set_aside_.starts_with(options_.path + ".corrupt-")) << set_aside_;
-  EXPECT_EQ(access(set_aside_.c_str(), F_OK), 0);
-  EXPECT_EQ(add("events", numbered(1, 1)).first, 1U);
-}
-
-TEST_F(OutboxTest, ATruncatedFileIsSetAsideOnceThatIsMet) {
-  for (int i = 0; i < 50; ++i) add("events", numbered(i, 1, 10'000));
-  outbox_.reset();
-  const std::string bytes = *read_file(options_.path);
-  ASSERT_TRUE(write_file_atomic(options_.path, bytes.substr(0, bytes.size() / 2)));
-  auto opened = Outbox::open(options_, clock_);
-  ASSERT_TRUE(opened) << opened.error().full();
-  if (opened->set_aside.empty()) {
-    for (uint64_t after = 0; !opened->outbox->damaged();) {
-      const auto chunk = opened->outbox->read("events", after, 1);
-      ASSERT_TRUE(!chunk || chunk->first > 0) << "all was readable";
-      if (chunk) after = chunk->last();
-    }
-    opened->outbox.reset();
-    // The next one starts anew, or meets the damage again: never a crash, never a wrong record.
-    opened = Outbox::open(options_, clock_);
-    ASSERT_TRUE(opened) << opened.error().full();
-  }
-}
-
 TEST_F(OutboxTest, AFailedCommitLeavesNothingBehind) {
   add("events", numbered(1, 1));
   failpoints_arm("outbox.append.commit=error");
@@ -350,24 +228,6 @@ TEST_F(OutboxTest, ACursorIsKeptWithTheRecordsOrNotAtAll) {
   EXPECT_EQ(outbox_->cursor("events"), 17);
 }
 
-TEST_F(OutboxTest, ADamagedOneIsRenewedWhileItRuns) {
-  for (int i = 0; i < 100; ++i) add("events", numbered(i, 1, 10'000));
-  const std::string epoch = state("events").epoch;
-  open();
-  std::string bytes = *read_file(options_.path);
-  std::fill(bytes.begin() + 4096, bytes.end(), 'z');
-  { std::ofstream(options_.path, std::ios::binary | std::ios::in) << bytes; }
-  EXPECT_FALSE(outbox_->read("events", 0, 1 << 20));
-  EXPECT_TRUE(outbox_->damaged());
-  EXPECT_FALSE(outbox_->append("events", numbered(1, 1)));
-  const auto aside = outbox_->renew();
-  ASSERT_TRUE(aside) << aside.error().full();
-  EXPECT_EQ(read_file(*aside)->size(), bytes.size());
-  EXPECT_FALSE(outbox_->damaged());
-  EXPECT_EQ(add("events", numbered(1, 1)).first, 1U);
-  EXPECT_NE(state("events").epoch, epoch);
-}
-
 // A child writes until it is killed; what it was told is on disk has to be there.
 TEST_F(OutboxTest, KilledAtAnyMomentKeepsWhatItPromised) {
   for (int round = 0; round < 10; ++round) {
@@ -377,15 +237,14 @@ TEST_F(OutboxTest, KilledAtAnyMomentKeepsWhatItPromised) {
     const pid_t child = fork();
     if (child == 0) {
       auto opened = Outbox::open(options_, clock_);
-      if (!opened) _exit(1);
       for (int i = 0;; ++i) {
-        const auto appended = opened->outbox->append("data/a/s", numbered(i, 3, 200));
+        const auto appended = opened.outbox->append("data/a/s", numbered(i, 3, 200));
         if (!appended) _exit(2);
         const uint64_t last = appended->first + appended->count - 1;
         if (write(told[1], &last, sizeof last) != sizeof last) _exit(3);
         if (i % 5 == 4)
-          (void)opened->outbox->acknowledge(
-              {{"data/a/s", opened->outbox->streams()[0].epoch, last - 6}});
+          (void)opened.outbox->acknowledge(
+              {{"data/a/s", opened.outbox->streams()[0].epoch, last - 6}});
       }
     }
     close(told[1]);

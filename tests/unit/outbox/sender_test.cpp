@@ -3,11 +3,13 @@
 #include "telemetry/outbox/sender.h"
 
 #include <algorithm>
+#include <fstream>
 #include <vector>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "base/files.h"
 #include "tests/support/temp_dir.h"
 
 namespace wherry::telemetry {
@@ -21,8 +23,7 @@ class SenderTest : public testing::Test {
   SenderTest() {
     options_.compress = false;
     auto opened = Outbox::open({directory_.path() + "/outbox.db"}, clock_);
-    EXPECT_TRUE(opened) << opened.error().full();
-    outbox_ = std::move(opened->outbox);
+    outbox_ = std::move(opened.outbox);
     make();
   }
 
@@ -252,9 +253,16 @@ TEST_F(SenderTest, AStreamThatCameBackIsSentFromItsBeginning) {
 
 TEST_F(SenderTest, AcknowledgementsOfALostQueueTakeNothingOfTheNewOne) {
   add("data/a/s", 60, 1000);
+  add("data/b/s", 600, 1000);  // more than is held in memory
   sender_->connected(1, true);
   const std::vector<Outgoing> before = all();
   ASSERT_GE(before.size(), 2U);
+  for (const char* part : {"/outbox.db", "/outbox.db-wal"}) {
+    const std::string path = directory_.path() + part;
+    const std::string garbage(read_file(path)->size(), 'z');
+    std::ofstream(path, std::ios::binary | std::ios::in) << garbage;
+  }
+  ASSERT_FALSE(outbox_->read("data/b/s", 0, 1 << 20));
   ASSERT_TRUE(outbox_->renew());
   add("data/a/s", 30, 1000);
   sender_->acknowledged(before[0].ticket, true);

@@ -2,6 +2,7 @@
 
 #include "telemetry/telemetry.h"
 
+#include <filesystem>
 #include <fstream>
 #include <mutex>
 #include <vector>
@@ -55,9 +56,7 @@ class TelemetryTest : public testing::Test {
       const std::lock_guard lock(mutex_);
       return log_;
     };
-    auto opened = Telemetry::open(options_, clock_, hooks, source);
-    ASSERT_TRUE(opened) << opened.error().full();
-    telemetry_ = std::move(*opened);
+    telemetry_ = Telemetry::open(options_, clock_, hooks, source);
     telemetry_->start();
   }
   void grow(int64_t by) {
@@ -187,6 +186,26 @@ TEST_F(TelemetryTest, WhereTheDiskIsFullForLongTheOldestPostedAreGivenUpAndAnnou
   const std::vector<json> all = drain("telemetry");
   EXPECT_EQ(all.size() + dropped_, 50U);
   EXPECT_EQ(all.back()["i"], 49);
+}
+
+TEST_F(TelemetryTest, WhatCannotBeOpenedIsOpenedWhenItCanBeAndNothingIsLost) {
+  grow(3);
+  ASSERT_TRUE(wait_until([&] { return state("events").next == 4; }));
+  telemetry_.reset();
+  const std::string path = options_.outbox.path;
+  std::filesystem::rename(path, path + ".hidden");
+  std::filesystem::create_directory(path);
+  open();
+  EXPECT_FALSE(telemetry_->trouble());
+  telemetry_->post("telemetry", R"({"at":"t","i":1})");
+  grow(2);
+  EXPECT_FALSE(telemetry_->append("data/a/s", Lines{R"({"at":"t"})", 1}));
+  std::filesystem::remove(path);
+  std::filesystem::rename(path + ".hidden", path);
+  EXPECT_TRUE(wait_until([&] { return state("events").next == 6; }));
+  EXPECT_TRUE(wait_until([&] { return state("telemetry").next == 2; }));
+  EXPECT_TRUE(telemetry_->append("data/a/s", Lines{R"({"at":"t"})", 1}));
+  EXPECT_EQ(aside_, "");
 }
 
 TEST_F(TelemetryTest, ADamagedOutboxIsReplacedAndTheLogCopiedAgain) {

@@ -1,0 +1,15 @@
+#pragma once
+// What SQLite does not say when it opens a database: that its write-ahead log has lost commits.
+
+#include <string>
+
+namespace wherry::sqlite {
+
+// Whether the log beside the closed database at `path` has commits that SQLite will pass over. It
+// reads a log up to the first frame whose checksum does not fit and takes what follows for remains
+// of an earlier log. False where there is no log, and for one that ends in half a commit, as a kill
+// leaves it. A log that was cut right behind a frame looks whole.
+// The layout: https://sqlite.org/fileformat2.html, "The Write-Ahead Log".
+bool log_is_broken(const std::string& path);
+
+}  // namespace wherry::sqlite

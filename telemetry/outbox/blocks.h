@@ -1,0 +1,17 @@
+#pragma once
+// Records to rows, and back.
+
+#include <cstdint>
+
+#include "telemetry/outbox/outbox.h"
+#include "telemetry/outbox/queue_file.h"
+
+namespace wherry::telemetry {
+
+// Puts one or more blocks of `lines`. The bytes they take.
+Result<int64_t> put_blocks(QueueFile& file, int64_t stream, uint64_t first, const Lines& lines);
+
+// Adds what of `block` lies behind `after` to the chunk; false once that is enough.
+bool add_block(Chunk& chunk, const Block& block, uint64_t after, size_t max_bytes);
+
+}  // namespace wherry::telemetry
