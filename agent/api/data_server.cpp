@@ -49,11 +49,16 @@ Problem try_again(int status, std::string detail, std::string reason, int64_t se
   return {status, std::move(detail), std::move(reason), {{"Retry-After", std::to_string(seconds)}}};
 }
 
-// Of append() and put(): what a producer can wait for comes with a time to wait.
+// Of the outbox and the cache: what a workload can wait for comes with a time to wait.
 Problem problem_of(const Error& error) {
-  if (error.code() != Code::ResourceExhausted) {
-    if (error.code() == Code::DataLoss) return try_again(503, error.full(), "", 5);
-    return http::problem_from(error);
+  switch (error.code()) {
+    case Code::InvalidArgument:
+    case Code::NotFound:
+      return http::problem_from(error);
+    case Code::ResourceExhausted:
+      break;
+    default:  // the file is damaged, or cannot be opened: the agent tries again, too
+      return try_again(503, error.full(), "", 5);
   }
   if (error.reason() == telemetry::kOverQuota || error.reason() == telemetry::kCachesFull ||
       error.reason() == "TooManyStreams") {
@@ -97,12 +102,12 @@ Result<telemetry::Lines> records_of(std::string_view body, WallTime at) {
 }  // namespace
 
 struct DataServer::Desk {
-  Desk(telemetry::Telemetry& the_telemetry, telemetry::CacheOptions cache_options,
+  Desk(telemetry::Telemetry& the_telemetry, const telemetry::CacheOptions& cache_options,
        const Clock& the_clock, const DataLimits& given)
       : telemetry(the_telemetry),
-        options(std::move(cache_options)),
         clock(the_clock),
         limits(given),
+        cache(cache_options, the_clock),
         server("data", limits.server, [this](http::Exchange& exchange) { handle(exchange); }) {}
 
   void handle(http::Exchange& exchange);
@@ -122,12 +127,11 @@ struct DataServer::Desk {
   void put_value(http::Exchange& exchange, const std::string& workload, const std::string& key);
 
   telemetry::Telemetry& telemetry;
-  const telemetry::CacheOptions options;
   const Clock& clock;
   const DataLimits limits;
   std::mutex mutex;
   std::map<std::string, std::string> open;  // workload -> directory
-  std::unique_ptr<telemetry::Cache> cache;  // set before the first connection
+  telemetry::Cache cache;
   bool started = false;
   http::Server server;
 };
@@ -214,11 +218,11 @@ void DataServer::Desk::forget_streams_of_others() {
 }
 
 void DataServer::Desk::forget_caches_of_others() {
-  const auto workloads = cache->workloads();
+  const auto workloads = cache.workloads();
   if (!workloads) return;
   for (const std::string& workload : *workloads) {
     const std::lock_guard lock(mutex);
-    if (!open.contains(workload)) static_cast<void>(cache->forget(workload));
+    if (!open.contains(workload)) static_cast<void>(cache.forget(workload));
   }
 }
 
@@ -285,7 +289,7 @@ void DataServer::Desk::read_records(http::Exchange& exchange, const std::string&
 }
 
 void DataServer::Desk::list_keys(http::Exchange& exchange, const std::string& workload) {
-  const auto keys = cache->keys(workload);
+  const auto keys = cache.keys(workload);
   if (!keys) return exchange.respond(problem_of(keys.error()));
   Json list = Json::array();
   for (const auto& key : *keys) list.push_back({{"key", key.name}, {"bytes", key.bytes}});
@@ -298,12 +302,12 @@ void DataServer::Desk::handle_key(http::Exchange& exchange, const std::string& w
   const std::string& method = exchange.request().method;
   if (method == "PUT") return put_value(exchange, workload, key);
   if (method == "GET") {
-    const auto entry = cache->get(workload, key);
+    const auto entry = cache.get(workload, key);
     if (!entry) return exchange.respond(problem_of(entry.error()));
     return exchange.respond(200, entry->type, entry->value);
   }
   if (method == "DELETE") {
-    const Status removed = cache->remove(workload, key);
+    const Status removed = cache.remove(workload, key);
     if (!removed) return exchange.respond(problem_of(removed.error()));
     return exchange.respond(200, "application/json", Json{{"key", key}}.dump());
   }
@@ -329,10 +333,10 @@ void DataServer::Desk::put_value(http::Exchange& exchange, const std::string& wo
         Problem{400, "a content type has at most " + std::to_string(kMaxType) + " bytes"});
   }
   const telemetry::CacheEntry entry{std::move(*body), type == nullptr ? kBinary : *type};
-  Status put = cache->put(workload, key, entry, ttl);
+  Status put = cache.put(workload, key, entry, ttl);
   if (!put && put.error().reason() == telemetry::kCachesFull) {
     forget_caches_of_others();
-    put = cache->put(workload, key, entry, ttl);
+    put = cache.put(workload, key, entry, ttl);
   }
   if (!put) return exchange.respond(problem_of(put.error()));
   exchange.respond(200, "application/json",
@@ -352,12 +356,7 @@ Status DataServer::open(const std::string& workload, const std::string& director
   const bool there = access(path.c_str(), F_OK) == 0;
   if (known != desk_->open.end() && known->second == directory && there) return {};
   desk_->server.remove(workload);
-  if (!desk_->cache) {
-    auto cache = telemetry::Cache::open(desk_->options, desk_->clock);
-    if (!cache) return fail(cache.error());
-    desk_->cache = std::move(*cache);
-  }
-  auto listener = http::Listener::unix_socket(path, "", 0666);
+  auto listener = http::Listener::unix_socket(path, "", 0666, http::Listener::Clients::Elsewhere);
   if (!listener) return fail(listener.error());
   listener->set_tag(workload);
   if (!desk_->started) {

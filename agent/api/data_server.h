@@ -27,8 +27,8 @@ struct DataLimits {
 // Thread-safe.
 class DataServer {
  public:
-  // Telemetry and the clock must outlive it. Threads are made, and the cache is opened, for the
-  // first workload that wants them.
+  // Telemetry and the clock must outlive it. Threads are made for the first workload that wants
+  // them.
   DataServer(telemetry::Telemetry& telemetry, const telemetry::CacheOptions& cache,
              const Clock& clock, DataLimits limits = {});
   ~DataServer();

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <fcntl.h>
 #include <grp.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -14,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/fd.h"
 #include "base/files.h"
 
 namespace wherry::http {
@@ -26,6 +28,15 @@ tl::unexpected<Error> failed(const std::string& what, int error) {
                     : error == EADDRINUSE             ? Code::AlreadyExists
                                                       : Code::Unavailable;
   return fail(code, what + ": " + std::strerror(error));
+}
+
+Status set_name(sockaddr_un& address, const std::string& name) {
+  if (name.size() >= sizeof address.sun_path) {
+    return fail(Code::InvalidArgument, "the socket's name is too long: " + name);
+  }
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, name.data(), name.size());
+  return {};
 }
 
 bool somebody_listens(const sockaddr_un& address) {
@@ -142,18 +153,26 @@ Listener::~Listener() {
 }
 
 Result<Listener> Listener::unix_socket(const std::string& path, const std::string& group,
-                                       mode_t mode) {
+                                       mode_t mode, Clients clients) {
   sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof address.sun_path) {
+  const size_t slash = path.find_last_of('/');
+  const bool long_path = path.size() >= sizeof address.sun_path;
+  if (path.empty() || (long_path && (clients == Clients::Here || slash == std::string::npos))) {
     return fail(Code::InvalidArgument, "the socket path \"" + path + "\" must have 1 to " +
                                            std::to_string(sizeof address.sun_path - 1) + " bytes");
   }
-  std::memcpy(address.sun_path, path.data(), path.size());
-  const size_t slash = path.find_last_of('/');
-  if (slash != std::string::npos && slash > 0) {
-    if (Status made = make_directories(path.substr(0, slash)); !made) return fail(made.error());
+  const std::string directory = path.substr(0, slash == std::string::npos ? 0 : slash);
+  if (!directory.empty()) {
+    if (Status made = make_directories(directory); !made) return fail(made.error());
   }
+  Fd held;
+  std::string name = path;
+  if (long_path) {
+    held = Fd(open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!held.valid()) return failed("open " + directory, errno);
+    name = "/proc/self/fd/" + std::to_string(held.get()) + path.substr(slash);
+  }
+  if (Status fits = set_name(address, name); !fits) return fail(fits.error());
   if (Status way = make_way(path, address); !way) return fail(way.error());
 
   Listener listener;

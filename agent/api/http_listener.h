@@ -20,9 +20,11 @@ class Listener {
 
   // Creates the parent directory where it is missing and replaces a socket nobody listens on.
   // AlreadyExists when another process serves it, or when the path is no socket.
-  // Owned by `group` where such a group exists.
+  // Owned by `group` where such a group exists. An address has at most 107 bytes: a longer path is
+  // InvalidArgument, unless clients see its directory `Elsewhere`, under a shorter name.
+  enum class Clients { Here, Elsewhere };
   static Result<Listener> unix_socket(const std::string& path, const std::string& group,
-                                      mode_t mode = 0660);
+                                      mode_t mode = 0660, Clients clients = Clients::Here);
   // "127.0.0.1:7070", "[::1]:7070", ":7070" (every address), port 0 for any. Numbers only: a
   // device must not need DNS to listen. An address that is not there yet is fine.
   static Result<Listener> tcp(const std::string& address);

@@ -32,11 +32,13 @@ struct CacheEntry {
   std::string type;  // content type
 };
 
-// Thread-safe: one call at a time has the connection.
+// Thread-safe: one call at a time has the connection. The file is opened by the first. A damaged
+// one is set aside and a new one begun, whenever that shows: a cache may be empty. While it cannot
+// be opened (the disk is full, say) every call fails, with errors as of sqlite::open_file.
 class Cache {
  public:
-  // A damaged file is set aside and a new one begun: a cache may be empty.
-  static Result<std::unique_ptr<Cache>> open(const CacheOptions& options, const Clock& clock);
+  // The clock must outlive it.
+  Cache(const CacheOptions& options, const Clock& clock);
   ~Cache();
   Cache(const Cache&) = delete;
   Cache& operator=(const Cache&) = delete;
@@ -59,8 +61,7 @@ class Cache {
 
  private:
   struct Impl;
-  explicit Cache(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  const std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace wherry::telemetry

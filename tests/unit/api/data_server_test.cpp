@@ -2,12 +2,15 @@
 
 #include "agent/api/data_server.h"
 
+#include <filesystem>
+#include <fstream>
 #include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "base/files.h"
 #include "telemetry/stream/cache.h"
 #include "telemetry/telemetry.h"
 #include "tests/unit/api/api_fixture.h"
@@ -29,14 +32,11 @@ class DataServerTest : public testing::Test {
     options.outbox.path = dir_ / "outbox.db";
     telemetry::Source none{
         "events", [](int64_t, size_t) { return Result<std::vector<telemetry::Source::Record>>(); }};
-    auto opened = telemetry::Telemetry::open(options, clock_, {}, none);
-    ASSERT_TRUE(opened) << opened.error().full();
-    telemetry_ = std::move(*opened);
-    telemetry::CacheOptions cache;
-    cache.path = dir_ / "cache.db";
-    cache.max_bytes = 10'000;
-    cache.boot = "this-boot";
-    server_ = std::make_unique<DataServer>(*telemetry_, cache, clock_, limits);
+    telemetry_ = telemetry::Telemetry::open(options, clock_, {}, none);
+    cache_.path = dir_ / "cache.db";
+    cache_.max_bytes = 10'000;
+    cache_.boot = "this-boot";
+    server_ = std::make_unique<DataServer>(*telemetry_, cache_, clock_, limits);
     for (const char* workload : {"web", "other"}) {
       const Status opened_socket = server_->open(workload, dir_ / workload);
       ASSERT_TRUE(opened_socket) << opened_socket.error().full();
@@ -62,6 +62,7 @@ class DataServerTest : public testing::Test {
 
   TempDir dir_;
   FakeClock clock_;
+  telemetry::CacheOptions cache_;
   std::unique_ptr<telemetry::Telemetry> telemetry_;
   std::unique_ptr<DataServer> server_;
 };
@@ -216,6 +217,68 @@ TEST_F(DataServerTest, OneWorkloadCannotTakeAllConnections) {
   }
   ASSERT_TRUE(wait_until([&] { return ask("GET /v1/streams").status == 429; }));
   EXPECT_EQ(ask("GET /v1/streams", "", "", "other").status, 200);
+}
+
+TEST_F(DataServerTest, ANameOfAnyLengthHasASocket) {
+  const std::string name(200, 'p');
+  const std::string directory = dir_ / name;
+  const Status opened = server_->open(name, directory);
+  ASSERT_TRUE(opened) << opened.error().full();
+  std::filesystem::create_directory_symlink(directory, dir_ / "pump");  // as the container sees it
+  EXPECT_EQ(ask("POST /v1/streams/a", "1", "", "pump").status, 200);
+  ASSERT_TRUE(server_->open(name, directory)) << "it is there";
+  server_->close(name);
+  EXPECT_NE(access((directory + "/data.sock").c_str(), F_OK), 0);
+  write_text(directory + "/data.sock", "");
+  EXPECT_FALSE(server_->open(name, directory)) << "what is no socket is not replaced";
+}
+
+TEST_F(DataServerTest, ACacheThatIsDamagedMeanwhileBeginsAnew) {
+  cache_.max_bytes = 4 << 20;
+  start();
+  for (int i = 0; i < 8; ++i) {
+    ask("PUT /v1/cache/k" + std::to_string(i), std::string(100'000, 'v'));
+  }
+  start();  // the file is written back, and little of it is held in memory
+  const std::string path = dir_ / "cache.db";
+  ASSERT_EQ(ask("GET /v1/cache").status, 200);
+  std::string bytes = *read_file(path);
+  std::fill(bytes.begin() + 4096, bytes.end(), 'z');
+  { std::ofstream(path, std::ios::binary | std::ios::in) << bytes; }
+  int status = 200;
+  for (int i = 0; i < 8 && status == 200; ++i) {
+    status = ask("GET /v1/cache/k" + std::to_string(i)).status;
+  }
+  EXPECT_EQ(status, 404);
+  EXPECT_EQ(ask("PUT /v1/cache/k", "new").status, 200);
+  EXPECT_EQ(ask("GET /v1/cache/k").body, "new");
+  EXPECT_EQ(body_of(ask("GET /v1/cache"))["keys"].size(), 1U);
+}
+
+TEST_F(DataServerTest, ACacheThatCannotBeOpenedIsOpenedWhenItCanBe) {
+  ask("PUT /v1/cache/k", "v");
+  server_.reset();
+  const std::string path = dir_ / "cache.db";
+  std::filesystem::rename(path, path + ".hidden");
+  std::filesystem::create_directory(path);
+  start();  // nobody is kept from starting
+  EXPECT_EQ(ask("GET /v1/cache/k").status, 503);
+  const Answer refused = ask("PUT /v1/cache/k", "w");
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.header("Retry-After"), "5");
+  EXPECT_EQ(ask("POST /v1/streams/a", "1").status, 200);
+  std::filesystem::remove(path);
+  std::filesystem::rename(path + ".hidden", path);
+  clock_.advance(std::chrono::seconds(6));
+  EXPECT_EQ(ask("GET /v1/cache/k").body, "v");
+}
+
+TEST_F(DataServerTest, WhatIsOverInOtherCachesMakesRoom) {
+  cache_.max_total = 15'000;
+  start();
+  EXPECT_EQ(ask("PUT /v1/cache/a?ttl=1ms", std::string(9000, 'a'), "", "other").status, 200);
+  EXPECT_TRUE(wait_until([&] { return ask("GET /v1/cache/a", "", "", "other").status == 404; }));
+  EXPECT_EQ(ask("PUT /v1/cache/b", std::string(9000, 'b')).status, 200);
 }
 
 TEST_F(DataServerTest, AClosedSocketIsGoneAndComesBack) {
