@@ -33,6 +33,12 @@ std::string refusal(std::string_view code, std::string_view message) {
 
 std::string refusal(const Error& error) { return refusal(to_string(error.code()), error.full()); }
 
+std::string carried_out_for(const std::string& source, std::string answer) {
+  if (!answer.ends_with('}')) return answer;
+  answer.pop_back();
+  return answer + ",\"source\":" + dump(source) + "}";
+}
+
 std::string shortened(const std::string& answer, size_t most) {
   if (answer.size() <= most) return answer;
   Json json = Json::parse(answer, nullptr, false);

@@ -55,24 +55,23 @@ bool CommandDesk::post(std::function<void()> job) {
   return intake_ != nullptr && intake_->post(std::move(job));
 }
 
+CommandDesk::ReplyTo CommandDesk::reply_to(const CommandRecord& command) {
+  return {command.request, command.response_topic, command.correlation,
+          command.asked_on == command.source ? std::string() : command.source};
+}
+
+// Of many that nobody fetched, older ones are kept for those who ask again.
 void CommandDesk::answer_open() {
-  const auto open = parts_.store.open_commands();
+  const Status kept = parts_.store.interrupt_commands(interrupted(), kMostReopened);
+  if (!kept) log_warn("answers are not kept", {{"error", kept.error().full()}});
+  const auto open = parts_.store.open_commands(kMostReopened);
   if (!open) {
     return log_warn("commands of an earlier life are not answered",
                     {{"error", open.error().full()}});
   }
-  const size_t skipped = open->size() > kMostReopened ? open->size() - kMostReopened : 0;
-  for (size_t i = 0; i < open->size(); ++i) {
-    const CommandRecord& command = (*open)[i];
-    std::string answer = command.answer;
-    if (answer.empty()) {
-      answer = interrupted();
-      const Status kept = parts_.store.answer_command(command.number, answer);
-      if (!kept) log_warn("an answer is not kept", {{"error", kept.error().full()}});
-    }
-    // Of many that nobody fetched, the oldest are kept for those who ask again.
-    if (i < skipped) continue;
-    send(command.number, {command.request, command.response_topic, command.correlation}, answer);
+  for (const CommandRecord& command : *open) {
+    send(command.number, reply_to(command),
+         command.answer.empty() ? interrupted() : command.answer);
   }
 }
 
@@ -170,9 +169,9 @@ void CommandDesk::take(const CommandMessage& message) {
                           "a command must not be retained: it would be carried out at every "
                           "connect; clear the topic and send it without the flag"));
   }
-  const auto known = parts_.store.find_command(message.source, message.request);
+  auto known = parts_.store.find_command(message.request);
   if (!known) return refuse(message, refusal(known.error()));
-  if (*known) return again(message, **known);
+  if (*known) return again(message, std::move(**known));
   const auto command = check(message);
   if (!command) return refuse(message, refusal(command.error()));
   const bool slow = Commands::is_slow(command->kind);
@@ -218,11 +217,13 @@ void CommandDesk::take(const CommandMessage& message) {
 
 // It is never carried out a second time: the answer it got, or will get, goes where it is asked for
 // now.
-void CommandDesk::again(const CommandMessage& message, const CommandRecord& known) {
-  const Status noted =
-      parts_.store.readdress_command(known.number, message.response_topic, message.correlation);
+void CommandDesk::again(const CommandMessage& message, CommandRecord known) {
+  known.asked_on = message.source;
+  known.response_topic = message.response_topic;
+  known.correlation = message.correlation;
+  const Status noted = parts_.store.readdress_command(known);
   if (!noted) log_debug("where an answer goes is not noted", {{"error", noted.error().full()}});
-  const ReplyTo to{message.request, message.response_topic, message.correlation};
+  const ReplyTo to = reply_to(known);
   {
     const std::lock_guard lock(mutex_);
     const auto running = under_way_.find(known.number);
@@ -232,7 +233,7 @@ void CommandDesk::again(const CommandMessage& message, const CommandRecord& know
     }
   }
   // It may have ended since it was looked up.
-  const auto now = parts_.store.find_command(message.source, message.request);
+  const auto now = parts_.store.find_command(message.request);
   const bool ended = now && *now && !(*now)->answer.empty();
   send(known.number, to, ended ? (*now)->answer : interrupted());
 }
@@ -266,6 +267,7 @@ void CommandDesk::refuse(const CommandMessage& message, const std::string& answe
 }
 
 void CommandDesk::send(int64_t number, const ReplyTo& to, std::string answer) {
+  if (!to.source.empty()) answer = carried_out_for(to.source, std::move(answer));
   const bool taken = parts_.send(
       {static_cast<uint64_t>(number), to.request, to.topic, to.correlation, std::move(answer)});
   if (!taken) {

@@ -57,14 +57,16 @@ class CommandDesk {
  private:
   struct ReplyTo {
     std::string request, topic, correlation;
+    std::string source = {};  // where the command came from, for who asked elsewhere
   };
+  static ReplyTo reply_to(const CommandRecord& command);
   bool post(std::function<void()> job);
   void answer_open();
   void take(const CommandMessage& message);
   Result<Command> check(const CommandMessage& message) const;
   Status is_bound(const Command& command, const CommandMessage& message, bool is_signed) const;
   Status allowed(CommandKind kind) const;
-  void again(const CommandMessage& message, const CommandRecord& known);
+  void again(const CommandMessage& message, CommandRecord known);
   void carry_out(int64_t number, const Command& command, const std::string& given_by);
   void finish(int64_t number, const std::string& answer);
   void refuse(const CommandMessage& message, const std::string& answer);

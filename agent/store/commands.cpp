@@ -1,5 +1,7 @@
 #include "agent/store/commands.h"
 
+#include <algorithm>
+
 #include "sql.h"
 
 namespace wherry::store {
@@ -8,11 +10,14 @@ namespace {
 CommandRecord read_command(const sqlite::Statement& row) {
   CommandRecord command;
   command.number = row.integer(0);
-  command.received_at = row.time(1);
-  command.response_topic = row.text(2);
-  command.correlation = row.text(3);
-  command.answer = row.text(4);
-  command.delivered = row.integer(5) != 0;
+  command.source = row.text(1);
+  command.request = row.text(2);
+  command.received_at = row.time(3);
+  command.asked_on = row.text(4);
+  command.response_topic = row.text(5);
+  command.correlation = row.text(6);
+  command.answer = row.text(7);
+  command.delivered = row.integer(8) != 0;
   return command;
 }
 
@@ -42,41 +47,45 @@ Status trim_commands(sqlite::Database& database, int64_t most) {
 }
 
 Result<std::optional<CommandRecord>> find_command(sqlite::Database& database,
-                                                  const std::string& source,
                                                   const std::string& request) {
   Result<sqlite::Statement> find = database.prepare(sql::find_command);
   if (!find) return fail(find.error());
-  const Result<bool> row = find->bind(source, request).step();
+  const Result<bool> row = find->bind(request).step();
   if (!row) return fail(row.error());
   if (!*row) return std::optional<CommandRecord>();
-  CommandRecord command = read_command(*find);
-  command.source = source;
-  command.request = request;
-  return std::optional(std::move(command));
+  return std::optional(read_command(*find));
 }
 
-Result<std::vector<CommandRecord>> list_open_commands(sqlite::Database& database) {
+Status interrupt_commands(sqlite::Database& database, const std::string& answer) {
+  return change(database, sql::interrupt_commands, answer);
+}
+
+Status give_up_commands(sqlite::Database& database, size_t most) {
+  return change(database, sql::give_up_commands, most);
+}
+
+Result<std::vector<CommandRecord>> list_open_commands(sqlite::Database& database, size_t most) {
   Result<sqlite::Statement> list = database.prepare(sql::list_open_commands);
   if (!list) return fail(list.error());
+  list->bind(most);
   std::vector<CommandRecord> all;
   while (true) {
     const Result<bool> more = list->step();
     if (!more) return fail(more.error());
-    if (!*more) return all;
-    CommandRecord command = read_command(*list);
-    command.source = list->text(6);
-    command.request = list->text(7);
-    all.push_back(std::move(command));
+    if (!*more) break;
+    all.push_back(read_command(*list));
   }
+  std::reverse(all.begin(), all.end());
+  return all;
 }
 
 Status answer_command(sqlite::Database& database, int64_t number, const std::string& answer) {
   return change(database, sql::answer_command, number, answer);
 }
 
-Status readdress_command(sqlite::Database& database, int64_t number, const std::string& topic,
-                         const std::string& correlation) {
-  return change(database, sql::readdress_command, number, topic, sqlite::Blob{correlation});
+Status readdress_command(sqlite::Database& database, const CommandRecord& command) {
+  return change(database, sql::readdress_command, command.number, command.asked_on,
+                command.response_topic, sqlite::Blob{command.correlation});
 }
 
 Status deliver_command(sqlite::Database& database, int64_t number) {

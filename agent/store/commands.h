@@ -14,12 +14,13 @@ Result<int64_t> put_command(sqlite::Database& database, const CommandRecord& com
 // Removes what is beyond `most`, those answered first first; what waits for its answer stays.
 Status trim_commands(sqlite::Database& database, int64_t most);
 Result<std::optional<CommandRecord>> find_command(sqlite::Database& database,
-                                                  const std::string& source,
                                                   const std::string& request);
-Result<std::vector<CommandRecord>> list_open_commands(sqlite::Database& database);
+Status interrupt_commands(sqlite::Database& database, const std::string& answer);
+Status give_up_commands(sqlite::Database& database, size_t most);
+// The newest `most` whose answer is not delivered, oldest first.
+Result<std::vector<CommandRecord>> list_open_commands(sqlite::Database& database, size_t most);
 Status answer_command(sqlite::Database& database, int64_t number, const std::string& answer);
-Status readdress_command(sqlite::Database& database, int64_t number, const std::string& topic,
-                         const std::string& correlation);
+Status readdress_command(sqlite::Database& database, const CommandRecord& command);
 Status deliver_command(sqlite::Database& database, int64_t number);
 
 Status put_order(sqlite::Database& database, const OrderRecord& order);

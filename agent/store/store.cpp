@@ -296,9 +296,9 @@ Result<int64_t> Store::take_command(const CommandRecord& command) {
   const std::string context = "record a command";
   int64_t number = 0;
   const Status taken = synced(context, [&](sqlite::Database& database) -> Status {
-    const auto known = store::find_command(database, command.source, command.request);
+    const auto known = store::find_command(database, command.request);
     if (!known) return fail(known.error());
-    if (*known) return fail(Code::AlreadyExists, command.source + " has sent it before");
+    if (*known) return fail(Code::AlreadyExists, (*known)->source + " has sent it before");
     const Result<int64_t> put = store::put_command(database, command);
     if (!put) return fail(put.error());
     number = *put;
@@ -318,10 +318,9 @@ Status Store::answer_command(int64_t number, const std::string& answer) {
   });
 }
 
-Status Store::readdress_command(int64_t number, const std::string& response_topic,
-                                const std::string& correlation) {
+Status Store::readdress_command(const CommandRecord& command) {
   const std::lock_guard lock(impl_->mutex);
-  return store::readdress_command(impl_->database, number, response_topic, correlation);
+  return store::readdress_command(impl_->database, command);
 }
 
 Status Store::deliver_command(int64_t number) {
@@ -329,17 +328,24 @@ Status Store::deliver_command(int64_t number) {
   return store::deliver_command(impl_->database, number);
 }
 
-Result<std::optional<CommandRecord>> Store::find_command(const std::string& source,
-                                                         const std::string& request) {
+Result<std::optional<CommandRecord>> Store::find_command(const std::string& request) {
   const std::lock_guard lock(impl_->mutex);
-  auto found = store::find_command(impl_->database, source, request);
+  auto found = store::find_command(impl_->database, request);
   if (!found) return fail(found.error(), "look for a command");
   return found;
 }
 
-Result<std::vector<CommandRecord>> Store::open_commands() {
+Status Store::interrupt_commands(const std::string& answer, size_t most) {
+  return synced("answer what was cut off", [&](sqlite::Database& database) {
+    Status done = store::interrupt_commands(database, answer);
+    if (done) done = store::give_up_commands(database, most);
+    return done;
+  });
+}
+
+Result<std::vector<CommandRecord>> Store::open_commands(size_t most) {
   const std::lock_guard lock(impl_->mutex);
-  auto commands = store::list_open_commands(impl_->database);
+  auto commands = store::list_open_commands(impl_->database, most);
   if (!commands) return fail(commands.error(), "read the commands");
   return commands;
 }

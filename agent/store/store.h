@@ -100,9 +100,11 @@ struct EventRecord {
 
 // A command that was taken over MQTT.
 struct CommandRecord {
-  int64_t number = 0;           // given by the store, growing
-  std::string source, request;  // together its identity
+  int64_t number = 0;   // given by the store, growing
+  std::string source;   // where it came from
+  std::string request;  // its identity
   WallTime received_at{};
+  std::string asked_on;                     // the source of the last that asked for its answer
   std::string response_topic, correlation;  // where its answer goes; "": the device's own topic
   std::string answer;                       // empty: none yet
   bool delivered = false;                   // a broker has acknowledged the answer
@@ -168,18 +170,19 @@ class Store {
   Result<std::vector<CronRecord>> cron_jobs();
 
   // --- commands. take_command() and answer_command(): on disk and synced when they return.
-  // The number that it got. AlreadyExists where its source and request are known.
+  // The number that it got. AlreadyExists where its request is known.
   Result<int64_t> take_command(const CommandRecord& command);
   Status answer_command(int64_t number, const std::string& answer);
   // These two may be lost at a power cut: then an answer is sent once more, or where it was asked
   // for first.
-  Status readdress_command(int64_t number, const std::string& response_topic,
-                           const std::string& correlation);
+  Status readdress_command(const CommandRecord& command);  // asked_on, topic and correlation
   Status deliver_command(int64_t number);
-  Result<std::optional<CommandRecord>> find_command(const std::string& source,
-                                                    const std::string& request);
-  // Those without an answer, or whose answer no broker has acknowledged; oldest first.
-  Result<std::vector<CommandRecord>> open_commands();
+  Result<std::optional<CommandRecord>> find_command(const std::string& request);
+  // For the start: those without an answer get this one, and all but the newest `most` count as
+  // delivered. Synced, and no write where there is nothing to change.
+  Status interrupt_commands(const std::string& answer, size_t most);
+  // The newest `most` whose answer no broker has acknowledged, oldest first.
+  Result<std::vector<CommandRecord>> open_commands(size_t most);
 
   // On disk and synced when they return. One order a workload: a newer one replaces it.
   Status save_order(const OrderRecord& order);

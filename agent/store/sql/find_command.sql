@@ -1,2 +1,3 @@
-SELECT number, received_at, response_topic, correlation, answer, delivered
-FROM commands WHERE source = ?1 AND request = ?2;
+SELECT number, source, request, received_at, asked_on, response_topic, correlation, answer,
+       delivered
+FROM commands WHERE request = ?1;

@@ -1,1 +1,1 @@
-UPDATE commands SET response_topic = ?2, correlation = ?3 WHERE number = ?1;
+UPDATE commands SET asked_on = ?2, response_topic = ?3, correlation = ?4 WHERE number = ?1;

@@ -74,13 +74,13 @@ CREATE TABLE cron_jobs (
 CREATE TABLE commands (
   number         INTEGER NOT NULL PRIMARY KEY,
   source         TEXT NOT NULL,
-  request        TEXT NOT NULL,
+  request        TEXT NOT NULL UNIQUE,
   received_at    INTEGER NOT NULL,
+  asked_on       TEXT NOT NULL,
   response_topic TEXT NOT NULL,
   correlation    BLOB NOT NULL,
   answer         TEXT NOT NULL,
-  delivered      INTEGER NOT NULL,
-  UNIQUE (source, request)
+  delivered      INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE workload_orders (

@@ -95,7 +95,7 @@ class DeskTest : public ::testing::Test {
   void open() {
     StoreOptions options;
     options.path = dir_ / "wherry.db";
-    options.max_command_rows = 20;
+    options.max_command_rows = max_rows_;
     auto opened = Store::open(options);
     ASSERT_TRUE(opened) << opened.error().full();
     store_ = std::move(opened->store);
@@ -177,6 +177,7 @@ class DeskTest : public ::testing::Test {
                                   },
                                   {}}};
   CommandDeskOptions options_;
+  int64_t max_rows_ = 20;
   std::mutex mutex_;
   std::deque<CommandAnswer> answers_;
   CommandAnswer last_;
@@ -248,11 +249,54 @@ TEST_F(DeskTest, TheSameRequestAgainGetsTheSameAnswerAndIsNotCarriedOut) {
   EXPECT_EQ(answer("r"), first) << "no broker had acknowledged it";
   EXPECT_EQ(ask("r", kRestart), first);
   EXPECT_EQ(orders_, 1);
+}
+
+TEST_F(DeskTest, ARequestCountsOnceWhateverTopicItComesOn) {
   CommandMessage group = message("r", kRestart);
   group.source = "groups/g";
   desk_->receive(group);
-  EXPECT_EQ(answer("r")["ok"], true);
-  EXPECT_EQ(orders_, 2) << "another source's request is another one";
+  json first = answer("r");
+  EXPECT_EQ(first["ok"], true);
+  EXPECT_FALSE(first.contains("source")) << "who asked where it came from knows";
+  group.source = "groups/h";
+  desk_->receive(group);
+  first["source"] = "groups/g";
+  EXPECT_EQ(answer("r"), first);
+  EXPECT_EQ(ask("r", kRestart), first);
+  EXPECT_EQ(orders_, 1);
+  new_life();
+  EXPECT_EQ(answer("r"), first) << "nor in another life";
+  EXPECT_EQ(ask("r", kRestart), first);
+  EXPECT_EQ(orders_, 1);
+}
+
+TEST_F(DeskTest, ARequestUnderWayCountsOnceToo) {
+  options_.allow["exec"] = true;
+  new_life();
+  CommandMessage group = message("r", kWait);
+  group.source = "groups/g";
+  desk_->receive(group);
+  ASSERT_TRUE(wait_until([&] { return execs_.begun == 1; }));
+  send("r", kWait);
+  EXPECT_EQ(ask("after", R"({"command":"ping"})")["ok"], true);
+  execs_.let_go = true;
+  EXPECT_EQ(answer("r")["source"], "groups/g");
+  EXPECT_EQ(execs_.begun, 1);
+}
+
+TEST_F(DeskTest, OfManyAnswersThatNobodyFetchedTheNewestAreSentAgain) {
+  max_rows_ = 200;
+  new_life();
+  for (int i = 0; i < 100; ++i) ask("r" + std::to_string(i), kRestart);
+  new_life();
+  for (int i = 36; i < 100; ++i) answer("r" + std::to_string(i));
+  EXPECT_EQ(ask("last", R"({"command":"ping"})")["ok"], true) << "and no other";
+  desk_->stop();
+  desk_->answered(last_.ticket);
+  new_life();
+  for (int i = 36; i < 100; ++i) answer("r" + std::to_string(i));
+  EXPECT_EQ(ask("r0", kRestart)["ok"], true) << "for who asks it is there";
+  EXPECT_EQ(orders_, 100);
 }
 
 TEST_F(DeskTest, AcknowledgedAnswersAreNotSentAgain) {
@@ -352,7 +396,7 @@ TEST_F(DeskTest, RefusalsNameTheMistakeAndChangeNothing) {
               HasSubstr("security.allow.exec: true"));
   EXPECT_EQ(orders_, 0);
   EXPECT_EQ(execs_.begun, 0);
-  EXPECT_TRUE(store_->open_commands().value().empty()) << "nothing is written for a refusal";
+  EXPECT_TRUE(store_->open_commands(64).value().empty()) << "nothing is written for a refusal";
   order_answer_ = fail(Code::NotFound, "there is no workload \"web\"");
   EXPECT_EQ(code(ask("n", kRestart)), "NotFound");
 }
@@ -430,7 +474,7 @@ TEST_F(DeskTest, StoppingTheAgentCutsOffWhatIsUnderWay) {
   for (const char* id : {"a", "b", "c"}) send(id, kWait);
   ASSERT_TRUE(wait_until([&] { return execs_.begun == 2; }));
   desk_->stop();
-  EXPECT_EQ(count(), 2u) << "those that had begun say so at once";
+  EXPECT_GE(count(), 2u) << "those that had begun say so at once";
   new_life();
   for (const char* id : {"a", "b", "c"}) EXPECT_EQ(code(answer(id)), "Interrupted");
 }
@@ -438,8 +482,8 @@ TEST_F(DeskTest, StoppingTheAgentCutsOffWhatIsUnderWay) {
 TEST_F(DeskTest, TheTableIsCappedAndTheOldestAnsweredGoFirst) {
   for (int i = 0; i < 30; ++i) ask("r" + std::to_string(i), kRestart);
   EXPECT_EQ(orders_, 30);
-  EXPECT_FALSE(store_->find_command("devices/dev-1", "r0").value());
-  EXPECT_TRUE(store_->find_command("devices/dev-1", "r29").value());
+  EXPECT_FALSE(store_->find_command("r0").value());
+  EXPECT_TRUE(store_->find_command("r29").value());
   ask("r29", kRestart);
   EXPECT_EQ(orders_, 30);
 }

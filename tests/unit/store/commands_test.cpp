@@ -27,24 +27,40 @@ std::vector<std::string> requests(const std::vector<CommandRecord>& commands) {
 TEST_F(StoreTest, CommandsComeBackAsTheyWereTaken) {
   CommandRecord taken = command("r");
   taken.number = value(open()->take_command(taken));
+  taken.asked_on = taken.source;
   auto store = open();
-  EXPECT_EQ(value(store->find_command("devices/d", "r")), taken);
-  EXPECT_FALSE(value(store->find_command("groups/g", "r")));
-  const auto twice = store->take_command(taken);
-  ASSERT_FALSE(twice);
-  EXPECT_EQ(twice.error().code(), Code::AlreadyExists);
-  EXPECT_GT(value(store->take_command(command("r", "groups/g"))), taken.number);
+  EXPECT_EQ(value(store->find_command("r")), taken);
+  EXPECT_FALSE(value(store->find_command("s")));
+  for (const char* source : {"devices/d", "groups/g"}) {
+    const auto twice = store->take_command(command("r", source));
+    ASSERT_FALSE(twice);
+    EXPECT_EQ(twice.error().code(), Code::AlreadyExists);
+  }
+  EXPECT_GT(value(store->take_command(command("s"))), taken.number);
   ASSERT_OK(store->answer_command(taken.number, "answer"));
-  ASSERT_OK(store->readdress_command(taken.number, "", "c"));
-  store = nullptr;
-  store = open();
   taken.answer = "answer";
+  taken.asked_on = "groups/g";
   taken.response_topic = "";
   taken.correlation = "c";
-  EXPECT_EQ(value(store->find_command("devices/d", "r")), taken);
-  EXPECT_THAT(requests(value(store->open_commands())), ::testing::ElementsAre("r", "r"));
+  ASSERT_OK(store->readdress_command(taken));
+  store = nullptr;
+  store = open();
+  EXPECT_EQ(value(store->find_command("r")), taken);
+  ASSERT_OK(store->interrupt_commands("cut", 9));
+  EXPECT_THAT(requests(value(store->open_commands(9))), ::testing::ElementsAre("r", "s"));
+  EXPECT_EQ(value(store->find_command("r"))->answer, "answer");
+  EXPECT_EQ(value(store->find_command("s"))->answer, "cut");
   ASSERT_OK(store->deliver_command(taken.number));
-  EXPECT_THAT(requests(value(store->open_commands())), ::testing::ElementsAre("r"));
+  EXPECT_THAT(requests(value(store->open_commands(9))), ::testing::ElementsAre("s"));
+}
+
+TEST_F(StoreTest, OlderAnswersThanAreSentAgainCountAsDelivered) {
+  auto store = open();
+  for (const char* name : {"a", "b", "c"}) ASSERT_TRUE(store->take_command(command(name)));
+  EXPECT_THAT(requests(value(store->open_commands(2))), ::testing::ElementsAre("b", "c"));
+  ASSERT_OK(store->interrupt_commands("cut", 2));
+  EXPECT_EQ(value(store->find_command("a"))->answer, "cut");
+  EXPECT_THAT(requests(value(store->open_commands(9))), ::testing::ElementsAre("b", "c"));
 }
 
 TEST_F(StoreTest, OnlyCommandsWithAnAnswerGoToKeepTheCap) {
@@ -55,7 +71,7 @@ TEST_F(StoreTest, OnlyCommandsWithAnAnswerGoToKeepTheCap) {
   for (const char* name : {"a", "b", "c", "d"}) {
     ASSERT_OK(store->answer_command(value(store->take_command(command(name))), "x"));
   }
-  EXPECT_THAT(requests(value(store->open_commands())), ::testing::ElementsAre("open", "c", "d"));
+  EXPECT_THAT(requests(value(store->open_commands(9))), ::testing::ElementsAre("open", "c", "d"));
 }
 
 TEST_F(StoreTest, ACommandIsTakenWholeOrNotAtAll) {
@@ -63,7 +79,7 @@ TEST_F(StoreTest, ACommandIsTakenWholeOrNotAtAll) {
   failpoints_arm("store.take_command.commit=error");
   EXPECT_FALSE(store->take_command(command("r")));
   failpoints_arm("");
-  EXPECT_FALSE(value(store->find_command("devices/d", "r")));
+  EXPECT_FALSE(value(store->find_command("r")));
 }
 
 TEST_F(StoreTest, OneOrderAWorkloadIsKept) {

@@ -24,6 +24,8 @@ const std::map<std::string, std::string> kReleased = {
     {"002_image_use.sql", "0a3b18960bfe156e1a6d6a0d5bd8bfcf5437971aef13b93b965108d7bbdb75ae"},
     {"003_jobs.sql", "60538ea548b7194f807b0e3c8edb06a36b2ef0490ec1bfd6433f3224660e7cd3"},
     {"004_commands.sql", "812ade3c8c3581c0ee182f26b0f91df8206225c89c9d4e45c710c1ed826b612a"},
+    {"005_one_command_a_request.sql",
+     "21513ddb9b2d5be8779c1f0494a20309830f2d5eab3263e50ffaf8fba1a91252"},
 };
 
 class Raw {
@@ -88,6 +90,31 @@ TEST_F(StoreTest, MigrationsTogetherGiveTheSchema) {
   EXPECT_EQ(schema_of(migrated), schema_of(described));
   EXPECT_THAT(migrated.column("PRAGMA user_version"),
               ::testing::ElementsAre(std::to_string(kReleased.size())));
+}
+
+// What is in the field comes along: of commands that came on two topics, the one that came first.
+TEST_F(StoreTest, CommandsOfAnEarlierSchemaAreKept) {
+  ASSERT_TRUE(make_directories(directory()));
+  {
+    Raw old(path());
+    for (const char* name : {"001_initial", "002_image_use", "003_jobs", "004_commands"}) {
+      old.execute(value(read_file(kSql + "migrations/" + name + ".sql")));
+    }
+    old.execute("PRAGMA user_version = 4; PRAGMA application_id = 0x57687279");
+    old.execute(
+        "INSERT INTO commands VALUES (3, 'groups/a', 'r', 7, 't', x'00', 'one', 0), "
+        "(4, 'groups/b', 'r', 8, '', x'', 'two', 0), (5, 'groups/b', 's', 9, '', x'', '', 1)");
+  }
+  auto store = open();
+  const auto first = value(store->find_command("r"));
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->number, 3);
+  EXPECT_EQ(first->source, "groups/a");
+  EXPECT_EQ(first->asked_on, "groups/a");
+  EXPECT_EQ(first->answer, "one");
+  EXPECT_EQ(first->correlation, std::string(1, '\0'));
+  EXPECT_EQ(value(store->find_command("s"))->number, 5);
+  EXPECT_GT(value(store->take_command({0, "devices/d", "t", {}, "", "", "", "", false})), 5);
 }
 
 TEST_F(StoreTest, ADatabaseOfANewerVersionIsRefusedNotReplaced) {

@@ -1,0 +1,1 @@
+UPDATE commands SET answer = ?1 WHERE answer = '';
