@@ -271,7 +271,9 @@ void Telemetry::write_posted() {
   }
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [stream, lost] : given_up) given_up_[stream] += lost;
+    for (const auto& [stream, lost] : given_up) {
+      if (lost > 0) given_up_[stream] += lost;
+    }
   }
   if (!left.empty()) put_back(std::move(left));
 }

@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <unistd.h>
 #include <vector>
 
@@ -53,6 +54,10 @@ Problem try_again(int status, std::string detail, std::string reason, int64_t se
 Problem problem_of(const Error& error) {
   switch (error.code()) {
     case Code::InvalidArgument:
+      if (error.reason() == telemetry::kTooLarge) {
+        return {413, error.full() + ": send the records in several requests"};
+      }
+      return http::problem_from(error);
     case Code::NotFound:
       return http::problem_from(error);
     case Code::ResourceExhausted:
@@ -117,6 +122,8 @@ struct DataServer::Desk {
   void add_records(http::Exchange& exchange, const std::string& workload, const std::string& name);
   void read_records(http::Exchange& exchange, const std::string& name);
   bool has_room(const std::string& workload, const std::string& stream);
+  void made(const std::string& stream);
+  Result<telemetry::Appended> append(const std::string& stream, const telemetry::Lines& lines);
   void handle_stream(http::Exchange& exchange, const std::string& workload,
                      const std::string& name);
   void forget_streams_of_others();
@@ -131,6 +138,7 @@ struct DataServer::Desk {
   const DataLimits limits;
   std::mutex mutex;
   std::map<std::string, std::string> open;  // workload -> directory
+  std::multiset<std::string> making;        // streams that records are being added to
   telemetry::Cache cache;
   bool started = false;
   http::Server server;
@@ -166,7 +174,8 @@ std::optional<std::string> DataServer::Desk::read_body(http::Exchange& exchange)
   while (true) {
     const auto got = exchange.read_body(buffer.data(), buffer.size());
     if (!got) {
-      exchange.respond(http::problem_from(got.error()));
+      const bool late = got.error().code() == Code::DeadlineExceeded;
+      exchange.respond(late ? Problem{408, got.error().full()} : http::problem_from(got.error()));
       return std::nullopt;
     }
     if (*got == 0) return body;
@@ -226,23 +235,37 @@ void DataServer::Desk::forget_caches_of_others() {
   }
 }
 
+// Whether the workload may have the stream, which then counts until the caller calls made().
 bool DataServer::Desk::has_room(const std::string& workload, const std::string& stream) {
-  size_t count = 0;
+  const std::lock_guard lock(mutex);
+  std::set<std::string> all;
   const std::string prefix = "data/" + workload + "/";
   for (const telemetry::StreamState& one : telemetry.streams()) {
-    if (one.name == stream) return true;
-    if (one.name.starts_with(prefix)) ++count;
+    if (one.name.starts_with(prefix)) all.insert(one.name);
   }
-  return count < limits.streams;
+  for (const std::string& one : making) {
+    if (one.starts_with(prefix)) all.insert(one);
+  }
+  if (!all.contains(stream) && all.size() >= limits.streams) return false;
+  making.insert(stream);
+  return true;
+}
+
+void DataServer::Desk::made(const std::string& stream) {
+  const std::lock_guard lock(mutex);
+  making.erase(making.find(stream));
+}
+
+Result<telemetry::Appended> DataServer::Desk::append(const std::string& stream,
+                                                     const telemetry::Lines& lines) {
+  auto appended = telemetry.append(stream, lines);
+  if (appended || appended.error().reason() != "TooManyStreams") return appended;
+  forget_streams_of_others();
+  return telemetry.append(stream, lines);
 }
 
 void DataServer::Desk::add_records(http::Exchange& exchange, const std::string& workload,
                                    const std::string& stream) {
-  if (!has_room(workload, stream)) {
-    return exchange.respond(
-        try_again(429, "a workload has at most " + std::to_string(limits.streams) + " streams",
-                  "TooManyStreams", 60));
-  }
   const std::optional<std::string> body = read_body(exchange);
   if (!body) return;
   const std::string* type = exchange.request().header("content-type");
@@ -259,11 +282,13 @@ void DataServer::Desk::add_records(http::Exchange& exchange, const std::string& 
     lines = std::move(*records);
   }
   if (lines.empty()) return exchange.respond(Problem{400, "there is no record in the body"});
-  auto appended = telemetry.append(stream, lines);
-  if (!appended && appended.error().reason() == "TooManyStreams") {
-    forget_streams_of_others();
-    appended = telemetry.append(stream, std::move(lines));
+  if (!has_room(workload, stream)) {
+    return exchange.respond(
+        try_again(429, "a workload has at most " + std::to_string(limits.streams) + " streams",
+                  "TooManyStreams", 60));
   }
+  const auto appended = append(stream, lines);
+  made(stream);
   if (!appended) return exchange.respond(problem_of(appended.error()));
   exchange.respond(200, "application/json",
                    Json{{"first", appended->first}, {"count", appended->count}}.dump());

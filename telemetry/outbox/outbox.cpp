@@ -5,6 +5,7 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <set>
 #include <unistd.h>
 #include <utility>
 
@@ -61,6 +62,7 @@ struct Outbox::Impl {
   Result<Renewed> renew();
   void note_use();
   void commit(const CommitQueue::Group& group);
+  int64_t free_id();
   Result<Stream*> stream_for(const std::string& name);
   void forget_new(const std::vector<Stream*>& made);
   void make_room(Kind kind);
@@ -190,6 +192,16 @@ Status Outbox::Impl::skip_numbers() {
   });
 }
 
+// The next one, and after years of streams that come and go the lowest that nobody has.
+int64_t Outbox::Impl::free_id() {
+  if (last_id < kLastStream) return ++last_id;
+  std::set<int64_t> taken;
+  for (const auto& [name, stream] : streams) taken.insert(stream.row.id);
+  int64_t id = 1;
+  while (taken.contains(id)) ++id;
+  return id;
+}
+
 // The caller holds file_mutex and is in a transaction.
 Result<Stream*> Outbox::Impl::stream_for(const std::string& name) {
   const auto found = streams.find(name);
@@ -200,7 +212,7 @@ Result<Stream*> Outbox::Impl::stream_for(const std::string& name) {
         "there are " + std::to_string(streams.size()) + " streams, which is the most there may be",
         kTooManyStreams);
   }
-  Stream stream{{++last_id, name, random_uuid()}, *kind_of(name)};
+  Stream stream{{free_id(), name, random_uuid()}, *kind_of(name)};
   if (Status added = file->add(stream.row); !added) return fail(added.error());
   const std::lock_guard lock(state_mutex);
   return &streams.emplace(name, std::move(stream)).first->second;
@@ -341,9 +353,10 @@ Result<Appended> Outbox::append(const std::string& stream, Lines lines, const Mo
   if (lines.empty()) return Appended{0, 0};
   const auto most = static_cast<size_t>(share_of(*kind, impl_->options.max_bytes) / 4);
   if (lines.text.size() > most) {
-    return fail(Code::InvalidArgument, std::to_string(lines.text.size()) +
-                                           " bytes at once are more than the queue takes (" +
-                                           std::to_string(most) + ")");
+    return fail(Code::InvalidArgument,
+                std::to_string(lines.text.size()) +
+                    " bytes at once are more than the queue takes (" + std::to_string(most) + ")",
+                kTooLarge);
   }
   return impl_->commits.add(stream, std::move(lines), more);
 }

@@ -30,6 +30,9 @@ struct OutboxOptions {
   Duration busy_timeout = std::chrono::seconds(2);
 };
 
+// The reason of append() for more bytes at once than a queue of that kind ever takes.
+inline constexpr const char* kTooLarge = "TooLarge";
+
 struct Appended {
   uint64_t first = 0;
   uint32_t count = 0;

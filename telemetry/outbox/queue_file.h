@@ -31,6 +31,9 @@ inline constexpr int64_t kBlockOverhead = 32;
 // No stream has more records than this in its life: one a microsecond for 278 years.
 inline constexpr uint64_t kLastNumber = (uint64_t{1} << 43) - 1;
 
+// The highest id of a stream.
+inline constexpr int64_t kLastStream = (int64_t{1} << 20) - 2;
+
 class QueueFile {
  public:
   static Result<QueueFile> open(const std::string& path, Duration busy_timeout);

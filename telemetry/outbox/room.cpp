@@ -13,12 +13,14 @@ constexpr size_t kThinBytes = 64 << 10;
 struct Piece {
   uint64_t first = 0, last = 0;
   std::vector<std::string> lines;
+  uint64_t records = 0;  // those of damaged blocks, too, which have no lines
   int64_t bytes = 0;
 };
 
 void take_lines(Piece& piece, const Block& block) {
   if (piece.first == 0) piece.first = block.first;
   piece.last = block.last;
+  piece.records += block.last - block.first + 1;
   piece.bytes += static_cast<int64_t>(block.lines.size()) + kBlockOverhead;
   if (!block.whole) return;
   for (size_t begin = 0; begin <= block.lines.size();) {
@@ -80,9 +82,10 @@ Result<bool> thin(QueueFile& file, Stream& stream) {
   if (done) done = file.put_gap(stream.row.id, first - 1, "Thinned");
   if (done) done = file.put(stream.row.id, first, kept);
   if (!done) return fail(done.error());
-  const uint64_t gone = piece->last - piece->first + 1 - kept.count;
+  // Between the blocks there are numbers that went before.
+  const uint64_t gone = piece->records - kept.count;
   stream.thinned = piece->last;
-  stream.records -= count - kept.count;
+  stream.records -= gone;
   stream.dropped += gone;
   stream.bytes += static_cast<int64_t>(kept.text.size()) + kBlockOverhead - piece->bytes;
   return true;

@@ -1,6 +1,8 @@
 #include "telemetry/outbox/sender.h"
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,6 +22,7 @@ constexpr Duration kLongestHold = std::chrono::hours(1);
 // Acknowledgements that are taken out together.
 constexpr size_t kSettleBatches = 32;
 constexpr Duration kSettleWithin = std::chrono::milliseconds(500);
+constexpr Duration kSettleAgain = std::chrono::seconds(5);  // where the disk is full, say
 
 }  // namespace
 
@@ -73,6 +76,7 @@ Result<std::optional<Outgoing>> Sender::next() {
     return std::nullopt;
   if (bytes_in_flight_ >= window_ && !flights_.empty()) return std::nullopt;
   std::vector<StreamState> states = outbox_.streams();  // by importance
+  if (courses_.size() > states.size()) forget_all_but(states);
   for (auto begin = states.begin(); begin != states.end();) {
     const std::optional<Kind> kind = kind_of(begin->name);
     const auto end = std::find_if(begin, states.end(),
@@ -149,6 +153,19 @@ void Sender::forget_flights(const std::string& stream) {
   });
 }
 
+void Sender::forget_all_but(const std::vector<StreamState>& states) {
+  std::set<std::string_view> names;
+  for (const StreamState& state : states) names.insert(state.name);
+  for (auto course = courses_.begin(); course != courses_.end();) {
+    if (names.contains(course->first)) {
+      ++course;
+      continue;
+    }
+    forget_flights(course->first);
+    course = courses_.erase(course);
+  }
+}
+
 // Brokers may acknowledge in any order; records go from the front only.
 void Sender::land(const std::string& stream) {
   Course& course = courses_[stream];
@@ -178,14 +195,14 @@ void Sender::adapt(const Flight& flight) {
 Status Sender::settle(bool all) {
   if (unsettled_ == 0) return {};
   const bool due = unsettled_ >= kSettleBatches || clock_.now() - unsettled_since_ >= kSettleWithin;
-  if (!all && !due) return {};
+  if (!all && (!due || clock_.now() < settle_again_)) return {};
   std::vector<Outbox::Mark> marks;
   for (const auto& [stream, course] : courses_) {
     if (course.unsettled) marks.push_back({stream, course.epoch, course.settled});
   }
   Status done = outbox_.acknowledge(marks);
   if (!done) {
-    unsettled_since_ = clock_.now();  // try again, not at once
+    settle_again_ = clock_.now() + kSettleAgain;
     return done;
   }
   for (auto& [stream, course] : courses_) course.unsettled = false;
@@ -197,7 +214,7 @@ std::optional<Duration> Sender::pause() const {
   std::optional<MonoTime> until;
   const auto at = [&](MonoTime time) { until = until ? std::min(*until, time) : time; };
   const MonoTime now = clock_.now();
-  if (unsettled_ > 0) at(unsettled_since_ + kSettleWithin);
+  if (unsettled_ > 0) at(std::max(unsettled_since_ + kSettleWithin, settle_again_));
   if (connected_ && now < not_before_) at(not_before_);
   for (const auto& [stream, course] : courses_) {
     if (connected_ && course.held && *course.held > now) at(*course.held);

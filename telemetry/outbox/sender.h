@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -57,6 +58,7 @@ class Sender {
   // How long to wait for next() or settle() when nothing else happens; nothing: for ever.
   std::optional<Duration> pause() const;
   size_t in_flight() const { return flights_.size(); }
+  size_t streams() const { return courses_.size(); }  // that it remembers
   bool is_connected() const { return connected_; }
 
  private:
@@ -79,6 +81,7 @@ class Sender {
 
   Course& course(const StreamState& state);
   void forget_flights(const std::string& stream);
+  void forget_all_but(const std::vector<StreamState>& states);
   Result<std::optional<Outgoing>> batch_of(const StreamState& state, Course& course);
   void land(const std::string& stream);
   void adapt(const Flight& flight);
@@ -99,7 +102,7 @@ class Sender {
   std::map<std::string, Course> courses_;
   std::array<std::string, kKinds> last_;  // the stream of each kind that was sent from last
   size_t unsettled_ = 0;                  // acknowledged batches
-  MonoTime unsettled_since_{};
+  MonoTime unsettled_since_{}, settle_again_{};
 };
 
 }  // namespace wherry::telemetry

@@ -142,6 +142,40 @@ TEST_F(DataServerTest, AWorkloadHasAsManyStreamsAsItMay) {
   EXPECT_EQ(ask("POST /v1/streams/c", "1", "", "other").status, 200);
 }
 
+TEST_F(DataServerTest, NoMoreStreamsAtOnceThanOneAfterTheOther) {
+  start({.streams = 2});
+  std::vector<std::thread> clients;
+  std::atomic<int> accepted{0};
+  for (int i = 0; i < 8; ++i) {
+    clients.emplace_back([&, i] {
+      if (ask("POST /v1/streams/s" + std::to_string(i), "1").status == 200) ++accepted;
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(accepted, 2);
+  EXPECT_EQ(body_of(ask("GET /v1/streams"))["streams"].size(), 2U);
+}
+
+TEST_F(DataServerTest, WhatIsTooMuchForTheQueueIsSentInParts) {
+  telemetry::OutboxOptions outbox;
+  outbox.max_bytes = 1 << 20;
+  start({}, outbox);
+  const std::string line = "\"" + std::string(1000, 'x') + "\"\n";
+  std::string body;
+  for (int i = 0; i < 200; ++i) body += line;
+  EXPECT_EQ(ask("POST /v1/streams/s", body).status, 413);
+  EXPECT_EQ(ask("POST /v1/streams/s", body.substr(0, 50 * line.size())).status, 200);
+}
+
+TEST_F(DataServerTest, ABodyThatDoesNotComeIsTheClientsFault) {
+  DataLimits limits;
+  limits.server.timeouts.body = std::chrono::milliseconds(20);
+  start(limits);
+  const auto client = RawClient::unix_socket(dir_ / "web/data.sock");
+  client->send("POST /v1/streams/s HTTP/1.1\r\nHost: data\r\nContent-Length: 5\r\n\r\n1");
+  EXPECT_EQ(client->answer().status, 408);
+}
+
 TEST_F(DataServerTest, StreamsOfWorkloadsThatAreGoneMakeRoom) {
   telemetry::OutboxOptions outbox;
   outbox.max_streams = 2;

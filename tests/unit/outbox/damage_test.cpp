@@ -31,6 +31,22 @@ TEST_F(OutboxTest, ADamagedRecordIsAnnouncedAndTheRestArrives) {
   EXPECT_EQ(read("events", 1).dropped->reason, "Damaged");
 }
 
+TEST_F(OutboxTest, DamagedTelemetryIsCountedWhenItIsThinned) {
+  open(1 << 20);
+  for (int i = 0; i < 100; ++i) add("telemetry", numbered(i, 1, 500));
+  outbox_.reset();
+  std::string bytes = *read_file(options_.path);
+  const size_t place = bytes.find("{\"n\":7,");
+  ASSERT_NE(place, std::string::npos);
+  bytes[place + 20] = '!';
+  ASSERT_TRUE(write_file_atomic(options_.path, bytes));
+  open(1 << 20);
+  for (int i = 100; i < 800; ++i) add("telemetry", numbered(i, 1, 500));
+  const std::vector<int> left = receive("telemetry");
+  EXPECT_EQ(state("telemetry").records, left.size());
+  EXPECT_EQ(dropped_ + left.size(), 800U);
+}
+
 TEST_F(OutboxTest, AFileThatIsNoDatabaseIsSetAside) {
   add("events", numbered(1, 3));
   outbox_.reset();

@@ -17,7 +17,9 @@
 
 #include "base/failpoint.h"
 #include "base/files.h"
+#include "base/sqlite/sqlite.h"
 #include "telemetry/outbox/batch.h"
+#include "telemetry/outbox/queue_file.h"
 #include "tests/unit/outbox/outbox_fixture.h"
 
 namespace wherry::telemetry {
@@ -153,6 +155,16 @@ TEST_F(OutboxTest, TelemetryIsThinnedBeforeItIsDropped) {
   EXPECT_EQ(read("telemetry", 0).dropped->reason, "Thinned");
 }
 
+TEST_F(OutboxTest, WhatIsThinnedAgainIsCountedOnce) {
+  open(1 << 20);
+  for (int i = 0; i < 5000; i += 10) add("telemetry", numbered(i, 10, 500));
+  const std::vector<int> left = receive("telemetry");
+  EXPECT_EQ(state("telemetry").records, left.size());
+  EXPECT_EQ(state("telemetry").dropped, dropped_);
+  acknowledge("telemetry", 5000);
+  EXPECT_EQ(state("telemetry").records, 0U);
+}
+
 TEST_F(OutboxTest, SentTelemetryIsNotRenumbered) {
   open(1 << 20);
   for (int i = 0; i < 100; ++i) add("telemetry", numbered(i, 1, 500));
@@ -181,6 +193,26 @@ TEST_F(OutboxTest, TooManyStreamsAreRefusedAndTheOthersGoOn) {
   acknowledge("data/a/a", 2);
   EXPECT_TRUE(outbox_->forget("data/a/a"));
   add("data/a/b", numbered(1, 1));
+}
+
+TEST_F(OutboxTest, IdsOfStreamsAreUsedAgainWhereTheyEnd) {
+  add("events", numbered(1, 1));
+  outbox_.reset();
+  {
+    auto file = sqlite::Database::open(options_.path, SQLITE_OPEN_READWRITE, {});
+    ASSERT_TRUE(file && file->execute("INSERT INTO streams VALUES (" + std::to_string(kLastStream) +
+                                      ", 'data/a/s', 'e', 0, 1, 0)"));
+  }
+  open();
+  for (const char* name : {"data/a/s", "data/b/s", "data/c/s"}) {
+    EXPECT_EQ(add(name, numbered(1, 2)).first, 1U);
+    add(name, numbered(3, 2));
+  }
+  open();
+  for (const char* name : {"data/a/s", "data/b/s", "data/c/s"}) {
+    EXPECT_EQ(receive(name), (std::vector{1, 2, 3, 4})) << name;
+  }
+  EXPECT_EQ(receive("events"), (std::vector{1}));
 }
 
 TEST_F(OutboxTest, AStreamThatComesBackHasANewEpoch) {

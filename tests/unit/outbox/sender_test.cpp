@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "base/failpoint.h"
 #include "base/files.h"
 #include "tests/support/temp_dir.h"
 
@@ -249,6 +250,37 @@ TEST_F(SenderTest, AStreamThatCameBackIsSentFromItsBeginning) {
   ASSERT_TRUE(out);
   EXPECT_EQ(first_of(*out), 1U);
   EXPECT_EQ(count_of(*out), 9U);
+}
+
+TEST_F(SenderTest, StreamsThatAreGoneAreForgotten) {
+  sender_->connected(1, true);
+  for (int i = 0; i < 50; ++i) {
+    const std::string name = "data/job-" + std::to_string(i) + "/s";
+    add(name, 1);
+    sender_->acknowledged(next()->ticket, true);
+    ASSERT_TRUE(sender_->settle(true));
+    ASSERT_TRUE(outbox_->forget(name));
+  }
+  EXPECT_FALSE(next());
+  EXPECT_EQ(sender_->streams(), 0U);
+}
+
+TEST_F(SenderTest, AFullDiskIsNotAskedTwiceASecond) {
+  add("events", 5);
+  sender_->connected(1, true);
+  sender_->acknowledged(next()->ticket, true);
+  clock_.advance(600ms);
+  failpoints_arm("outbox.acknowledge.commit=error");
+  EXPECT_FALSE(sender_->settle(false));
+  EXPECT_TRUE(sender_->settle(false)) << "not tried";
+  EXPECT_EQ(sender_->pause(), 5s);
+  clock_.advance(4900ms);
+  EXPECT_TRUE(sender_->settle(false));
+  EXPECT_EQ(waiting("events"), 5U);
+  failpoints_arm("");
+  clock_.advance(100ms);
+  EXPECT_TRUE(sender_->settle(false));
+  EXPECT_EQ(waiting("events"), 0U);
 }
 
 TEST_F(SenderTest, AcknowledgementsOfALostQueueTakeNothingOfTheNewOne) {
