@@ -129,6 +129,10 @@ Result<Database> open_file(const std::string& path, const Schema& schema, Durati
   if (good) good = check_owner(*database, schema);
   if (good && schema.check_whole) good = check_whole(*database);
   if (good) good = check_writable(*database, path);
+  // Setting up the connection writes, too.
+  if (!good && good.error().code() == Code::PermissionDenied) {
+    if (Status may = check_writable(*database, path); !may) good = may;
+  }
   // So far the SQL was such that fits every database: it is the file that is wrong.
   if (!good && good.error().code() == Code::InvalidArgument) {
     good = fail(Code::DataLoss, good.error().message());

@@ -182,10 +182,11 @@ Status Outbox::Impl::skip_numbers() {
   log_error("the outbox's log is damaged: records are lost", {{"file", options.path}});
   return file->transact(true, [&]() -> Status {
     for (auto& [name, stream] : streams) {
+      const uint64_t lost_from = stream.row.next - 1;
       stream.row.next += kNumbersSkipped;
       stream.dropped += kNumbersSkipped;
       Status done = file->mark(stream.row);
-      if (done) done = file->put_gap(stream.row.id, stream.row.next - 1, "Damaged");
+      if (done) done = file->put_gap(stream.row.id, lost_from, stream.row.next - 1, "Damaged");
       if (!done) return done;
     }
     return {};
@@ -251,11 +252,15 @@ void Outbox::Impl::commit(const CommitQueue::Group& group) {
     if (join.next == 0) join.next = (*stream)->row.next;
     if (request.more.lost > 0) {
       if (Status done = put(**stream, join); !done) return done;
+      const uint64_t last = join.next - 1;
       join.next += request.more.lost;
-      if (Status gap = file->put_gap((*stream)->row.id, join.next - 1, "NotKept"); !gap) return gap;
+      const Status gap = file->put_gap((*stream)->row.id, last, join.next - 1, "NotKept");
+      if (!gap) return gap;
     }
     if (request.more.cursor) {
-      const Status kept = file->set_cursor((*stream)->row.id, *request.more.cursor);
+      StreamRow row = (*stream)->row;
+      row.cursor = *request.more.cursor;
+      const Status kept = file->mark(row);
       if (!kept) return kept;
       join.cursor = request.more.cursor;
     }

@@ -1,9 +1,11 @@
 #include "telemetry/outbox/queue_file.h"
 
+#include <initializer_list>
 #include <utility>
 #include <zlib.h>
 
 #include "base/failpoint.h"
+#include "base/text.h"
 #include "sql.h"
 
 namespace wherry::telemetry {
@@ -20,11 +22,23 @@ int64_t key_of(int64_t stream, uint64_t number) {
 }
 uint64_t number_of(int64_t key) { return static_cast<uint64_t>(key % kSpan); }
 
-int64_t checksum_of(int64_t key, uint64_t first, std::string_view lines) {
-  const std::string head = std::to_string(key) + ' ' + std::to_string(first) + ' ';
-  uLong sum = crc32(0, reinterpret_cast<const Bytef*>(head.data()), static_cast<uInt>(head.size()));
-  sum = crc32_z(sum, reinterpret_cast<const Bytef*>(lines.data()), lines.size());
+int64_t checksum_of(std::initializer_list<std::string_view> parts) {
+  uLong sum = crc32(0, nullptr, 0);
+  for (const std::string_view part : parts) {
+    sum = crc32_z(sum, reinterpret_cast<const Bytef*>(part.data()), part.size());
+  }
   return static_cast<int64_t>(sum);
+}
+
+int64_t checksum_of(int64_t key, uint64_t first, std::string_view lines) {
+  return checksum_of({std::to_string(key) + ' ' + std::to_string(first) + ' ', lines});
+}
+
+int64_t checksum_of(const StreamRow& row) {
+  const int64_t sum = checksum_of({std::to_string(row.id), " ", row.name, " ", row.epoch, " ",
+                                   std::to_string(row.acked), " ", std::to_string(row.next), " ",
+                                   std::to_string(row.cursor)});
+  return sum == 0 ? 1 : sum;  // 0 stands for none
 }
 
 }  // namespace
@@ -44,16 +58,27 @@ Result<std::vector<StreamRow>> QueueFile::streams() {
     const Result<bool> more = list->step();
     if (!more) return fail(more.error());
     if (!*more) return rows;
-    rows.push_back({list->integer(0), list->text(1), list->text(2),
-                    static_cast<uint64_t>(list->integer(3)),
-                    static_cast<uint64_t>(list->integer(4)), list->integer(5)});
+    StreamRow row{list->integer(0),
+                  list->text(1),
+                  list->text(2),
+                  static_cast<uint64_t>(list->integer(3)),
+                  static_cast<uint64_t>(list->integer(4)),
+                  list->integer(5)};
+    const int64_t checksum = list->integer(6);
+    if (checksum != 0 && checksum != checksum_of(row)) {
+      return fail(Code::DataLoss, "the row of stream " + printable(row.name) + " is damaged");
+    }
+    rows.push_back(std::move(row));
   }
 }
 
 Status QueueFile::add(const StreamRow& stream) {
   auto insert = database_.prepare(sql::add_stream);
   if (!insert) return fail(insert.error());
-  return insert->bind(stream.id, stream.name, stream.epoch).run();
+  return insert
+      ->bind(stream.id, stream.name, stream.epoch, stream.acked, stream.next, stream.cursor,
+             checksum_of(stream))
+      .run();
 }
 
 Status QueueFile::remove(int64_t stream) {
@@ -65,13 +90,8 @@ Status QueueFile::remove(int64_t stream) {
 Status QueueFile::mark(const StreamRow& stream) {
   auto update = database_.prepare(sql::mark_stream);
   if (!update) return fail(update.error());
-  return update->bind(stream.id, stream.acked, stream.next).run();
-}
-
-Status QueueFile::set_cursor(int64_t stream, int64_t cursor) {
-  auto update = database_.prepare(sql::set_cursor);
-  if (!update) return fail(update.error());
-  return update->bind(stream, cursor).run();
+  return update->bind(stream.id, stream.acked, stream.next, stream.cursor, checksum_of(stream))
+      .run();
 }
 
 Result<QueueFile::Measure> QueueFile::measure(int64_t stream, uint64_t after, uint64_t last) {
@@ -128,7 +148,11 @@ Status QueueFile::remove_blocks(int64_t stream, uint64_t after, uint64_t last) {
   return remove->bind(key_of(stream, after), key_of(stream, last)).run();
 }
 
-Status QueueFile::put_gap(int64_t stream, uint64_t last, const std::string& reason) {
+Status QueueFile::put_gap(int64_t stream, uint64_t after, uint64_t last,
+                          const std::string& reason) {
+  auto remove = database_.prepare(sql::remove_gaps);
+  if (!remove) return fail(remove.error());
+  if (Status done = remove->bind(stream, after, last).run(); !done) return done;
   auto insert = database_.prepare(sql::put_gap);
   if (!insert) return fail(insert.error());
   return insert->bind(stream, last, reason).run();
@@ -139,13 +163,17 @@ Result<std::string> QueueFile::gap_reason(int64_t stream, uint64_t after, uint64
   if (!select) return fail(select.error());
   const Result<bool> row = select->bind(stream, after, before).step();
   if (!row) return fail(row.error());
-  return *row ? select->text(0) : std::string();
+  if (!*row) return std::string();
+  // It goes out as it stands.
+  const std::string reason = select->text(0);
+  const bool known = reason == "QueueFull" || reason == "Thinned" || reason == "NotKept";
+  return known ? reason : "Damaged";
 }
 
 Status QueueFile::remove_gaps(int64_t stream, uint64_t last) {
   auto remove = database_.prepare(sql::remove_gaps);
   if (!remove) return fail(remove.error());
-  return remove->bind(stream, last).run();
+  return remove->bind(stream, uint64_t{0}, last).run();
 }
 
 Status QueueFile::transact(bool synced, const std::function<Status()>& work) {

@@ -38,11 +38,11 @@ class QueueFile {
  public:
   static Result<QueueFile> open(const std::string& path, Duration busy_timeout);
 
+  // DataLoss where a row is damaged: its numbers cannot be trusted.
   Result<std::vector<StreamRow>> streams();
   Status add(const StreamRow& stream);
   Status remove(int64_t stream);
-  Status mark(const StreamRow& stream);  // acked and next
-  Status set_cursor(int64_t stream, int64_t cursor);
+  Status mark(const StreamRow& stream);  // acked, next and cursor
 
   struct Measure {
     uint64_t records = 0, last = 0;  // last: the highest number, 0 where there is no record
@@ -62,8 +62,9 @@ class QueueFile {
   // Blocks that end in (after, last].
   Status remove_blocks(int64_t stream, uint64_t after, uint64_t last);
 
-  // `last`: the last of the numbers that have no record.
-  Status put_gap(int64_t stream, uint64_t last, const std::string& reason);
+  // `last`: the last of the numbers that have no record. Those that ended in (after, last] are
+  // part of it.
+  Status put_gap(int64_t stream, uint64_t after, uint64_t last, const std::string& reason);
   // Of the newest gap that ends in (after, before); "" where there is none.
   Result<std::string> gap_reason(int64_t stream, uint64_t after, uint64_t before);
   Status remove_gaps(int64_t stream, uint64_t last);

@@ -79,7 +79,7 @@ Result<bool> thin(QueueFile& file, Stream& stream) {
   }
   const uint64_t first = piece->last - kept.count + 1;
   Status done = file.remove_blocks(stream.row.id, piece->first - 1, piece->last);
-  if (done) done = file.put_gap(stream.row.id, first - 1, "Thinned");
+  if (done) done = file.put_gap(stream.row.id, piece->first - 1, first - 1, "Thinned");
   if (done) done = file.put(stream.row.id, first, kept);
   if (!done) return fail(done.error());
   // Between the blocks there are numbers that went before.
@@ -103,7 +103,7 @@ Status drop_oldest(QueueFile& file, Stream& stream, int64_t wanted) {
   });
   if (!looked || last == 0) return looked;
   Status done = file.remove_blocks(stream.row.id, 0, last);
-  if (done) done = file.put_gap(stream.row.id, last, "QueueFull");
+  if (done) done = file.put_gap(stream.row.id, 0, last, "QueueFull");
   if (!done) return done;
   stream.records -= records;
   stream.dropped += records;

@@ -1,9 +1,11 @@
 #include "telemetry/stream/cache.h"
 
 #include <ctime>
+#include <initializer_list>
 #include <map>
 #include <mutex>
 #include <utility>
+#include <zlib.h>
 
 #include "base/files.h"
 #include "base/log.h"
@@ -28,6 +30,20 @@ int64_t since_boot() {
   timespec now{};
   clock_gettime(CLOCK_BOOTTIME, &now);
   return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+// `head`: the other columns.
+int64_t checksum_of(std::initializer_list<std::string> head, std::string_view value) {
+  uLong sum = crc32(0, nullptr, 0);
+  const auto add = [&](std::string_view text) {
+    sum = crc32_z(sum, reinterpret_cast<const Bytef*>(text.data()), text.size());
+  };
+  for (const std::string& text : head) {
+    add(text);
+    add("\n");
+  }
+  add(value);
+  return static_cast<int64_t>(sum);
 }
 
 }  // namespace
@@ -232,8 +248,12 @@ Status Cache::Impl::put(const std::string& workload, const std::string& key,
   if (!put) return fail(put.error());
   const int64_t length = ttl ? ttl->count() : 0;
   const int64_t until = ttl ? since_boot() + length : 0;
-  Status done = put->bind(workload, key, sqlite::Blob{entry.value}, entry.type, options.boot, until,
-                          wall() + length)
+  const int64_t wall_until = wall() + length;
+  const int64_t checksum = checksum_of(
+      {workload, key, entry.type, options.boot, std::to_string(until), std::to_string(wall_until)},
+      entry.value);
+  Status done = put->bind(workload, key, entry.type, options.boot, until, wall_until, checksum,
+                          sqlite::Blob{entry.value})
                     .run();
   if (done) grow(workload, more, entries);
   return done;
@@ -246,10 +266,20 @@ Result<CacheEntry> Cache::Impl::get(const std::string& workload, const std::stri
   if (!row) return fail(row.error());
   const auto none = [&] { return fail(Code::NotFound, "there is no entry " + key); };
   if (!*row) return none();
-  const int64_t until = get->integer(3);
-  const bool this_boot = get->text(2) == options.boot;
-  if (until != 0 && (this_boot ? until <= since_boot() : get->integer(4) <= wall())) return none();
-  return CacheEntry{get->text(0), get->text(1)};
+  CacheEntry entry{get->text(0), get->text(1)};
+  const std::string boot = get->text(2);
+  const int64_t until = get->integer(3), wall_until = get->integer(4);
+  const int64_t checksum = checksum_of(
+      {workload, key, entry.type, boot, std::to_string(until), std::to_string(wall_until)},
+      entry.value);
+  if (checksum != get->integer(5)) {
+    log_error("an entry of a cache is damaged", {{"workload", workload}, {"key", key}});
+    return none();
+  }
+  if (until != 0 && (boot == options.boot ? until <= since_boot() : wall_until <= wall())) {
+    return none();
+  }
+  return entry;
 }
 
 Status Cache::Impl::remove(const std::string& workload, const std::string& key) {

@@ -1,1 +1,2 @@
-INSERT INTO streams (id, name, epoch, acked, next) VALUES (?1, ?2, ?3, 0, 1);
+INSERT INTO streams (id, name, epoch, acked, next, cursor, checksum)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7);

@@ -1,1 +1,1 @@
-SELECT id, name, epoch, acked, next, cursor FROM streams ORDER BY id;
+SELECT id, name, epoch, acked, next, cursor, checksum FROM streams ORDER BY id;

@@ -1,1 +1,1 @@
-UPDATE streams SET acked = ?2, next = ?3 WHERE id = ?1;
+UPDATE streams SET acked = ?2, next = ?3, cursor = ?4, checksum = ?5 WHERE id = ?1;

@@ -1,1 +1,1 @@
-DELETE FROM gaps WHERE stream = ?1 AND last <= ?2;
+DELETE FROM gaps WHERE stream = ?1 AND last > ?2 AND last <= ?3;

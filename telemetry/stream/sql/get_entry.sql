@@ -1,1 +1,1 @@
-SELECT value, type, boot, until, wall FROM entries WHERE workload = ?1 AND key = ?2;
+SELECT value, type, boot, until, wall, checksum FROM entries WHERE workload = ?1 AND key = ?2;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -92,6 +93,134 @@ TEST_F(OutboxTest, ADamagedOneIsRenewedWhileItRuns) {
   EXPECT_TRUE(outbox_->ready());
   EXPECT_EQ(add("events", numbered(1, 1)).first, 1U);
   EXPECT_NE(state("events").epoch, epoch);
+}
+
+// Whatever is done to the files: what is read is what was written, under its number, and what is
+// missing is announced or is in another epoch; and it goes on.
+class AnyDamageTest : public OutboxTest {
+ protected:
+  // 400 records, the number of each in it; the first 40 acknowledged.
+  void SetUp() override {
+    for (int i = 1; i <= 400; i += 4) add(kStream, numbered(i, 4, 300));
+    acknowledge(kStream, 40);
+    add("events", numbered(1, 3));
+    epoch_ = state(kStream).epoch;
+    outbox_.reset();
+    whole_ = *read_file(options_.path);
+  }
+  void put(const std::string& bytes) {
+    outbox_.reset();
+    for (const auto& entry : std::filesystem::directory_iterator(directory_.path())) {
+      std::filesystem::remove(entry.path());
+    }
+    std::ofstream(options_.path, std::ios::binary) << bytes;
+  }
+  // Reads on; false once the file proves to be damaged.
+  bool check() {
+    const StreamState now = state(kStream);
+    if (now.next == 1) return true;  // it is not there
+    EXPECT_EQ(now.epoch, epoch_);
+    EXPECT_GE(now.next, 401U) << "numbers would be given twice";
+    EXPECT_EQ(now.acked, 40U);
+    uint64_t after = now.acked;
+    while (true) {
+      const auto chunk = outbox_->read(kStream, after, 4096);
+      if (!chunk) return false;
+      if (chunk->first == 0) break;
+      const uint64_t begin = chunk->dropped ? chunk->dropped->from : chunk->first;
+      EXPECT_EQ(begin, after + 1) << "a hole that is not announced";
+      const auto batch = nlohmann::json::parse(batch_json(kStream, epoch_, *chunk), nullptr, false);
+      EXPECT_FALSE(batch.is_discarded());
+      uint64_t number = chunk->first;
+      for (const auto& record : batch["records"]) EXPECT_EQ(record["n"], number++);
+      after = chunk->last();
+    }
+    return true;
+  }
+  void try_out(const std::string& bytes, const std::string& what) {
+    SCOPED_TRACE(what);
+    put(bytes);
+    auto opened = Outbox::open(options_, clock_);
+    outbox_ = std::move(opened.outbox);
+    if (!outbox_->ready()) {
+      // By its header it is another program's, or a newer version's.
+      EXPECT_EQ(outbox_->trouble().error().code(), Code::FailedPrecondition);
+      return;
+    }
+    if (!opened.renewed.set_aside.empty()) ++damaged_;
+    if (!check()) {
+      ++damaged_;
+      ASSERT_FALSE(outbox_->ready());
+      ASSERT_TRUE(outbox_->renew());
+    }
+    auto appended = outbox_->append(kStream, numbered(1, 1));
+    if (!appended) {
+      ++damaged_;
+      ASSERT_EQ(appended.error().code(), Code::DataLoss) << appended.error().full();
+      ASSERT_TRUE(outbox_->renew());
+      appended = outbox_->append(kStream, numbered(1, 1));
+    }
+    ASSERT_TRUE(appended) << appended.error().full();
+    EXPECT_TRUE(appended->first > 400 || state(kStream).epoch != epoch_);
+  }
+  static constexpr const char* kStream = "data/web/t";
+  std::string epoch_, whole_;
+  int damaged_ = 0;
+};
+
+TEST_F(AnyDamageTest, FlippedBytes) {
+  std::mt19937 random(4);
+  const size_t row = whole_.find(epoch_);
+  ASSERT_NE(row, std::string::npos);
+  for (size_t round = 0; round < 240 && !HasFatalFailure(); ++round) {
+    std::string bytes = whole_;
+    // The header, the row of the stream, then anywhere.
+    const size_t at = round < 100   ? round
+                      : round < 160 ? row - 12 + (round - 100)
+                                    : random() % bytes.size();
+    bytes[at] = static_cast<char>(bytes[at] ^ static_cast<char>(1 + random() % 255));
+    try_out(bytes, "byte " + std::to_string(at));
+  }
+  EXPECT_GT(damaged_, 50) << "the test does not damage anything";
+}
+
+TEST_F(AnyDamageTest, Truncated) {
+  std::mt19937 random(5);
+  for (int round = 0; round < 40 && !HasFatalFailure(); ++round) {
+    const size_t size = random() % whole_.size();
+    try_out(whole_.substr(0, size), "cut to " + std::to_string(size));
+  }
+  EXPECT_GT(damaged_, 20);
+}
+
+TEST_F(AnyDamageTest, WhileItRuns) {
+  std::mt19937 random(6);
+  put(whole_);
+  open();
+  // More than is held in memory.
+  for (int i = 401; i <= 800; i += 8) add(kStream, numbered(i, 8, 2000));
+  outbox_.reset();
+  whole_ = *read_file(options_.path);
+  for (int round = 0; round < 40 && !HasFatalFailure(); ++round) {
+    SCOPED_TRACE(round);
+    put(whole_);
+    open();
+    std::string bytes = whole_;
+    for (int i = 0; i < 20; ++i) bytes[100 + random() % (bytes.size() - 100)] ^= 0x40;
+    if (round % 3 == 0) {
+      std::filesystem::resize_file(options_.path, random() % whole_.size());
+    } else {
+      std::ofstream(options_.path, std::ios::binary | std::ios::in) << bytes;
+    }
+    bool good = check();
+    good = good && outbox_->append(kStream, numbered(801, 1));
+    good = good && outbox_->acknowledge({{kStream, epoch_, 200}});
+    if (good) continue;
+    ++damaged_;
+    ASSERT_TRUE(outbox_->ready() || outbox_->renew());
+    ASSERT_TRUE(outbox_->append(kStream, numbered(1, 1)));
+  }
+  EXPECT_GT(damaged_, 5);
 }
 
 // What a kill of the agent leaves, damaged.

@@ -200,8 +200,9 @@ TEST_F(OutboxTest, IdsOfStreamsAreUsedAgainWhereTheyEnd) {
   outbox_.reset();
   {
     auto file = sqlite::Database::open(options_.path, SQLITE_OPEN_READWRITE, {});
-    ASSERT_TRUE(file && file->execute("INSERT INTO streams VALUES (" + std::to_string(kLastStream) +
-                                      ", 'data/a/s', 'e', 0, 1, 0)"));
+    ASSERT_TRUE(file &&
+                file->execute("INSERT INTO streams (id, name, epoch, acked, next) VALUES (" +
+                              std::to_string(kLastStream) + ", 'data/a/s', 'e', 0, 1)"));
   }
   open();
   for (const char* name : {"data/a/s", "data/b/s", "data/c/s"}) {

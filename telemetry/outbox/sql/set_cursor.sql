@@ -1,1 +1,0 @@
-UPDATE streams SET cursor = ?2 WHERE id = ?1;
