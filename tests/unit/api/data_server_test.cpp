@@ -22,7 +22,12 @@ using nlohmann::json;
 
 class DataServerTest : public testing::Test {
  protected:
-  DataServerTest() { start(); }
+  DataServerTest() {
+    cache_.path = dir_ / "cache.db";
+    cache_.max_bytes = 10'000;
+    cache_.boot = "this-boot";
+    start();
+  }
 
   void start(DataLimits limits = {}, const telemetry::OutboxOptions& outbox = {}) {
     server_.reset();
@@ -33,9 +38,6 @@ class DataServerTest : public testing::Test {
     telemetry::Source none{
         "events", [](int64_t, size_t) { return Result<std::vector<telemetry::Source::Record>>(); }};
     telemetry_ = telemetry::Telemetry::open(options, clock_, {}, none);
-    cache_.path = dir_ / "cache.db";
-    cache_.max_bytes = 10'000;
-    cache_.boot = "this-boot";
     server_ = std::make_unique<DataServer>(*telemetry_, cache_, clock_, limits);
     for (const char* workload : {"web", "other"}) {
       const Status opened_socket = server_->open(workload, dir_ / workload);
@@ -271,7 +273,7 @@ TEST_F(DataServerTest, ACacheThatIsDamagedMeanwhileBeginsAnew) {
   cache_.max_bytes = 4 << 20;
   start();
   for (int i = 0; i < 8; ++i) {
-    ask("PUT /v1/cache/k" + std::to_string(i), std::string(100'000, 'v'));
+    EXPECT_EQ(ask("PUT /v1/cache/k" + std::to_string(i), std::string(100'000, 'v')).status, 200);
   }
   start();  // the file is written back, and little of it is held in memory
   const std::string path = dir_ / "cache.db";
