@@ -133,6 +133,43 @@ TEST_F(DataServerTest, WhatIsWrongIsNamedAndNothingOfItKept) {
   EXPECT_EQ(body_of(ask("GET /v1/streams"))["streams"], json::array());
 }
 
+TEST_F(DataServerTest, RecordsOfNoAndOfTooManyBytes) {
+  EXPECT_EQ(ask("POST /v1/streams/raw", "", "application/octet-stream").status, 200);
+  EXPECT_EQ(ask("POST /v1/streams/raw", "\"\"\n{}\nnull").status, 200);
+  const json records = body_of(ask("GET /v1/streams/raw"))["records"];
+  ASSERT_EQ(records.size(), 4U);
+  EXPECT_EQ(records[0]["base64"], "") << "nothing is a record, too";
+  EXPECT_EQ(records[1]["value"], "");
+  EXPECT_TRUE(records[2].contains("at"));
+  EXPECT_TRUE(records[3]["value"].is_null());
+  // Ten times as much as may be, and nobody says so before.
+  const auto client = RawClient::unix_socket(dir_ / "web/data.sock");
+  client->send("POST /v1/streams/big HTTP/1.1\r\nHost: data\r\nTransfer-Encoding: chunked\r\n\r\n");
+  const std::string chunk = "10000\r\n" + std::string(0x10000, '1') + "\r\n";
+  std::thread rest([&] {
+    for (int i = 0; i < 160; ++i) client->send(chunk);
+  });
+  EXPECT_EQ(client->answer().status, 413);
+  rest.join();
+  EXPECT_EQ(body_of(ask("GET /v1/streams"))["streams"].size(), 1U);
+}
+
+TEST_F(DataServerTest, NamesLeadNowhereElse) {
+  ask("POST /v1/streams/s", "1", "", "other");
+  ask("PUT /v1/cache/k", "theirs", "", "other");
+  for (const char* name : {"..%2Fother%2Fs", "%2e%2e", "%2E%2E%2Fother", "a%00b", "%ff", "%2B",
+                           "%24SYS", "s%23", "*", "a%0Ab", ".", "~", "%C3%A4"}) {
+    for (const char* request : {"POST /v1/streams/", "GET /v1/streams/", "PUT /v1/cache/",
+                                "GET /v1/cache/", "DELETE /v1/cache/"}) {
+      const int status = ask(std::string(request) + name, "1").status;
+      EXPECT_TRUE(status == 400 || status == 404 || status == 405) << request << name << status;
+    }
+  }
+  EXPECT_EQ(body_of(ask("GET /v1/streams"))["streams"], json::array());
+  EXPECT_EQ(body_of(ask("GET /v1/cache"))["keys"], json::array());
+  EXPECT_EQ(ask("GET /v1/cache/k", "", "", "other").body, "theirs");
+}
+
 TEST_F(DataServerTest, AWorkloadHasAsManyStreamsAsItMay) {
   start({.streams = 2});
   EXPECT_EQ(ask("POST /v1/streams/a", "1").status, 200);
