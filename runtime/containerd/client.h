@@ -166,7 +166,7 @@ class Content {
                                            const std::string& lease, const CancelToken& cancel);
   // Bytes; 0 where there is none.
   Result<int64_t> ingested(const std::string& ref, const CancelToken* cancel = nullptr);
-  Status remove(const std::string& digest);          // missing: success
+  Status remove(const std::string& digest);                               // missing: success
   Status set_labels(const std::string& digest, const StringMap& labels);  // merged
 
  private:
