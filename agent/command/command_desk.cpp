@@ -13,7 +13,6 @@ namespace {
 
 constexpr const char* kInterrupted = "Interrupted";
 constexpr const char* kTooMany = "TooManyCommands";
-constexpr Duration kLongestSigned = std::chrono::hours(24);
 constexpr size_t kMostReopened = 64;  // answers of an earlier life that are sent again
 
 std::string interrupted() {
@@ -27,10 +26,9 @@ std::string too_many(const char* what) {
 
 }  // namespace
 
-CommandDesk::CommandDesk(CommandDeskParts parts, CommandDeskOptions options)
+CommandDesk::CommandDesk(CommandDeskParts parts, CommandRules rules)
     : parts_(std::move(parts)),
-      options_(std::move(options)),
-      signatures_(options_.signatures),
+      rules_(std::move(rules)),
       // Acknowledgements wait in the same queue.
       intake_(std::make_unique<Executor>("commands", 1, 2 * kMostWaiting)),
       slow_lane_(std::make_unique<Executor>("cmd-slow", kSlowThreads, kMostSlow)) {}
@@ -99,80 +97,13 @@ void CommandDesk::answered(uint64_t ticket) {
   if (!post(note)) note();  // the queue is full, or the agent is stopping
 }
 
-Status CommandDesk::allowed(CommandKind kind) const {
-  const std::string name(to_string(kind));
-  const auto set = options_.allow.find(name);
-  const bool by_default = kind != CommandKind::Exec;
-  if (set == options_.allow.end() ? by_default : set->second) return {};
-  return fail(Code::PermissionDenied, "\"" + name +
-                                          "\" is switched off on this device; set security.allow." +
-                                          name + ": true in its configuration");
-}
-
-// Or it could be sent again later, or to another device, by whoever heard it.
-Status CommandDesk::is_bound(const Command& command, const CommandMessage& message,
-                             bool is_signed) const {
-  const auto refused = [](const std::string& what) { return fail(Code::PermissionDenied, what); };
-  if (is_signed && (command.target.empty() || command.request.empty() || !command.expires)) {
-    return refused(R"(a signed command says for whom it is, as which request and until when: )"
-                   R"({"command":…,"target":")" +
-                   message.source + R"(","request":")" + message.request +
-                   R"(","expires":"2027-01-01T00:00:00Z"})");
-  }
-  if (!command.target.empty() && command.target != message.source) {
-    return refused("target: the command is for " + printable(command.target, 100) +
-                   ", but came on the topic of " + message.source);
-  }
-  if (!command.request.empty() && command.request != message.request) {
-    return refused("request: the command is request " + printable(command.request, 100) +
-                   ", but came as " + message.request);
-  }
-  const WallTime now = parts_.clock.wall();
-  if (command.expires && *command.expires < now) {
-    return refused("expires: the command expired at " + to_rfc3339(*command.expires) +
-                   ": send it anew with a later time, or set the device's clock");
-  }
-  if (is_signed && *command.expires > now + kLongestSigned) {
-    return refused("expires: at most " + format_duration(kLongestSigned) +
-                   " ahead, so that it cannot be used again when the device has forgotten it");
-  }
-  return {};
-}
-
-Result<Command> CommandDesk::check(const CommandMessage& message) const {
-  const auto opened = signatures_.open(message.payload, kMaxCommandBytes);
-  if (!opened) return fail(opened.error());
-  auto command = parse_command(opened->content, parts_.clock.wall());
-  if (!command) return command;
-  if (Status bound = is_bound(*command, message, !opened->kid.empty()); !bound) {
-    return fail(bound.error());
-  }
-  if (Status may = allowed(command->kind); !may) return fail(may.error());
-  if (command->kind >= CommandKind::Check) {
-    return fail(Code::Unimplemented, "this version of wherryd does not carry out \"" +
-                                         std::string(to_string(command->kind)) + "\"");
-  }
-  return command;
-}
-
 void CommandDesk::take(const CommandMessage& message) {
   if (cancel_.cancelled()) return;
-  if (!is_request_id(message.request)) {
-    return refuse(message, refusal("InvalidArgument",
-                                   "the request id, the last part of the topic, must be 1 to 128 "
-                                   "letters, digits, '.', '_', ':' or '-' and begin with a letter "
-                                   "or digit"));
-  }
-  if (message.retained) {
-    return refuse(message,
-                  refusal("InvalidArgument",
-                          "a command must not be retained: it would be carried out at every "
-                          "connect; clear the topic and send it without the flag"));
-  }
+  if (Status fine = check_envelope(message); !fine) return refuse(message, refusal(fine.error()));
   auto known = parts_.store.find_command(message.request);
   if (!known) return refuse(message, refusal(known.error()));
   if (*known) return again(message, std::move(**known));
-  const auto command = check(message);
+  const auto command = admit(message, rules_, parts_.clock.wall());
   if (!command) return refuse(message, refusal(command.error()));
   const bool slow = Commands::is_slow(command->kind);
   {

@@ -9,20 +9,14 @@
 #include <mutex>
 #include <string>
 
-#include "agent/command/command.h"
+#include "agent/command/command_rules.h"
 #include "agent/command/commands.h"
 #include "agent/fleet/fleet_link.h"
-#include "agent/signing/signatures.h"
 #include "agent/store/store.h"
 #include "base/cancel.h"
 #include "base/executor.h"
 
 namespace wherry {
-
-struct CommandDeskOptions {
-  std::map<std::string, bool> allow;  // by name, over what is so by default: all but exec
-  SignatureOptions signatures{};
-};
 
 // All must outlive it.
 struct CommandDeskParts {
@@ -41,7 +35,7 @@ class CommandDesk {
   static constexpr size_t kSlowThreads = 2;
   static constexpr size_t kMostKept = 64u << 10;  // bytes of an answer
 
-  CommandDesk(CommandDeskParts parts, CommandDeskOptions options);
+  CommandDesk(CommandDeskParts parts, CommandRules rules);
   ~CommandDesk() { stop(); }
   CommandDesk(const CommandDesk&) = delete;
   CommandDesk& operator=(const CommandDesk&) = delete;
@@ -63,9 +57,6 @@ class CommandDesk {
   bool post(std::function<void()> job);
   void answer_open();
   void take(const CommandMessage& message);
-  Result<Command> check(const CommandMessage& message) const;
-  Status is_bound(const Command& command, const CommandMessage& message, bool is_signed) const;
-  Status allowed(CommandKind kind) const;
   void again(const CommandMessage& message, CommandRecord known);
   void carry_out(int64_t number, const Command& command, const std::string& given_by);
   void finish(int64_t number, const std::string& answer);
@@ -73,8 +64,7 @@ class CommandDesk {
   void send(int64_t number, const ReplyTo& to, std::string answer);
 
   const CommandDeskParts parts_;
-  const CommandDeskOptions options_;
-  const Signatures signatures_;
+  const CommandRules rules_;
   CancelToken cancel_;
   std::mutex mutex_;
   std::map<int64_t, ReplyTo> under_way_;  // by number

@@ -7,11 +7,9 @@
 #include <unistd.h>
 #include <utility>
 
-#include "agent/fleet/payloads.h"
-#include "agent/manifest/document.h"
+#include "agent/fleet/session_options.h"
 #include "base/backoff.h"
 #include "base/executor.h"
-#include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -71,13 +69,12 @@ void LinkWorker::run() {
 }
 
 LinkWorker::Outcome LinkWorker::attempt(const std::string& broker) {
-  const Result<SessionOptions> session_options_for = session_options(broker);
-  if (!session_options_for) {
-    set_status(false, broker, std::string(session_options_for.error().reason()),
-               session_options_for.error().full());
-    return {session_options_for.error()};
+  const Result<SessionOptions> made = session_options(options_, topics_, broker, clock_.wall());
+  if (!made) {
+    set_status(false, broker, std::string(made.error().reason()), made.error().full());
+    return {made.error()};
   }
-  Result<std::unique_ptr<MqttSession>> session = open(*session_options_for);
+  Result<std::unique_ptr<MqttSession>> session = open(*made);
   Outcome outcome = session ? converse(**session, broker) : Outcome{session.error()};
   {
     const std::lock_guard lock(mutex_);
@@ -90,41 +87,6 @@ LinkWorker::Outcome LinkWorker::attempt(const std::string& broker) {
   set_status(false, broker, left ? kStopped : std::string(outcome.error.reason()),
              left ? "the agent is stopping" : outcome.error.full());
   return outcome;
-}
-
-Result<SessionOptions> LinkWorker::session_options(const std::string& broker) const {
-  Result<BrokerUrl> url = parse_broker_url(broker);
-  if (!url) return fail(url.error());
-  SessionOptions session;
-  session.broker = std::move(*url);
-  session.version = options_.version;
-  session.client_id = options_.client_id.empty() ? options_.device_id : options_.client_id;
-  session.username = options_.username;
-  session.ca_file = options_.ca_file;
-  session.cert_file = options_.cert_file;
-  session.key_file = options_.key_file;
-  session.keepalive = options_.keepalive;
-  session.session_expiry = options_.session_expiry;
-  session.will_topic = topics_.presence();
-  session.will_payload = presence_payload(false, clock_.wall(), options_.boot_id);
-  session.max_payload = kMaxMessageBytes + 1;
-  if (options_.traffic) {
-    session.on_traffic = [this](std::string_view topic, size_t bytes, bool sent) {
-      const TopicClass known = topics_.class_of(topic);
-      if (!sent) return options_.traffic->count_received(known, bytes);
-      // What goes elsewhere answers a command that asked for it.
-      options_.traffic->count_sent(known == TopicClass::Other ? TopicClass::Responses : known,
-                                   bytes);
-    };
-  }
-  if (options_.password_file.empty()) return session;
-  // Read each time, so that a new password needs no restart.
-  Result<std::string> password = read_file(options_.password_file, 64u << 10);
-  if (!password)
-    return fail(
-        password.error().wrap("read mqtt.password_file").with_reason("PasswordFileUnreadable"));
-  session.password = std::string(trim(*password));
-  return session;
 }
 
 Result<std::unique_ptr<MqttSession>> LinkWorker::open(const SessionOptions& options) {

@@ -45,7 +45,6 @@ class LinkWorker {
   Outcome converse(MqttSession& session, const std::string& broker);
   Status take_turn(MqttSession& session, Conversation& conversation, MonoTime connect_deadline);
   Result<bool> take_leave(MqttSession& session, Conversation& conversation);
-  Result<SessionOptions> session_options(const std::string& broker) const;
   Result<std::unique_ptr<MqttSession>> open(const SessionOptions& options);
   ConversationHooks hooks(const std::string& broker);
   void add_command_hooks(ConversationHooks& hooks);

@@ -72,7 +72,7 @@ int keepalive_seconds(Duration keepalive) {
   return static_cast<int>(std::max<uint32_t>(seconds_of(keepalive, 65535), 5));
 }
 
-struct Library {  // counted inside
+struct Library {
   Library() { mosquitto_lib_init(); }
   ~Library() { mosquitto_lib_cleanup(); }
   Library(const Library&) = delete;
@@ -102,7 +102,6 @@ struct MqttSession::Impl {
   static void on_message(mosquitto*, void* self, const mosquitto_message* message,
                          const mosquitto_property* properties);
 
-  Library library;
   SessionOptions options;
   mosquitto* handle = nullptr;
   bool tcp_connected = false;
@@ -176,6 +175,7 @@ Status MqttSession::Impl::check(int code) {
 }
 
 Status MqttSession::Impl::set_up() {
+  static const Library library;  // what it counts inside is not for several threads
   const bool clean = options.session_expiry <= Duration::zero();
   handle = mosquitto_new(options.client_id.c_str(), clean, this);
   if (handle == nullptr) {

@@ -176,7 +176,7 @@ class DeskTest : public ::testing::Test {
                                     return runtime::PruneReport{{{"old:1", "sha256:2", 5}}, 9, {}};
                                   },
                                   {}}};
-  CommandDeskOptions options_;
+  CommandRules options_;
   int64_t max_rows_ = 20;
   std::mutex mutex_;
   std::deque<CommandAnswer> answers_;
