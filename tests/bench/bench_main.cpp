@@ -9,6 +9,7 @@
 
 #include "tests/bench/bench_table.h"
 #include "tests/bench/bench_world.h"
+#include "tests/bench/fleet_bench.h"
 #include "tests/bench/image_bench.h"
 #include "tests/bench/pod_bench.h"
 #include "tests/bench/process_stats.h"
@@ -209,6 +210,7 @@ int run(const std::vector<std::string>& wanted) {
       {"images", image_pulls},
       {"ingest", ingest},
       {"drain", drain},
+      {"fleet", fleet},
   };
   for (const auto& [name, figure] : all) {
     const bool chosen =
