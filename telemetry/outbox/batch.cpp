@@ -1,7 +1,5 @@
 #include "telemetry/outbox/batch.h"
 
-#include <algorithm>
-
 #include <zstd.h>
 
 namespace wherry::telemetry {
@@ -23,9 +21,9 @@ std::string batch_json(std::string_view stream, std::string_view epoch, const Ch
   json += R"(","epoch":")";
   json += epoch;
   json += R"(","first":)" + std::to_string(chunk.first) + R"(,"records":[)";
-  const size_t begin = json.size();
+  size_t at = json.size();
   json += chunk.lines.text;
-  std::replace(json.begin() + static_cast<std::ptrdiff_t>(begin), json.end(), '\n', ',');
+  while ((at = json.find('\n', at)) != std::string::npos) json[at++] = ',';
   json += ']';
   if (chunk.dropped) {
     json += R"(,"dropped":{"count":)" + std::to_string(chunk.dropped->count) + R"(,"from":)" +

@@ -40,6 +40,12 @@ bool add_block(Chunk& chunk, const Block& block, uint64_t after, size_t max_byte
   if (chunk.first == 0) chunk.first = start;
   std::string_view rest = block.lines;
   rest.remove_prefix(prefix_of(rest, static_cast<uint32_t>(start - block.first)));
+  if (chunk.lines.text.size() + 1 + rest.size() <= max_bytes) {
+    chunk.lines.add(rest);
+    chunk.lines.count += static_cast<uint32_t>(block.last - start);
+    return true;
+  }
+  if (chunk.lines.text.size() >= std::max(max_bytes / 2, size_t{1})) return false;
   for (uint64_t number = start; number <= block.last; ++number) {
     const std::string_view line = rest.substr(0, rest.find('\n'));
     if (!chunk.lines.empty() && chunk.lines.text.size() + line.size() > max_bytes) return false;

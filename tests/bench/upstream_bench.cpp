@@ -2,19 +2,17 @@
 
 #include <atomic>
 #include <cstring>
-#include <mosquitto.h>
 #include <stdexcept>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <thread>
 #include <unistd.h>
 
-#include <sqlite3.h>
-
 #include "base/fd.h"
 #include "tests/bench/bench_table.h"
 #include "tests/bench/bench_world.h"
 #include "tests/bench/process_stats.h"
+#include "tests/bench/upstream_floor.h"
 
 namespace wherry::bench {
 namespace {
@@ -25,7 +23,6 @@ constexpr int kBatch = 100;  // records of a request, and of the floor's transac
 constexpr int kProducers = 8;
 constexpr Duration kFor = std::chrono::seconds(10);
 constexpr int kBacklog = 1'000'000;
-constexpr int kWindow = 16;  // messages in flight, as the agent has
 
 double seconds(Duration duration) { return ms(duration) / 1000; }
 
@@ -70,63 +67,6 @@ std::string post(const std::string& stream, const std::string& body) {
   return "POST /v1/streams/" + stream +
          " HTTP/1.1\r\nHost: data\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
          body;
-}
-
-// Records a second of a bare loop: one connection, WAL, synchronous=FULL, a transaction a batch.
-double bare_sqlite(const std::string& path) {
-  sqlite3* database = nullptr;
-  sqlite3_open(path.c_str(), &database);
-  sqlite3_exec(database,
-               "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-               "CREATE TABLE r (n INTEGER PRIMARY KEY, body BLOB)",
-               nullptr, nullptr, nullptr);
-  sqlite3_stmt* insert = nullptr;
-  sqlite3_prepare_v2(database, "INSERT INTO r (body) VALUES (?1)", -1, &insert, nullptr);
-  const std::string body = record(1);
-  const SystemClock clock;
-  const MonoTime begin = clock.now();
-  int64_t records = 0;
-  while (clock.now() - begin < kFor) {
-    sqlite3_exec(database, "BEGIN", nullptr, nullptr, nullptr);
-    for (int i = 0; i < kBatch; ++i) {
-      sqlite3_bind_blob(insert, 1, body.data(), static_cast<int>(body.size()), SQLITE_STATIC);
-      sqlite3_step(insert);
-      sqlite3_reset(insert);
-    }
-    sqlite3_exec(database, "COMMIT", nullptr, nullptr, nullptr);
-    records += kBatch;
-  }
-  const double rate = static_cast<double>(records) / seconds(clock.now() - begin);
-  sqlite3_finalize(insert);
-  sqlite3_close(database);
-  return rate;
-}
-
-// Messages a second of a bare loop: QoS 1, so many bytes each, kWindow in flight.
-double bare_mqtt(int port, size_t size, int messages) {
-  struct State {
-    int acknowledged = 0;
-  } state;
-  mosquitto_lib_init();
-  mosquitto* client = mosquitto_new(nullptr, true, &state);
-  mosquitto_int_option(client, MOSQ_OPT_TCP_NODELAY, 1);
-  mosquitto_publish_callback_set(
-      client, [](mosquitto*, void* self, int) { ++static_cast<State*>(self)->acknowledged; });
-  if (mosquitto_connect(client, "127.0.0.1", port, 60) != 0) throw std::runtime_error("no broker");
-  const std::string payload(size, 'x');
-  const SystemClock clock;
-  const MonoTime begin = clock.now();
-  for (int sent = 0; state.acknowledged < messages;) {
-    while (sent < messages && sent - state.acknowledged < kWindow) {
-      mosquitto_publish(client, nullptr, "bench", static_cast<int>(size), payload.data(), 1, false);
-      ++sent;
-    }
-    mosquitto_loop(client, 100, 1);
-  }
-  const double rate = messages / seconds(clock.now() - begin);
-  mosquitto_destroy(client);
-  mosquitto_lib_cleanup();
-  return rate;
 }
 
 // A world with a workload whose socket takes in records; the socket.
@@ -174,12 +114,12 @@ void ingest() {
   World world;
   heading("Records of 256 bytes through the data API, 100 a request, 8 producers, each synced");
   test::TempDir files;
-  const double before = bare_sqlite(files / "before.db");
+  const double before = bare_sqlite(files / "before.db", record(1), kBatch, kFor);
   world.agent().options().sets = {"telemetry.outbox.max_bytes=1Gi"};
   world.agent().restart();
   const std::string socket = socket_of(world);
   const double rate = produce(socket, INT64_MAX);
-  const double floor = (before + bare_sqlite(files / "after.db")) / 2;
+  const double floor = (before + bare_sqlite(files / "after.db", record(1), kBatch, kFor)) / 2;
   row("floor: bare SQLite, WAL, FULL, 100 a transaction", floor, "/s", 0);
   row("data API", rate, "/s", 0, "target: at least 20000");
   row("  as a ratio to the floor", rate / floor, "x", 0, "target: at least 0.5");
@@ -214,6 +154,7 @@ void drain() {
   const SystemClock clock;
   if (!test::wait_until([&] { return left() < records; })) throw std::runtime_error("nothing goes");
   const MonoTime begin = clock.now();
+  const int64_t cpu_before = process_cpu_nanoseconds(pid);
   std::vector<double> fresh;
   int64_t most_dirty = 0, now_left = left();
   const int64_t first_left = now_left;
@@ -226,14 +167,23 @@ void drain() {
   }
   const double took = seconds(clock.now() - begin);
   const double rate = static_cast<double>(first_left) / took;
+  const double cpu = static_cast<double>(process_cpu_nanoseconds(pid) - cpu_before) / 1e3 /
+                     static_cast<double>(first_left);
   // What a message of the agent's holds: 64 KiB of records and their times.
-  constexpr double kRecordsAMessage = (64 << 10) / (255.0 + 33);
+  constexpr size_t kMessage = 64 << 10;
+  constexpr double kRecordsAMessage = kMessage / (255.0 + 33);
   constexpr int kFloorMessages = 4000;
-  const double floor =
-      bare_mqtt(world.broker().port(), 64 << 10, kFloorMessages) * kRecordsAMessage;
+  const int port = world.broker().port();
+  const double floor = bare_mqtt(port, kMessage, kFloorMessages) * kRecordsAMessage;
+  test::TempDir files;
+  const double durable =
+      durable_mqtt(port, files / "queue.db", kMessage, kFloorMessages) * kRecordsAMessage;
   row("floor: bare QoS 1 loop, 64 KiB a message, 16 in flight", floor, "/s", 0);
+  row("floor: the same from a SQLite file, removed when acknowledged", durable, "/s", 0);
   row("drain", rate, "/s", 0);
-  row("  as a ratio to the floor", rate / floor, "x", 0, "target: at least 0.7");
+  row("  as a ratio to the bare loop", rate / floor, "x", 0, "target: at least 0.7");
+  row("  as a ratio to the loop from a file", rate / durable, "x", 0);
+  row("CPU for each record", cpu, "us", 0);
   row("growth of resident memory at its peak", mib(peak_resident(pid) - resident_before), "MiB", 8);
   row("growth of private dirty memory", mib(most_dirty - dirty), "MiB", 8);
   row("a fresh event meanwhile, median of 5", median(fresh), "ms", 500);
