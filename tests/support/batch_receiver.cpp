@@ -11,7 +11,9 @@ namespace {
 
 using nlohmann::json;
 
-std::string plain(const MqttMessage& message) {
+}  // namespace
+
+std::string batch_text(const MqttMessage& message) {
   if (message.content_type != "application/json+zstd") return message.payload;
   const unsigned long long size =
       ZSTD_getFrameContentSize(message.payload.data(), message.payload.size());
@@ -21,8 +23,6 @@ std::string plain(const MqttMessage& message) {
       ZSTD_decompress(text.data(), text.size(), message.payload.data(), message.payload.size());
   return done == size ? text : std::string();
 }
-
-}  // namespace
 
 BatchReceiver::Stream& BatchReceiver::stream_of(const std::string& name, const std::string& epoch) {
   auto& epochs = streams_[name];
@@ -34,9 +34,9 @@ BatchReceiver::Stream& BatchReceiver::stream_of(const std::string& name, const s
 
 void BatchReceiver::take(const MqttMessage& message) {
   const auto complain = [&](const std::string& what) {
-    problems_.push_back(message.topic + ": " + what + ": " + printable(plain(message)));
+    problems_.push_back(message.topic + ": " + what + ": " + printable(batch_text(message)));
   };
-  const json batch = json::parse(plain(message), nullptr, false);
+  const json batch = json::parse(batch_text(message), nullptr, false);
   if (!batch.is_object() || !batch.contains("records")) return complain("no Batch");
   const std::string name = batch["stream"];
   if (!message.topic.ends_with("/" + name)) return complain("not the topic's stream");

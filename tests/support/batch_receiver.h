@@ -14,6 +14,9 @@
 
 namespace wherry::test {
 
+// The message's payload, decompressed where its content type says so; empty where it cannot be.
+std::string batch_text(const MqttMessage& message);
+
 class BatchReceiver {
  public:
   struct Stream {

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <set>
 #include <stdexcept>
+#include <utility>
 
 #include <mqtt_protocol.h>
 
@@ -82,6 +83,7 @@ struct MqttClient::State {
   mutable std::mutex mutex;
   std::condition_variable changed;
   std::optional<int> connack;
+  bool lost = false;
   std::set<int> acknowledged;
   std::vector<MqttMessage> messages;
   mosquitto* handle = nullptr;
@@ -105,6 +107,11 @@ MqttClient::MqttClient(int port, const MqttClientOptions& options)
         State::of(self)->messages.push_back(received(*message, properties));
         State::of(self)->changed.notify_all();
       });
+  mosquitto_disconnect_callback_set(handle, [](mosquitto*, void* self, int) {
+    const std::lock_guard lock(State::of(self)->mutex);
+    State::of(self)->lost = true;
+    State::of(self)->changed.notify_all();
+  });
   mosquitto_publish_callback_set(
       handle, [](mosquitto*, void* self, int id) { State::of(self)->acknowledge(id); });
   mosquitto_subscribe_callback_set(handle, [](mosquitto*, void* self, int id, int, const int*) {
@@ -125,9 +132,9 @@ MqttClient::MqttClient(int port, const MqttClientOptions& options)
 
 MqttClient::~MqttClient() = default;
 
-void MqttClient::subscribe(const std::string& filter) {
+void MqttClient::subscribe(const std::string& filter, int qos) {
   int id = 0;
-  require(mosquitto_subscribe(state_->handle, &id, filter.c_str(), 1), "subscribe " + filter);
+  require(mosquitto_subscribe(state_->handle, &id, filter.c_str(), qos), "subscribe " + filter);
   state_->await(id, "subscribe " + filter);
 }
 
@@ -178,6 +185,16 @@ std::optional<MqttMessage> MqttClient::last(const std::string& topic) const {
                                   [&](const MqttMessage& m) { return m.topic == topic; });
   if (found == state_->messages.rend()) return std::nullopt;
   return *found;
+}
+
+std::vector<MqttMessage> MqttClient::take() {
+  const std::lock_guard lock(state_->mutex);
+  return std::exchange(state_->messages, {});
+}
+
+bool MqttClient::wait_lost(Millis timeout) {
+  std::unique_lock lock(state_->mutex);
+  return state_->changed.wait_for(lock, timeout, [this] { return state_->lost; });
 }
 
 void MqttClient::clear() {

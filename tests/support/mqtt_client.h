@@ -43,7 +43,7 @@ class MqttClient {
   MqttClient& operator=(const MqttClient&) = delete;
 
   // Returns when the broker has acknowledged.
-  void subscribe(const std::string& filter);
+  void subscribe(const std::string& filter, int qos = 1);
   void publish(const std::string& topic, const std::string& payload,
                const MqttPublish& options = {});
   void publish_retained(const std::string& topic, const std::string& payload) {
@@ -57,6 +57,10 @@ class MqttClient {
   // The newest of `topic` so far.
   std::optional<MqttMessage> last(const std::string& topic) const;
   void clear();
+  // All messages since the last clear() or take(), and forgets them.
+  std::vector<MqttMessage> take();
+  // Until the connection is lost: from then on no message comes. False at the deadline.
+  [[nodiscard]] bool wait_lost(Millis timeout = kPatience);
 
  private:
   struct State;

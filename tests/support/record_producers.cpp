@@ -1,0 +1,127 @@
+#include "tests/support/record_producers.h"
+
+#include <cstring>
+#include <random>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/fd.h"
+#include "tests/support/wait.h"
+
+namespace wherry::test {
+namespace {
+
+using nlohmann::json;
+
+constexpr uint32_t kMostAtOnce = 20;
+constexpr Millis kPause{10};  // between requests
+constexpr timeval kAnswerWithin{30, 0};
+
+void pause(Millis time) {
+  (void)wait_until([] { return false; }, time);
+}
+
+// The whole answer to one request, or what came of it.
+std::string ask(const std::string& path, const std::string& request) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return {};
+  std::memcpy(address.sun_path, path.data(), path.size());
+  const Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &kAnswerWithin, sizeof kAnswerWithin);
+  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return {};
+  for (size_t sent = 0; sent < request.size();) {
+    const ssize_t done = send(fd.get(), request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
+    if (done <= 0) return {};
+    sent += static_cast<size_t>(done);
+  }
+  std::string answer;
+  char buffer[4096];
+  for (ssize_t got = 0; (got = read(fd.get(), buffer, sizeof buffer)) > 0;) {
+    answer.append(buffer, static_cast<size_t>(got));
+  }
+  return answer;
+}
+
+}  // namespace
+
+RecordProducers::RecordProducers(std::string socket, std::string notes_file, size_t count,
+                                 uint32_t seed)
+    : socket_(std::move(socket)),
+      notes_file_(std::move(notes_file)),
+      file_(notes_file_, std::ios::app),
+      last_(count) {
+  for (size_t i = 0; i < count; ++i) {
+    threads_.emplace_back([this, i, seed] { produce(i, seed + static_cast<uint32_t>(i)); });
+  }
+}
+
+RecordProducers::~RecordProducers() {
+  giving_up_ = true;
+  finish();
+}
+
+std::vector<uint32_t> RecordProducers::finish() {
+  stopping_ = true;
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+  return last_;
+}
+
+void RecordProducers::produce(size_t producer, uint32_t seed) {
+  std::minstd_rand random(seed + 1);
+  uint32_t n = 1;
+  while (!stopping_) {
+    StreamJudge::Note note{stream(producer), 0, 1 + static_cast<uint32_t>(random()) % kMostAtOnce,
+                           n};
+    std::string body;
+    for (uint32_t i = 0; i < note.count; ++i) {
+      body += json{{"n", n + i}, {"value", random()}, {"unit", "kPa"}}.dump() + "\n";
+    }
+    while (!hand_in("s" + std::to_string(producer), body, note)) {
+      ++refused_;
+      if (giving_up_) return;
+      pause(kPause);
+    }
+    write_down(note);
+    n += note.count;
+    accepted_ += note.count;
+    last_[producer] = n - 1;
+    pause(kPause);
+  }
+}
+
+bool RecordProducers::hand_in(const std::string& stream, const std::string& body,
+                              StreamJudge::Note& note) {
+  const std::string answer =
+      ask(socket_, "POST /v1/streams/" + stream +
+                       " HTTP/1.1\r\nHost: data\r\nContent-Type: application/x-ndjson\r\n"
+                       "Content-Length: " +
+                       std::to_string(body.size()) + "\r\n\r\n" + body);
+  const size_t head = answer.find("\r\n\r\n");
+  if (head == std::string::npos || answer.find(" 200 ") > answer.find("\r\n")) return false;
+  const json said = json::parse(answer.substr(head + 4), nullptr, false);
+  if (!said.is_object() || said.value("count", 0U) != note.count) return false;
+  note.first = said.value("first", uint64_t{0});
+  return true;
+}
+
+void RecordProducers::write_down(const StreamJudge::Note& note) {
+  const std::lock_guard lock(mutex_);
+  file_ << note.stream << ' ' << note.first << ' ' << note.count << ' ' << note.n << std::endl;
+}
+
+std::vector<StreamJudge::Note> RecordProducers::notes() const {
+  std::vector<StreamJudge::Note> notes;
+  std::ifstream file(notes_file_);
+  StreamJudge::Note note;
+  while (file >> note.stream >> note.first >> note.count >> note.n) notes.push_back(note);
+  return notes;
+}
+
+}  // namespace wherry::test
