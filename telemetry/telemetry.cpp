@@ -1,6 +1,7 @@
 #include "telemetry/telemetry.h"
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 #include <utility>
 
@@ -17,6 +18,12 @@ constexpr Duration kGather = std::chrono::milliseconds(100);
 constexpr size_t kCopied = 200;
 // Bytes of one append, well below what the smallest queue takes at once.
 constexpr size_t kAtOnce = 16 << 10;
+
+int64_t number_of(const std::string& cursor) {
+  int64_t number = 0;
+  std::from_chars(cursor.data(), cursor.data() + cursor.size(), number);
+  return number;
+}
 
 }  // namespace
 
@@ -59,8 +66,9 @@ void Telemetry::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-Result<Appended> Telemetry::append(const std::string& stream, Lines lines) {
-  auto appended = outbox_->append(stream, std::move(lines));
+Result<Appended> Telemetry::append(const std::string& stream, Lines lines,
+                                   const Outbox::More& more) {
+  auto appended = outbox_->append(stream, std::move(lines), more);
   wake();
   return appended;
 }
@@ -202,7 +210,7 @@ void Telemetry::copy_source() {
     copy_at_.reset();
   }
   while (true) {
-    int64_t after = outbox_->cursor(source_.stream);
+    int64_t after = number_of(outbox_->cursor(source_.stream));
     // A log that was lost begins anew, below what was copied of the former one.
     if (source_.last && source_.last() < after) after = 0;
     const auto records = source_.read(after, kCopied);
@@ -224,7 +232,8 @@ Status Telemetry::copy(const std::vector<Source::Record>& records) {
       lines.add(records[i].json);
       cursor = records[i++].number;
     } while (i < records.size() && lines.text.size() + records[i].json.size() < kAtOnce);
-    const auto kept = outbox_->append(source_.stream, std::move(lines), {.cursor = cursor});
+    const auto kept =
+        outbox_->append(source_.stream, std::move(lines), {.cursor = std::to_string(cursor)});
     if (!kept) return fail(kept.error());
   }
   return {};

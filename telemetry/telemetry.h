@@ -64,7 +64,8 @@ class Telemetry {
   void stop();
 
   // On disk when it returns (Outbox::append).
-  Result<Appended> append(const std::string& stream, Lines lines);
+  Result<Appended> append(const std::string& stream, Lines lines, const Outbox::More& more = {});
+  std::string cursor(const std::string& stream) const { return outbox_->cursor(stream); }
   // On disk soon, without waiting for it: `record` is a JSON object on one line, with its time.
   // Past max_posted, or where the disk is full for long, the oldest posted are given up, which is
   // announced like every drop.

@@ -1,12 +1,14 @@
 // Container logs as text, whole or as a stream.
 #include <algorithm>
 #include <charconv>
+#include <deque>
 #include <optional>
 #include <utility>
 
 #include <tl/expected.hpp>
 
 #include "agent/api/handlers.h"
+#include "agent/command/log_choice.h"
 #include "base/text.h"
 
 namespace wherry {
@@ -14,6 +16,7 @@ namespace {
 
 using http::Problem;
 
+constexpr size_t kMaxPattern = 1024;
 constexpr size_t kFlushBytes = 16u << 10;
 // How soon a follower sees the first line of a container that had no log yet.
 constexpr Duration kLogAppears = std::chrono::milliseconds(500);
@@ -42,12 +45,18 @@ std::optional<WallTime> parse_since(const std::string* text, const Clock& clock)
   return std::max(WallTime{}, clock.wall() - *ago);
 }
 
-tl::expected<runtime::LogQuery, Problem> parse_query(const http::Request& request,
-                                                     const std::string& name, const Clock& clock) {
+struct LogRequest {
+  runtime::LogQuery query;
+  LogChoice choice;
+};
+
+tl::expected<LogRequest, Problem> parse_query(const http::Request& request, const std::string& name,
+                                              const Clock& clock) {
   const auto refuse = [](std::string detail) {
     return tl::unexpected<Problem>(Problem{400, std::move(detail)});
   };
-  runtime::LogQuery query;
+  LogRequest asked;
+  runtime::LogQuery& query = asked.query;
   query.pod = name;
   if (const std::string* container = request.param("container")) query.container = *container;
   const auto tail = parse_tail(request.param("tail"));
@@ -58,11 +67,24 @@ tl::expected<runtime::LogQuery, Problem> parse_query(const http::Request& reques
   if (!follow) return refuse("follow must be true or false");
   const auto timestamps = parse_flag(request.param("timestamps"));
   if (!timestamps) return refuse("timestamps must be true or false");
+  const auto until = parse_since(request.param("until"), clock);
+  if (!until) return refuse("until must be a time (2027-01-01T00:00:00Z) or how long ago (10m)");
+  if (request.param("until") != nullptr) {
+    if (*until < *since) return refuse("until is before since");
+    if (*follow) return refuse("until and follow exclude each other");
+    asked.choice.until = *until;
+  }
+  if (const std::string* pattern = request.param("pattern")) {
+    if (pattern->empty() || pattern->size() > kMaxPattern) {
+      return refuse("pattern must be a text of 1 to 1024 bytes");
+    }
+    asked.choice.pattern = *pattern;
+  }
   query.tail = *tail;
   query.since = *since;
   query.follow = *follow && request.method != "HEAD";
   query.timestamps = *timestamps;
-  return query;
+  return asked;
 }
 
 std::optional<Problem> check_container(const WorkloadView& workload, const std::string& container) {
@@ -110,18 +132,63 @@ class LogStream {
   bool listening_ = true;
 };
 
-void print_log(const HandlerContext& context, http::Exchange& exchange,
-               const runtime::LogQuery& query, bool known) {
+// Lets the chosen lines through; what comes in begins with its time.
+class ChosenLines {
+ public:
+  // `tail`: only the last ones of them, by finish(); -1: all, at once.
+  ChosenLines(LogStream& stream, const LogRequest& request, int64_t tail)
+      : stream_(stream), request_(request), tail_(tail) {}
+
+  bool add(std::string_view bytes) {
+    bool listening = true;
+    while (!bytes.empty() && listening) {
+      const std::string_view line =
+          bytes.substr(0, std::min(bytes.find('\n'), bytes.size() - 1) + 1);
+      bytes.remove_prefix(line.size());
+      if (request_.choice.has(line)) listening = take(line);
+    }
+    return listening;
+  }
+  void finish() {
+    for (const std::string& line : last_) {
+      if (!stream_.add(line)) return;
+    }
+  }
+
+ private:
+  bool take(std::string_view line) {
+    if (!request_.query.timestamps) line = without_time(line);
+    if (tail_ < 0) return stream_.add(line);
+    last_.emplace_back(line);
+    if (last_.size() > static_cast<size_t>(tail_)) last_.pop_front();
+    return true;
+  }
+
+  LogStream& stream_;
+  const LogRequest& request_;
+  const int64_t tail_;
+  std::deque<std::string> last_;
+};
+
+void print_log(const HandlerContext& context, http::Exchange& exchange, const LogRequest& request,
+               bool known) {
   LogStream stream(exchange, false);
+  ChosenLines chosen(stream, request, request.query.tail);
+  const bool all = request.choice.all();
+  runtime::LogQuery query = request.query;
+  // What is looked for decides which lines are the last.
+  if (!all) query.tail = -1, query.timestamps = true;
   const Status read = context.deps.logs.read(
-      query, [&](std::string_view bytes) { return stream.add(bytes); }, exchange.cancel());
+      query, [&](std::string_view bytes) { return all ? stream.add(bytes) : chosen.add(bytes); },
+      exchange.cancel());
+  if (!all) chosen.finish();
   const bool nothing_yet = !read && read.error().code() == Code::NotFound && known;
   if (read || nothing_yet) return stream.finish();
   // Past the beginning there is only one way to say it: the stream ends without its end mark.
   if (!stream.begun()) exchange.respond(http::problem_from(read.error()));
 }
 
-void follow_log(HandlerContext& context, http::Exchange& exchange, const runtime::LogQuery& query,
+void follow_log(HandlerContext& context, http::Exchange& exchange, const LogRequest& request,
                 bool known) {
   const auto slot = context.follows.take();
   if (!slot) {
@@ -131,6 +198,9 @@ void follow_log(HandlerContext& context, http::Exchange& exchange, const runtime
                                     {{"Retry-After", "5"}}});
   }
   const CancelToken cancel = exchange.cancel();
+  const bool all = request.choice.all();
+  runtime::LogQuery query = request.query;
+  if (!all) query.timestamps = true;
   if (!known) {
     runtime::LogQuery probe = query;
     probe.follow = false;
@@ -141,10 +211,12 @@ void follow_log(HandlerContext& context, http::Exchange& exchange, const runtime
   }
   const auto watch = context.watch(exchange);
   LogStream stream(exchange, true);
+  ChosenLines chosen(stream, request, -1);
   if (!stream.begin()) return;
   while (stream.listening() && !cancel.cancelled()) {
     const Status read = context.deps.logs.read(
-        query, [&](std::string_view bytes) { return stream.add(bytes); }, cancel);
+        query, [&](std::string_view bytes) { return all ? stream.add(bytes) : chosen.add(bytes); },
+        cancel);
     if (read || read.error().code() != Code::NotFound) break;
     if (context.deps.board.get()->find(query.pod) == nullptr) break;
     (void)cancel.wait_for(kLogAppears);
@@ -155,21 +227,21 @@ void follow_log(HandlerContext& context, http::Exchange& exchange, const runtime
 }  // namespace
 
 void answer_logs(HandlerContext& context, http::Exchange& exchange, const std::string& name) {
-  const auto query = parse_query(exchange.request(), name, context.deps.clock);
-  if (!query) return exchange.respond(query.error());
+  const auto request = parse_query(exchange.request(), name, context.deps.clock);
+  if (!request) return exchange.respond(request.error());
   const auto view = context.deps.board.get();
   const WorkloadView* workload = view->find(name);
   if (workload != nullptr) {
-    if (const auto problem = check_container(*workload, query->container)) {
+    if (const auto problem = check_container(*workload, request->query.container)) {
       return exchange.respond(*problem);
     }
   } else if (view->first_pass_done) {
     return exchange.respond(Problem{404, "there is no workload \"" + name + "\" on this device"});
   }
-  if (query->follow) {
-    follow_log(context, exchange, *query, workload != nullptr);
+  if (request->query.follow) {
+    follow_log(context, exchange, *request, workload != nullptr);
   } else {
-    print_log(context, exchange, *query, workload != nullptr);
+    print_log(context, exchange, *request, workload != nullptr);
   }
 }
 

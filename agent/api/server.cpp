@@ -54,7 +54,7 @@ std::vector<Route> make_routes(HandlerContext& context) {
       {"GET",
        "/v1/workloads/{name}/logs",
        logs,
-       {"container", "tail", "since", "follow", "timestamps"}},
+       {"container", "tail", "since", "until", "pattern", "follow", "timestamps"}},
       {"GET", "/v1/events", events, {"after", "limit", "follow"}},
       {"GET", "/v1/images", plain(answer_images)},
       {"POST", "/v1/images", import, {"file"}},

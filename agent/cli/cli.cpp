@@ -140,6 +140,11 @@ class CommandLine {
     logs->add_option("--tail", options_.logs.tail, "Only the last N lines")->check(whole_number());
     logs->add_option("--since", options_.logs.since, "Only since a time, or as long ago as 10m")
         ->check(time_or_age());
+    CLI::Option* until =
+        logs->add_option("--until", options_.logs.until, "Only until a time, or as long ago as 10m")
+            ->check(time_or_age());
+    until->excludes(logs->get_option("--follow"));
+    logs->add_option("--pattern", options_.logs.pattern, "Only lines that hold this text");
     logs->add_flag("--timestamps", options_.logs.timestamps, "Begin each line with its time");
   }
   void add_events() {

@@ -21,7 +21,7 @@ struct Session {
 };
 
 struct LogsArguments {
-  std::string workload, container, since, tail;
+  std::string workload, container, since, until, tail, pattern;
   bool follow = false, timestamps = false;
 };
 struct ExecArguments {

@@ -115,6 +115,8 @@ std::string logs_target(const LogsArguments& arguments) {
   add("container", arguments.container);
   add("tail", arguments.tail);
   add("since", arguments.since);
+  add("until", arguments.until);
+  add("pattern", arguments.pattern);
   add("follow", arguments.follow ? "true" : "");
   add("timestamps", arguments.timestamps ? "true" : "");
   return "/v1/workloads/" + escape_query(arguments.workload) + "/logs" +

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "agent/command/log_choice.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -58,9 +59,8 @@ Result<ContainerView> container_to_enter(const WorkloadView& workload, const std
 // The last lines that were asked for, as far as there is room.
 class LogLines {
  public:
-  explicit LogLines(const Command& command) : command_(command) {
-    if (command.until) until_ = *command.until;
-  }
+  explicit LogLines(const Command& command)
+      : tail_(command.tail), choice_{command.until, command.pattern} {}
 
   // Whole lines, each with its time before it.
   void add(std::string_view bytes) {
@@ -80,19 +80,10 @@ class LogLines {
 
  private:
   void line(std::string_view text) {
-    const size_t space = text.find(' ');
-    if (until_ && space != std::string_view::npos) {
-      const auto time = parse_rfc3339(text.substr(0, space));
-      if (time && *time > *until_) return;
-    }
-    if (!command_.pattern.empty()) {
-      const size_t begin = space == std::string_view::npos ? 0 : space + 1;
-      if (text.substr(begin).find(command_.pattern) == std::string_view::npos) return;
-    }
-    if (command_.tail == 0) return;
+    if (tail_ == 0 || !choice_.has(text)) return;
     lines_.emplace_back(text);
     bytes_ += text.size();
-    if (lines_.size() > static_cast<size_t>(command_.tail)) drop();
+    if (lines_.size() > static_cast<size_t>(tail_)) drop();
     while (bytes_ > kMostLogBytes) {
       drop();
       truncated_ = true;
@@ -103,8 +94,8 @@ class LogLines {
     lines_.pop_front();
   }
 
-  const Command& command_;
-  std::optional<WallTime> until_;
+  const int64_t tail_;
+  const LogChoice choice_;
   std::deque<std::string> lines_;
   size_t bytes_ = 0;
   bool truncated_ = false;
@@ -177,8 +168,7 @@ Result<std::string> Commands::logs(const Command& command, const CancelToken& ca
   query.since = command.since.value_or(WallTime{});
   query.timestamps = true;
   // What is looked for decides which lines are the last.
-  const bool chosen = command.until || !command.pattern.empty();
-  query.tail = chosen ? -1 : command.tail;
+  query.tail = LogChoice{command.until, command.pattern}.all() ? command.tail : -1;
   LogLines lines(command);
   const Status read = parts_.logs.read(
       query,

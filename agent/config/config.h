@@ -93,7 +93,8 @@ struct Config {
     std::vector<std::string> containers{telemetry::kContainerGroups.begin(),
                                         telemetry::kContainerGroups.end()};
     int64_t outbox_max_bytes = 64ll << 20;
-    std::string logs_forward = "none";
+    std::string logs_forward = "none";  // or errors, all
+    int64_t logs_rate = 16ll << 10;     // of a container, bytes a second
     int64_t logs_max_bytes = 10ll << 20;
     bool operator==(const Telemetry&) const = default;
   } telemetry;

@@ -181,6 +181,11 @@ Status check_clock(std::string_view text) {
   return bad(text, "must be auto or trusted");
 }
 
+Status check_log_forward(std::string_view text) {
+  if (text == "none" || text == "errors" || text == "all") return {};
+  return bad(text, "must be none, errors or all");
+}
+
 Status check_log_format(std::string_view text) {
   if (text == "auto" || text == "text" || text == "journald") return {};
   return bad(text, "must be auto, text or journald");
@@ -302,7 +307,8 @@ const Form kInterval{"duration", Shape::Scalar, read_interval, show_duration};
 const Form kSeconds{"duration", Shape::Scalar, read_seconds, show_duration};
 const Form kSubnet{"network", Shape::Scalar, read_string<check_subnet>, show_string};
 const Form kListen{"address or \"\"", Shape::Scalar, read_string<check_listen>, show_string};
-const Form kLogForward{"none", Shape::Scalar, read_string<check_text>, show_string};
+const Form kLogForward{"none, errors or all", Shape::Scalar, read_string<check_log_forward>,
+                       show_string};
 const Form kLogLevel{"level", Shape::Scalar, read_level, show_level};
 const Form kLogFormat{"format", Shape::Scalar, read_string<check_log_format>, show_string};
 const Form kClock{"trust", Shape::Scalar, read_string<check_clock>, show_string};

@@ -55,7 +55,6 @@ struct Form {
 enum class Applies {
   Restart,  // when the agent starts
   Reload,   // also on SIGHUP
-  NotYet,   // this version cannot do it: any value but the default is refused
 };
 
 struct Key {

@@ -239,15 +239,8 @@ class Reader::Walk {
     return good;
   }
 
-  // The value is stored: remember where it came from and refuse what this version cannot do.
-  void settle(const Key& key, int line) {
-    reader_.places_[key.path] = place(line);
-    if (key.applies != Applies::NotYet) return;
-    const std::string standard = key.show(Config{});
-    if (key.show(config()) == standard) return;
-    complain(line,
-             std::string(key.path) + " is not supported by this version; leave it at " + standard);
-  }
+  // The value is stored: remember where it came from.
+  void settle(const Key& key, int line) { reader_.places_[key.path] = place(line); }
 
   Config& config() { return reader_.config_; }
   void complain(int line, std::string message) {

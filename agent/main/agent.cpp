@@ -71,7 +71,10 @@ struct Agent::Parts {
             *network, [this] { volumes.refresh_names(); })),
         service_file(config.storage.state_dir + "/services"),
         logs({config.storage.state_dir + "/logs", options.program_dir + "/wherry-logger",
-              config.telemetry.logs_max_bytes}),
+              config.telemetry.logs_max_bytes,
+              [this](const std::string& pod) {
+                if (forwarder) forwarder->drain(pod);
+              }}),
         images(*backend, image_options()),
         devices(device_options(config)),
         pods(runtime::make_pod_runtime(
@@ -158,6 +161,7 @@ struct Agent::Parts {
   Mailbox mailbox;
   std::unique_ptr<telemetry::Telemetry> upstream;
   std::unique_ptr<DataServer> data;
+  std::unique_ptr<LogForwarder> forwarder;
   const std::shared_ptr<Traffic> traffic = std::make_shared<Traffic>();
   std::unique_ptr<FleetLink> link;
   runtime::Client client;
@@ -228,6 +232,8 @@ Status Agent::Parts::open_store() {
 void Agent::Parts::make_reconciler() {
   upstream = open_upstream(config, clock, *store, mailbox, link);
   data = make_data_server(config, device.boot, clock, *upstream);
+  forwarder = make_log_forwarder(config, clock, *upstream);
+  board.listen([this](const StateView& view) { show_to(*forwarder, config, view); });
   records = std::make_unique<StoreRecords>(*store, [this] {
     upstream->source_grew();
     event_bell.ring();
@@ -440,6 +446,7 @@ bool Agent::stop() {
   p.api->stop();
   p.data->stop();
   p.metrics.stop();
+  p.forwarder->stop();
   p.upstream->stop();
   p.commands->stop();
   p.link->stop(kGoodbye);

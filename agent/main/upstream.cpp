@@ -44,6 +44,7 @@ std::unique_ptr<telemetry::Telemetry> open_upstream(const Config& config, const 
   telemetry::TelemetryOptions options;
   options.outbox.path = config.storage.state_dir + "/outbox.db";
   options.outbox.max_bytes = config.telemetry.outbox_max_bytes;
+  options.outbox.max_log_bytes = config.telemetry.logs_max_bytes;
   telemetry::TelemetryHooks hooks;
   hooks.send = [&link](telemetry::Outgoing out) {
     link->publish({out.session, out.ticket, std::move(out.stream), std::move(out.payload),
@@ -62,6 +63,25 @@ std::unique_ptr<telemetry::Telemetry> open_upstream(const Config& config, const 
              good.error().full());
   }
   return opened;
+}
+
+std::unique_ptr<LogForwarder> make_log_forwarder(const Config& config, const Clock& clock,
+                                                 telemetry::Telemetry& upstream) {
+  LogForwarderOptions options;
+  options.log_dir = config.storage.state_dir + "/logs";
+  options.otherwise = log_forward_of(config.telemetry.logs_forward).value_or(LogForward::None);
+  options.limits.rate = config.telemetry.logs_rate;
+  return std::make_unique<LogForwarder>(std::move(options), upstream, clock);
+}
+
+void show_to(LogForwarder& forwarder, const Config& config, const StateView& view) {
+  const LogForward otherwise =
+      log_forward_of(config.telemetry.logs_forward).value_or(LogForward::None);
+  std::map<std::string, LogForward> modes;
+  for (const WorkloadView& workload : view.workloads) {
+    modes[workload.name] = workload.log_forward.value_or(otherwise);
+  }
+  forwarder.set(modes, view.first_pass_done);
 }
 
 std::unique_ptr<DataServer> make_data_server(const Config& config, const std::string& boot,

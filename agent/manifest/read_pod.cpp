@@ -59,6 +59,10 @@ void read_pod_metadata(const Cursor& metadata, PodItem& pod) {
   }
   const auto data = pod.annotations.find("wherry/data-api");
   pod.workload.pod.data_api = data != pod.annotations.end() && data->second == "true";
+  const auto forward = pod.annotations.find("wherry/log-forward");
+  if (forward != pod.annotations.end()) {
+    pod.workload.log_forward = log_forward_of(forward->second);
+  }
   read_depends_on(metadata, pod);
   read_cdi(metadata, pod);
 }

@@ -161,8 +161,10 @@ constexpr Field kAnnotations[] = {
      "handover is not supported by this version"},
     {"wherry/data-api", Honoured, Type::String, nullptr, "true|false|",
      "true: a socket to hand in data, at $WHERRY_DATA_SOCKET"},
-    {"wherry/log-forward", Refused, Type::String, nullptr, "none|false|",
-     "forwarding logs is not supported by this version: leave it out"},
+    {"wherry/log-forward", Honoured, Type::String, nullptr, "none|errors|all",
+     "which lines of its containers go upstream, whatever telemetry.logs.forward says; errors: "
+     "those "
+     "of stderr"},
     {"cdi.k8s.io/...",
      Honoured,
      Type::String,

@@ -33,6 +33,11 @@ enum class Claim {
   Down,  // it is stopped and removed, and not started for now
 };
 
+// Which lines of its containers go upstream.
+enum class LogForward { None, Errors, All };
+std::string_view to_string(LogForward forward);  // "none", "errors", "all"
+std::optional<LogForward> log_forward_of(std::string_view text);
+
 // A containerPort that has a name.
 struct NamedPort {
   std::string name;
@@ -57,8 +62,9 @@ struct WorkloadSpec {
   // What Services choose it by, and where they lead to. None of it decides a restart.
   std::map<std::string, std::string> labels{};
   std::vector<NamedPort> named_ports{};
-  bool service_links = true;  // its containers find Services in their environment
-  runtime::PodSpec pod;       // pod.name is the workload's name; pod.hash is set, see spec_hash()
+  bool service_links = true;                // its containers find Services in their environment
+  std::optional<LogForward> log_forward{};  // none: as the configuration says. Decides no restart
+  runtime::PodSpec pod;  // pod.name is the workload's name; pod.hash is set, see spec_hash()
 
   const std::string& name() const { return pod.name; }
 };

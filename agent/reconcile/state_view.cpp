@@ -217,8 +217,12 @@ std::string to_json(const ServiceView& service) { return dump(service_json(servi
 
 void StateBoard::set(std::shared_ptr<const StateView> view) {
   if (!view) return;
-  const std::lock_guard lock(mutex_);
-  view_.swap(view);  // the old one dies after the lock is gone
+  const std::shared_ptr<const StateView> shown = view;
+  {
+    const std::lock_guard lock(mutex_);
+    view_.swap(view);  // the old one dies after the lock is gone
+  }
+  if (listener_) listener_(*shown);
 }
 
 std::shared_ptr<const StateView> StateBoard::get() const {

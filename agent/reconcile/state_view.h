@@ -2,6 +2,7 @@
 // What the reconciler shows to the rest of the agent: an immutable picture of the present state.
 // Field names and values are those of the ReportedState document (docs/topics.md).
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "agent/manifest/document.h"
+#include "agent/manifest/workload_spec.h"
 #include "agent/reconcile/pull_view.h"
 #include "base/clock.h"
 
@@ -44,6 +46,8 @@ struct WorkloadView {
   std::string pull_aside{};       // what `message` has to say after the progress
   std::string owner{};            // Kind/name of the object that made it, where there is one
   WallTime next{};  // when something is tried again, or looked at again; not in ReportedState
+  // What of its logs goes upstream, where it says so itself; not part of ReportedState.
+  std::optional<LogForward> log_forward{};
 
   // Also words `message`, where the phase is Pulling.
   void show_pulls(std::vector<PullView> now);
@@ -162,10 +166,13 @@ std::string to_json(const ServiceView& service);
 // The newest view, for readers on any thread.
 class StateBoard {
  public:
+  // Called after each set(), on its thread. Before the first of them.
+  void listen(std::function<void(const StateView&)> listener) { listener_ = std::move(listener); }
   void set(std::shared_ptr<const StateView> view);
   std::shared_ptr<const StateView> get() const;  // never null
 
  private:
+  std::function<void(const StateView&)> listener_;
   mutable std::mutex mutex_;
   std::shared_ptr<const StateView> view_ = std::make_shared<const StateView>();
 };

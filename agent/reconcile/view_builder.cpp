@@ -33,6 +33,7 @@ class WorkloadViewer {
     if (wanted_ != nullptr) {
       view_.source = wanted_->source;
       view_.revision = wanted_->revision;
+      view_.log_forward = wanted_->log_forward;
       if (wanted_->owner.kind != OwnerKind::None) {
         view_.owner = std::string(to_string(wanted_->owner.kind)) + "/" + wanted_->owner.name;
       }
@@ -42,6 +43,7 @@ class WorkloadViewer {
     } else if (pod_ != nullptr) {
       view_.source = pod_label(*pod_, kSourceLabel);
       view_.owner = pod_label(*pod_, kOwnerLabel);
+      view_.log_forward = log_forward_of(pod_label(*pod_, kLogForwardLabel));
       view_.revision = std::strtoull(pod_label(*pod_, kRevisionLabel).c_str(), nullptr, 10);
       for (const ContainerStatus& status : pod_->containers) {
         if (find_container(pod_, status.name) == &status) {
@@ -173,6 +175,8 @@ std::vector<WorkloadView> view_workloads(const PlanInput& input, const Plan& pla
       view.next = now + (*verdict.wake_at - input.now);
     }
     const WorkloadView* old = before.find(name);
+    // Of one that goes, what its newest document said holds to its last line.
+    if (old != nullptr && !lookup(input.desired, name)) view.log_forward = old->log_forward;
     const bool same = old != nullptr && old->phase == view.phase && old->reason == view.reason;
     if (same) {
       view.since = old->since;

@@ -54,6 +54,7 @@ Status ContainerLogs::prepare(const std::string& pod) {
 
 Status ContainerLogs::remove(const std::string& pod) {
   if (Status ok = check_name(pod); !ok) return ok;
+  if (options_.before_removal) options_.before_removal(pod);
   return remove_tree(options_.log_dir + "/" + pod);
 }
 

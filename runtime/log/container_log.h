@@ -3,6 +3,7 @@
 // wherry-logger for each container (task stdio "binary://…", containerd runtime v2 logging), which
 // writes <log_dir>/<pod>/<container>.log with stream and time per line, capped and rotated.
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +17,8 @@ struct LogOptions {
   std::string log_dir;      // /var/lib/wherry/logs
   std::string logger_path;  // the wherry-logger program, absolute
   int64_t max_bytes = 0;    // per container, all its files together; at least 128 KiB are kept
+  // Called before a Pod's logs are removed. May be empty; takes seconds at the most.
+  std::function<void(const std::string& pod)> before_removal{};
 };
 
 // Thread-safe: it holds no state but its options.

@@ -2,13 +2,24 @@
 
 namespace wherry::runtime {
 
-bool parse_cri_line(std::string_view line, CriLine& out) {
-  constexpr size_t kTime = 30;    // 2026-11-23T22:00:00.123456789Z
-  constexpr size_t kHeader = 40;  // and " stdout F "
-  if (line.size() < kHeader || line[4] != '-' || line[10] != 'T' || line[kTime - 1] != 'Z' ||
-      line[kTime] != ' ') {
-    return false;
+namespace {
+
+constexpr std::string_view kForm = "0000-00-00T00:00:00.000000000Z";
+
+bool is_time(std::string_view text) {
+  for (size_t i = 0; i < kForm.size(); ++i) {
+    const bool digit = text[i] >= '0' && text[i] <= '9';
+    if (kForm[i] == '0' ? !digit : text[i] != kForm[i]) return false;
   }
+  return true;
+}
+
+}  // namespace
+
+bool parse_cri_line(std::string_view line, CriLine& out) {
+  constexpr size_t kTime = kForm.size();
+  constexpr size_t kHeader = 40;  // and " stdout F "
+  if (line.size() < kHeader || line[kTime] != ' ' || !is_time(line)) return false;
   const std::string_view stream = line.substr(kTime + 1, 6);
   const char tag = line[kHeader - 2];
   if ((stream != "stdout" && stream != "stderr") || (tag != 'F' && tag != 'P') ||

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "runtime/log/log_files.h"
 
 namespace wherry::runtime {
 
@@ -18,13 +19,13 @@ struct LogEntry {
 
 class LogCursor {
  public:
-  explicit LogCursor(std::string path) : path_(std::move(path)) {}
-  ~LogCursor();
-  LogCursor(LogCursor&&) noexcept;
+  explicit LogCursor(std::string path) : files_(std::move(path)) {}
+  ~LogCursor() = default;
+  LogCursor(LogCursor&&) noexcept = default;
   LogCursor(const LogCursor&) = delete;
   LogCursor& operator=(const LogCursor&) = delete;
 
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return files_.path(); }
   // At the first record there is (`tail` < 0) or at the last `tail` lines. Missing: no records yet.
   Status open(int64_t tail);
   // The next entry without removing it; null at the (present) end.
@@ -34,19 +35,13 @@ class LogCursor {
   Status refresh();
 
  private:
-  struct File {
-    int fd;
-    off_t offset;
-  };
-  Status open_newer_than_last();
   void seek_to_tail(int64_t lines);
   bool read_more();
   void take_records();
   void take_line(std::string_view line);
 
-  std::string path_;
-  std::deque<File> files_;  // oldest first; the last stays open to notice what is appended
-  std::string raw_;         // read, not yet a whole record
+  LogFiles files_;
+  std::string raw_;  // read, not yet a whole record
   std::array<LogEntry, 2> joining_;
   std::deque<LogEntry> ready_;
 };

@@ -232,7 +232,7 @@ void Outbox::Impl::commit(const CommitQueue::Group& group) {
     Lines lines;
     uint64_t records = 0;
     int64_t bytes = 0;
-    std::optional<int64_t> cursor;
+    std::optional<std::string> cursor;
   };
   std::map<Stream*, Joined> joined;
   std::vector<Stream*> made;
@@ -254,7 +254,7 @@ void Outbox::Impl::commit(const CommitQueue::Group& group) {
       if (Status done = put(**stream, join); !done) return done;
       const uint64_t last = join.next - 1;
       join.next += request.more.lost;
-      const Status gap = file->put_gap((*stream)->row.id, last, join.next - 1, "NotKept");
+      const Status gap = file->put_gap((*stream)->row.id, last, join.next - 1, request.more.reason);
       if (!gap) return gap;
     }
     if (request.more.cursor) {
@@ -294,12 +294,12 @@ void Outbox::Impl::commit(const CommitQueue::Group& group) {
   std::array<bool, kKinds> grown{};
   {
     const std::lock_guard state(state_mutex);
-    for (const auto& [stream, join] : joined) {
+    for (auto& [stream, join] : joined) {
       stream->dropped += join.next - stream->row.next - join.records;
       stream->row.next = join.next;
       stream->records += join.records;
       stream->bytes += join.bytes;
-      if (join.cursor) stream->row.cursor = *join.cursor;
+      if (join.cursor) stream->row.cursor = std::move(*join.cursor);
       grown[static_cast<size_t>(stream->kind)] = true;
     }
   }
@@ -318,7 +318,7 @@ void Outbox::Impl::make_room(Kind kind) {
     those.push_back(&stream);
     bytes += stream.bytes;
   }
-  const int64_t share = share_of(kind, options.max_bytes);
+  const int64_t share = share_of(kind, options);
   while (bytes > share) {
     Stream& largest = **std::max_element(those.begin(), those.end(),
                                          [](auto* a, auto* b) { return a->bytes < b->bytes; });
@@ -355,8 +355,8 @@ Result<Appended> Outbox::append(const std::string& stream, Lines lines, const Mo
   if (!kind || !good_name(stream)) {
     return fail(Code::InvalidArgument, printable(stream) + " is no stream's name");
   }
-  if (lines.empty()) return Appended{0, 0};
-  const auto most = static_cast<size_t>(share_of(*kind, impl_->options.max_bytes) / 4);
+  if (lines.empty() && !more.cursor) return Appended{0, 0};
+  const auto most = static_cast<size_t>(share_of(*kind, impl_->options) / 4);
   if (lines.text.size() > most) {
     return fail(Code::InvalidArgument,
                 std::to_string(lines.text.size()) +
@@ -425,10 +425,10 @@ Status Outbox::acknowledge(const std::vector<Mark>& marks) {
   return done;
 }
 
-int64_t Outbox::cursor(const std::string& name) const {
+std::string Outbox::cursor(const std::string& name) const {
   const std::lock_guard lock(impl_->state_mutex);
   const auto found = impl_->streams.find(name);
-  return found == impl_->streams.end() ? 0 : found->second.row.cursor;
+  return found == impl_->streams.end() ? "" : found->second.row.cursor;
 }
 
 void Outbox::note_sent(const std::string& name, uint64_t last) {

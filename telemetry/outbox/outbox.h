@@ -26,7 +26,8 @@ std::optional<Kind> kind_of(std::string_view stream);
 struct OutboxOptions {
   std::string path;              // …/outbox.db; directories are made (0700), the file is 0600
   int64_t max_bytes = 64 << 20;  // of records, all queues together; the file takes a tenth more
-  size_t max_streams = 512;      // one more is refused
+  int64_t max_log_bytes = INT64_MAX;  // of these, of logs; at least 128 KiB are kept
+  size_t max_streams = 512;           // one more is refused
   Duration busy_timeout = std::chrono::seconds(2);
 };
 
@@ -42,7 +43,7 @@ struct Appended {
 struct Dropped {
   uint64_t from = 0;
   uint64_t count = 0;
-  std::string reason;  // QueueFull, Thinned, Damaged, NotKept
+  std::string reason;  // QueueFull, Thinned, Damaged; NotKept or another of More::reason
   bool operator==(const Dropped&) const = default;
 };
 
@@ -89,16 +90,18 @@ class Outbox {
   // While it is not ready(), whatever is the reason for that.
   struct More {
     // Records that were given up before they could be kept. They take numbers, too, right before
-    // these, and are announced as dropped.
+    // these, and are announced as dropped, with the reason.
     uint64_t lost = 0;
-    // How far the log has been read that these come from: kept with them, or not at all.
-    std::optional<int64_t> cursor = {};
+    const char* reason = "NotKept";
+    // How far the log has been read that these come from, in the caller's words: kept with them, or
+    // not at all. It may be kept without any records.
+    std::optional<std::string> cursor = {};
   };
   Result<Appended> append(const std::string& stream, Lines lines, const More& more);
   Result<Appended> append(const std::string& stream, Lines lines) {
     return append(stream, std::move(lines), More{});
   }
-  int64_t cursor(const std::string& stream) const;  // 0 where none was kept
+  std::string cursor(const std::string& stream) const;  // "" where none was kept
 
   // The records after number `after`, up to about `max_bytes` (one record at the least), none where
   // there are none yet. NotFound for a stream that never had one.

@@ -37,7 +37,7 @@ int64_t checksum_of(int64_t key, uint64_t first, std::string_view lines) {
 int64_t checksum_of(const StreamRow& row) {
   const int64_t sum = checksum_of({std::to_string(row.id), " ", row.name, " ", row.epoch, " ",
                                    std::to_string(row.acked), " ", std::to_string(row.next), " ",
-                                   std::to_string(row.cursor)});
+                                   row.cursor});
   return sum == 0 ? 1 : sum;  // 0 stands for none
 }
 
@@ -63,7 +63,7 @@ Result<std::vector<StreamRow>> QueueFile::streams() {
                   list->text(2),
                   static_cast<uint64_t>(list->integer(3)),
                   static_cast<uint64_t>(list->integer(4)),
-                  list->integer(5)};
+                  list->text(5)};
     const int64_t checksum = list->integer(6);
     if (checksum != 0 && checksum != checksum_of(row)) {
       return fail(Code::DataLoss, "the row of stream " + printable(row.name) + " is damaged");

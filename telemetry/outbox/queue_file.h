@@ -16,7 +16,7 @@ struct StreamRow {
   int64_t id = 0;
   std::string name, epoch;
   uint64_t acked = 0, next = 1;
-  int64_t cursor = 0;
+  std::string cursor{};
 };
 
 struct Block {

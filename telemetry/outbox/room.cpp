@@ -9,6 +9,7 @@ namespace {
 // Records that are thinned in one go; more would only take memory.
 constexpr uint32_t kThinAtOnce = 64;
 constexpr size_t kThinBytes = 64 << 10;
+constexpr int64_t kLeastLogBytes = 128 << 10;
 
 struct Piece {
   uint64_t first = 0, last = 0;
@@ -113,17 +114,18 @@ Status drop_oldest(QueueFile& file, Stream& stream, int64_t wanted) {
 
 }  // namespace
 
-int64_t share_of(Kind kind, int64_t max_bytes) {
+int64_t share_of(Kind kind, const OutboxOptions& options) {
   switch (kind) {
     case Kind::Data:
-      return max_bytes / 2;
+      return options.max_bytes / 2;
     case Kind::Telemetry:
-      return max_bytes / 4;
-    case Kind::Events:
+      return options.max_bytes / 4;
     case Kind::Logs:
+      return std::max(kLeastLogBytes, std::min(options.max_bytes / 8, options.max_log_bytes));
+    case Kind::Events:
       break;
   }
-  return max_bytes / 8;
+  return options.max_bytes / 8;
 }
 
 Status free_room(QueueFile& file, Stream& stream, int64_t excess, int64_t share) {

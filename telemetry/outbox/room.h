@@ -19,8 +19,8 @@ struct Stream {
   uint64_t dropped = 0;  // since the start
 };
 
-// Of `max_bytes`, what all streams of a kind may take together.
-int64_t share_of(Kind kind, int64_t max_bytes);
+// What all streams of a kind may take together.
+int64_t share_of(Kind kind, const OutboxOptions& options);
 
 // Frees about `excess` bytes of the stream's oldest records, and a little of `share` more, so that
 // not every record touches both ends of the queue. Telemetry is thinned as long as that helps. What

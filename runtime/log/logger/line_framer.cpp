@@ -112,6 +112,7 @@ void LineFramer::take(size_t count, const timespec& now, RecordSink& sink) {
   }
   if (filled > 0) sink.write(parts, filled, now);
   used_ = end - begin;
+  if (begin > 0) unfinished_ = false;
   if (begin > 0) memmove(buffer_, buffer_ + begin, used_);
   if (used_ < kMaxText) return;
   write_header(now, is_stderr_, false, header);
@@ -119,10 +120,13 @@ void LineFramer::take(size_t count, const timespec& now, RecordSink& sink) {
   iovec partial[2] = {{header, kHeader}, {buffer_, used_ + 1}};
   sink.write(partial, 2, now);
   used_ = 0;
+  unfinished_ = true;
 }
 
 void LineFramer::finish(const timespec& now, RecordSink& sink) {
-  if (used_ == 0) return;
+  // What is said next in this log, by the container's next attempt, is a line of its own.
+  if (used_ == 0 && !unfinished_) return;
+  unfinished_ = false;
   char header[kHeader];
   write_header(now, is_stderr_, true, header);
   buffer_[used_] = '\n';

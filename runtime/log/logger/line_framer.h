@@ -51,6 +51,7 @@ class LineFramer {
  private:
   const bool is_stderr_;
   size_t used_ = 0;
+  bool unfinished_ = false;    // the last record was tagged P
   char buffer_[kMaxText + 1];  // and a newline after an unfinished line
 };
 

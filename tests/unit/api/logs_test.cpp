@@ -60,10 +60,34 @@ TEST_F(ApiTest, LogOptionsReachTheReader) {
   EXPECT_EQ(to_rfc3339(query.since), "2026-01-02T02:04:05.000Z");
 }
 
+TEST_F(ApiTest, LogLinesAreChosenByTimeAndText) {
+  for (int minute = 10; minute < 15; ++minute) {
+    const std::string line = "2026-09-21T14:" + std::to_string(minute) + ":00.000000000Z " +
+                             (minute % 2 == 0 ? "even " : "odd ") + std::to_string(minute) + "\n";
+    logs.append("web", line);
+  }
+  start();
+  const std::string logs_of = "GET /v1/workloads/web/logs?";
+  EXPECT_EQ(ask(logs_of + "pattern=even").body, "even 10\neven 12\neven 14\n");
+  EXPECT_EQ(ask(logs_of + "pattern=even&tail=2").body, "even 12\neven 14\n");
+  EXPECT_EQ(ask(logs_of + "pattern=14%3A").body, "") << "a time is no part of the line";
+  EXPECT_EQ(ask(logs_of + "until=2026-09-21T14:11:00Z").body, "even 10\nodd 11\n");
+  EXPECT_EQ(ask(logs_of + "until=2026-09-21T14:12:30Z&pattern=odd&timestamps=true").body,
+            "2026-09-21T14:11:00.000000000Z odd 11\n");
+  const auto client = follow(socket(), "&pattern=odd");
+  ASSERT_TRUE(client->wait_for("odd 13\n"));
+  logs.append("web", "2026-09-21T15:00:00.000000000Z even\n");
+  logs.append("web", "2026-09-21T15:00:00.000000000Z odd, too\n");
+  ASSERT_TRUE(client->wait_for("odd, too\n"));
+  server->stop();
+  EXPECT_EQ(client->answer().body, "odd 11\nodd 13\nodd, too\n");
+}
+
 TEST_F(ApiTest, BadLogRequests) {
   start();
   for (const char* query : {"tail=-1", "tail=x", "tail=", "since=yesterday", "since=", "follow=2",
-                            "timestamps=maybe", "tail=99999999999999999999"}) {
+                            "timestamps=maybe", "until=later", "pattern=", "until=1h&since=10m",
+                            "until=1m&follow=true", "tail=99999999999999999999"}) {
     EXPECT_EQ(ask(std::string("GET /v1/workloads/web/logs?") + query).status, 400) << query;
   }
   EXPECT_EQ(ask("GET /v1/workloads/nope/logs").status, 404);

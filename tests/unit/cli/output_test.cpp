@@ -188,6 +188,9 @@ TEST_F(CliOutputTest, Logs) {
   for (const char* line : {"one\n", "two\n"}) logs.append("web", line);
   EXPECT_EQ(run({"logs", "web"}).out, "one\ntwo\n");
   EXPECT_EQ(run({"logs", "--tail", "1", "web"}).out, "two\n");
+  EXPECT_EQ(run({"logs", "--pattern", "tw", "web"}).out, "two\n");
+  EXPECT_EQ(run({"logs", "--until", "10m", "web"}).exit_code, 0);
+  EXPECT_EQ(run({"logs", "--until", "10m", "-f", "web"}).exit_code, 2);
   EXPECT_EQ(run({"logs", "web", "-c", "side", "--since", "1h", "--timestamps"}).exit_code, 0);
   const runtime::LogQuery query = logs.last_query();
   EXPECT_EQ(query.container, "side");

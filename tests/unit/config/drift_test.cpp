@@ -26,8 +26,6 @@ std::string_view word(config::Applies applies) {
       return "start";
     case config::Applies::Reload:
       return "reload";
-    case config::Applies::NotYet:
-      return "not yet";
   }
   return "";
 }

@@ -165,32 +165,16 @@ TEST_F(ConfigValues, ErrorsSayWhatToWrite) {
             "--set: telemetry.outbox.max_bytes: \"64Ki\" must be at least 1Mi");
 }
 
+TEST_F(ConfigValues, WhatOfLogsGoesUp) {
+  EXPECT_THAT(set_error("telemetry.logs.forward=warnings"),
+              HasSubstr("telemetry.logs.forward: \"warnings\" must be none, errors or all"));
+  EXPECT_THAT(set_error("telemetry.logs.rate=10"), HasSubstr("must be between 1Ki and 1Gi"));
+  EXPECT_THAT(errors(load_text("{}", {"telemetry.logs.forward=errors"})), IsEmpty());
+}
+
 TEST_F(ConfigValues, APasswordInAUrlIsNotRepeated) {
   EXPECT_THAT(set_error("mqtt.brokers=[mqtt://user:secret@h]"),
               ::testing::Not(HasSubstr("secret")));
-}
-
-struct Unsupported {
-  std::string key;
-  std::string value;
-};
-
-TEST_F(ConfigValues, WhatThisVersionCannotDoIsRefused) {
-  const std::vector<Unsupported> unsupported = {
-      {"telemetry.logs.forward", "all"},
-  };
-  std::set<std::string> tested;
-  for (const Unsupported& one : unsupported) {
-    const std::vector<std::string> lines = errors(load_text("{}", {one.key + "=" + one.value}));
-    ASSERT_FALSE(lines.empty()) << one.key;
-    EXPECT_THAT(lines[0], HasSubstr("is not supported by this version; leave it at")) << one.key;
-    tested.insert(one.key);
-  }
-  for (const config::Key& key : config::keys()) {
-    if (key.applies == config::Applies::NotYet) {
-      EXPECT_TRUE(tested.contains(std::string(key.path))) << key.path;
-    }
-  }
 }
 
 }  // namespace

@@ -14,8 +14,7 @@
 #include <gtest/gtest.h>
 
 #include "base/files.h"
-#include "runtime/log/logger/line_framer.h"
-#include "runtime/log/logger/rotating_file.h"
+#include "tests/support/log_writer.h"
 
 namespace wherry::runtime {
 namespace {
@@ -24,27 +23,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-// Writes logs as wherry-logger does, at times of its own.
-class Writer {
- public:
-  explicit Writer(const std::string& path, int64_t max = 10 << 20)
-      : file_(path.c_str(), max), sink_(file_) {}
-  void say(std::string_view text, long at, bool is_stderr = false) {
-    logger::LineFramer& framer = is_stderr ? err_ : out_;
-    while (!text.empty()) {
-      const size_t count = std::min(text.size(), framer.space_size());
-      text.copy(framer.space(), count);
-      framer.take(count, {1'790'000'000 + at, 0}, sink_);
-      text.remove_prefix(count);
-    }
-  }
-
- private:
-  logger::RotatingFile file_;
-  logger::RecordSink sink_;
-  logger::LineFramer out_{false};
-  logger::LineFramer err_{true};
-};
+using Writer = test::LogWriter;
 
 class ContainerLogsTest : public testing::Test {
  protected:

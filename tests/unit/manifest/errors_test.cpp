@@ -183,8 +183,8 @@ TEST(BadInput, PodMetadata) {
        "annotations[wherry/update-strategy]", 0, "one of pull-first, delete-first"},
       {"{ name: web, annotations: { wherry/data-api: 'yes' } }", "annotations[wherry/data-api]", 0,
        "one of true, false"},
-      {"{ name: web, annotations: { wherry/log-forward: all } }", "annotations[wherry/log-forward]",
-       0, "not supported by this version"},
+      {"{ name: web, annotations: { wherry/log-forward: warnings } }",
+       "annotations[wherry/log-forward]", 0, "one of none, errors, all"},
       {"{ name: web, nam: x }", "nam", 0, "did you mean \"name\"?"},
       {"{ name: web, hostNetwork: true }", "hostNetwork", 0, "it belongs to PodSpec"},
   };

@@ -82,6 +82,21 @@ TEST(DataApi, IsReadFromTheAnnotationAndHashed) {
   EXPECT_NE(pod("true").hash, pod("false").hash);
 }
 
+TEST(LogForwarding, IsReadFromTheAnnotationAndRestartsNothing) {
+  const auto workload = [](const std::string& annotation) {
+    return only_workload(
+        desired("  - apiVersion: v1\n    kind: Pod\n    metadata: { name: a, "
+                "annotations: { " +
+                annotation + " } }\n    spec: { containers: [{ name: c, image: i }] }\n"));
+  };
+  EXPECT_EQ(workload("").log_forward, std::nullopt);
+  EXPECT_EQ(workload("wherry/log-forward: none").log_forward, LogForward::None);
+  EXPECT_EQ(workload("wherry/log-forward: errors").log_forward, LogForward::Errors);
+  const WorkloadSpec all = workload("wherry/log-forward: all");
+  EXPECT_EQ(all.log_forward, LogForward::All);
+  EXPECT_EQ(all.pod.hash, workload("").pod.hash);
+}
+
 TEST(PodSharing, WithTheDeviceIsReadAndHashed) {
   const runtime::PodSpec plain = only_workload(with_spec("")).pod;
   EXPECT_FALSE(plain.host_pids || plain.host_ipc);

@@ -250,15 +250,15 @@ TEST_F(OutboxTest, WhatWasLostBeforeItCouldBeKeptIsAnnounced) {
 }
 
 TEST_F(OutboxTest, ACursorIsKeptWithTheRecordsOrNotAtAll) {
-  EXPECT_EQ(outbox_->cursor("events"), 0);
-  ASSERT_TRUE(outbox_->append("events", numbered(1, 2), {.cursor = 17}));
+  EXPECT_EQ(outbox_->cursor("events"), "");
+  ASSERT_TRUE(outbox_->append("events", numbered(1, 2), {.cursor = "17"}));
   failpoints_arm("outbox.append.commit=error");
-  EXPECT_FALSE(outbox_->append("events", numbered(3, 1), {.cursor = 18}));
+  EXPECT_FALSE(outbox_->append("events", numbered(3, 1), {.cursor = "18"}));
   failpoints_arm("");
-  EXPECT_EQ(outbox_->cursor("events"), 17);
+  EXPECT_EQ(outbox_->cursor("events"), "17");
   acknowledge("events", 2);
   open();
-  EXPECT_EQ(outbox_->cursor("events"), 17);
+  EXPECT_EQ(outbox_->cursor("events"), "17");
 }
 
 // A child writes until it is killed; what it was told is on disk has to be there.

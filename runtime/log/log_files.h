@@ -1,0 +1,48 @@
+#pragma once
+// The files of one container's log in the order they were written, from the one that is being read
+// to the newest. An open file stays readable whatever becomes of its name.
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <sys/types.h>
+
+#include "base/fd.h"
+#include "base/result.h"
+
+namespace wherry::runtime {
+
+class LogFiles {
+ public:
+  struct File {
+    Fd fd;
+    uint64_t inode = 0;
+    off_t offset = 0;  // how far it has been read
+  };
+  explicit LogFiles(std::string path) : path_(std::move(path)) {}
+  ~LogFiles() = default;
+  LogFiles(LogFiles&&) noexcept = default;
+  LogFiles(const LogFiles&) = delete;
+  LogFiles& operator=(const LogFiles&) = delete;
+
+  const std::string& path() const { return path_; }
+  // Opens those that came after the newest one that is open: all, the first time. Missing: none.
+  // True where files came and went since the last look, so that what was in them cannot be read.
+  Result<bool> look();
+  bool empty() const { return files_.empty(); }
+  size_t size() const { return files_.size(); }
+  File& front() { return files_.front(); }
+  std::deque<File>& all() { return files_; }
+  void drop_front() { files_.pop_front(); }
+  // Of the first one, from its offset on, which it moves. 0: its end, at present, or an error.
+  size_t read(char* into, size_t size);
+
+ private:
+  std::string path_;
+  std::deque<File> files_;
+};
+
+// At `offset`, as much as there is of `size` bytes; 0 at the end and for an error.
+size_t read_at(int fd, char* into, size_t size, off_t offset);
+
+}  // namespace wherry::runtime
