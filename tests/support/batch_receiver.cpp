@@ -13,7 +13,7 @@ using nlohmann::json;
 
 }  // namespace
 
-std::string batch_text(const MqttMessage& message) {
+std::string plain_payload(const MqttMessage& message) {
   if (message.content_type != "application/json+zstd") return message.payload;
   const unsigned long long size =
       ZSTD_getFrameContentSize(message.payload.data(), message.payload.size());
@@ -34,9 +34,9 @@ BatchReceiver::Stream& BatchReceiver::stream_of(const std::string& name, const s
 
 void BatchReceiver::take(const MqttMessage& message) {
   const auto complain = [&](const std::string& what) {
-    problems_.push_back(message.topic + ": " + what + ": " + printable(batch_text(message)));
+    problems_.push_back(message.topic + ": " + what + ": " + printable(plain_payload(message)));
   };
-  const json batch = json::parse(batch_text(message), nullptr, false);
+  const json batch = json::parse(plain_payload(message), nullptr, false);
   if (!batch.is_object() || !batch.contains("records")) return complain("no Batch");
   const std::string name = batch["stream"];
   if (!message.topic.ends_with("/" + name)) return complain("not the topic's stream");

@@ -14,8 +14,8 @@
 
 namespace wherry::test {
 
-// The message's payload, decompressed where its content type says so; empty where it cannot be.
-std::string batch_text(const MqttMessage& message);
+// What the message says, decompressed where it says that it is compressed; "" where it is not so.
+std::string plain_payload(const MqttMessage& message);
 
 class BatchReceiver {
  public:

@@ -30,9 +30,9 @@ void StreamJudge::take(const MqttMessage& message, const std::string& device_top
 }
 
 void StreamJudge::take_batch(const MqttMessage& message, const std::string& name) {
-  const json batch = json::parse(batch_text(message), nullptr, false);
+  const json batch = json::parse(plain_payload(message), nullptr, false);
   if (!batch.is_object() || !batch.contains("records") || batch.value("stream", "") != name) {
-    return complain(name + ": no Batch of this stream: " + printable(batch_text(message)));
+    return complain(name + ": no Batch of this stream: " + printable(plain_payload(message)));
   }
   Stream& stream = streams_[name];
   const std::string epoch = batch.value("epoch", "");

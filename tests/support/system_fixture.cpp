@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "base/text.h"
+#include "tests/support/asyncapi.h"
 
 namespace wherry::test {
 namespace {
@@ -65,12 +66,18 @@ void SystemTest::SetUp() {
   agent_ = std::make_unique<WherryDaemon>(options);
   fleet_ = std::make_unique<MqttClient>(broker_->port());
   fleet_->subscribe(options.topic_prefix + "/devices/#");
+  tap_ = std::make_unique<MqttClient>(broker_->port());
+  tap_->subscribe(options.topic_prefix + "/#");
   agent_->start();
   ASSERT_TRUE(agent_->wait_ready()) << agent_->get("/readyz").body << tail(agent_->log());
   import_image(kImage);
 }
 
 void SystemTest::TearDown() {
+  if (tap_ && agent_) {
+    const auto problems = AsyncApi().problems(tap_->messages(), agent_->options().topic_prefix);
+    EXPECT_TRUE(problems.empty()) << json(problems).dump(1);
+  }
   if (HasFailure() && agent_) std::fprintf(stderr, "%s\n", tail(agent_->log(), 60).c_str());
 }
 

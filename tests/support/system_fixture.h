@@ -60,6 +60,7 @@ class SystemTest : public testing::Test {
   std::unique_ptr<MosquittoBroker> broker_;
   std::unique_ptr<WherryDaemon> agent_;
   std::unique_ptr<MqttClient> fleet_;
+  std::unique_ptr<MqttClient> tap_;  // hears everything, until the broker is stopped
   TempDir files_;
 };
 
