@@ -21,6 +21,12 @@ struct ForwardLimits {
   size_t turn = 1 << 20;       // bytes read at once, so that others have theirs
 };
 
+// A line that outlives what it was read from.
+struct HeldLine {
+  std::string time, text;
+  bool is_stderr = false, cut = false;
+};
+
 // Not thread-safe. `telemetry` must outlive it.
 class ContainerForward {
  public:
@@ -33,10 +39,6 @@ class ContainerForward {
   Result<bool> forward(LogForward mode, bool settle);
 
  private:
-  struct Held {
-    std::string time, text;
-    bool is_stderr = false, cut = false;
-  };
   Status open();
   Result<bool> read(LogForward mode);
   Result<const runtime::LogLine*> next();
@@ -57,7 +59,7 @@ class ContainerForward {
   runtime::LogPlace place_;  // … and where they end
   uint64_t lost_ = 0;        // before them, or, where there are none, up to now
   const char* reason_ = kRateLimited;
-  std::optional<Held> held_;  // the last of those
+  std::optional<HeldLine> held_;  // the last of those
 };
 
 }  // namespace wherry
