@@ -53,6 +53,12 @@ forbid 'sleep_for|usleep\(|[^_]sleep\(' 'tests/' 'tests wait for a condition, th
 large=$(wc -l "${sources[@]}" | awk '$2 != "total" && $1 > 500 { print $1, $2 }')
 [ -z "$large" ] || complain "past 500 lines, which is two things in one:"$'\n'"$large"
 
+# Manual pages, shell completion.
+mandoc -Tlint -W warning man/* >&2 || complain "mandoc does not like a manual page"
+scripts/configuration-man.py | cmp -s - man/wherry.yaml.5 ||
+  complain "docs/configuration.md has changed; run: scripts/configuration-man.py >man/wherry.yaml.5"
+bash -n configs/completion/wherry.bash || complain "configs/completion/wherry.bash is no bash"
+
 if [ "${1:-}" = --tidy ]; then
   build_tree build
   printf '%s\n' "${sources[@]}" | grep '\.cpp$' | grep -v '^tests/' |

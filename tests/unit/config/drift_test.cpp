@@ -102,6 +102,20 @@ TEST_F(ConfigDrift, TheSampleHasEveryKey) {
   EXPECT_EQ(in_sample, in_table);
 }
 
+// Its text is that of docs/configuration.md, which scripts/lint.sh looks after.
+TEST_F(ConfigDrift, TheManualPageHasEveryKeyAndNoOther) {
+  std::set<std::string_view> in_table;
+  for (const config::Key& key : config::keys()) in_table.insert(key.path);
+  const std::string page = repository_file("man/wherry.yaml.5");
+  std::set<std::string_view> in_page;
+  constexpr std::string_view kItem = "\n.It Va ";
+  for (size_t at = page.find(kItem); at != std::string::npos; at = page.find(kItem, at + 1)) {
+    const size_t begin = at + kItem.size();
+    in_page.insert(std::string_view(page).substr(begin, page.find('\n', begin) - begin));
+  }
+  EXPECT_EQ(in_page, in_table);
+}
+
 TEST_F(ConfigDrift, EveryDefaultIsShownAsItIsRead) {
   for (const config::Key& key : config::keys()) {
     if (key.path == "device.id" || key.path == "mqtt.client_id") continue;
