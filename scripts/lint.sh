@@ -53,6 +53,19 @@ forbid 'sleep_for|usleep\(|[^_]sleep\(' 'tests/' 'tests wait for a condition, th
 large=$(wc -l "${sources[@]}" | awk '$2 != "total" && $1 > 500 { print $1, $2 }')
 [ -z "$large" ] || complain "past 500 lines, which is two things in one:"$'\n'"$large"
 
+# Every word that may be a reason stands in docs/troubleshooting.md with what to do about it.
+not_reasons=' Accept Active Applied Applying Authorization Available CachesFull Cmd Comment Complete Config
+  CronJob Date DiskFull Entrypoint Env Host Job Layers Location MessageTooLarge Normal OverQuota Pending
+  Progressing Pull Range Read RepoTags ReportedState ResourceExhausted Running Scheduled Secret Starting
+  StopSignal Stopping String Succeeded TooManyStreams TooMuchWaiting Unknown User Username Waiting Warning
+  Whrc Whrq Whry WorkingDir Write WrongCredentials '
+mapfile -t words < <(git ls-files agent/{reconcile,fleet,main,store} runtime telemetry | grep -E '\.(h|cpp)$' |
+  grep -v '^runtime/fake/' | xargs grep -hoE '"[A-Z][A-Za-z]*[a-z][A-Za-z]*"' | tr -d '"' | sort -u)
+for word in "${words[@]}"; do
+  [[ $not_reasons =~ [[:space:]]"$word"[[:space:]] ]] || grep -qF "\`$word\`" docs/troubleshooting.md ||
+    complain "\"$word\" is not in docs/troubleshooting.md; where it is no reason, name it in scripts/lint.sh"
+done
+
 # Manual pages, shell completion.
 mandoc -Tlint -W warning man/* >&2 || complain "mandoc does not like a manual page"
 scripts/configuration-man.py | cmp -s - man/wherry.yaml.5 ||
