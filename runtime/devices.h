@@ -35,7 +35,8 @@ struct DeviceStock {
 struct DeviceInventory {
   // The configured resources, and "hugepages-…" for every size the kernel knows.
   std::map<std::string, DeviceStock> resources{};
-  std::map<std::string, bool> cdi{};      // qualified names of all CDI devices -> usable
+  // Qualified names of all CDI devices -> why nobody can have it now, and the mend; "": one can.
+  std::map<std::string, std::string> cdi{};
   std::vector<std::string> cdi_dirs{};    // where they were looked for
   std::vector<std::string> cdi_errors{};  // "/etc/cdi/gpu.yaml: devices[0].name: …"
   bool operator==(const DeviceInventory&) const = default;

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct ControllerFacts {
   const std::map<std::string, WorkloadMemory>& memory;
   MonoTime now;
   WallTime wall;
+  std::set<std::string> stopped = {};  // Pods that a person ordered down
 
   const runtime::PodStatus* pod(const std::string& name) const {
     const auto found = observed.find(name);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/reconcile/controller_desk.h"
+#include "agent/reconcile/order.h"
 
 namespace wherry {
 namespace {
@@ -20,8 +21,12 @@ void describe_replicas(ControllerView& view, const ReplicaPlan& plan) {
   view.wanted = plan.pods.size();
   view.ready = plan.available;
   view.updated = plan.updated;
-  if (view.ready == view.wanted) {
+  if (view.ready + plan.stopped == view.wanted) {
     view.phase = "Available";
+    if (plan.stopped == 0) return;
+    view.reason = kStoppedReason;
+    view.message = std::to_string(plan.stopped) + " of " + std::to_string(view.wanted) +
+                   " Pods are stopped by hand; wherry start starts them";
     return;
   }
   view.phase = "Progressing";

@@ -50,6 +50,18 @@ std::string first_error(const DeviceInventory& inventory) {
   return inventory.cdi_errors.empty() ? "" : "; " + inventory.cdi_errors.front();
 }
 
+// Why CDI devices that a file describes cannot be had.
+std::string unusable(const DeviceInventory& inventory, const DeviceStock& stock) {
+  std::string text;
+  for (const auto& [name, why] : inventory.cdi) {
+    const std::string kind = name.substr(0, name.find('='));
+    if (!why.empty() && stock.looked_for.find(kind) != std::string::npos) {
+      text += "; " + name + ": " + why;
+    }
+  }
+  return text;
+}
+
 DeviceWait not_there(const DeviceInventory& inventory, const std::string& asks,
                      const DeviceStock& stock) {
   const bool cdi = !stock.looked_for.starts_with('/');
@@ -60,7 +72,7 @@ DeviceWait not_there(const DeviceInventory& inventory, const std::string& asks,
   return {kWaitingForDevice, asks + ", and " + std::to_string(stock.total) +
                                  " are there: it waits for " + where + "; " + mend +
                                  ", or correct devices in wherry.yaml" +
-                                 (cdi ? first_error(inventory) : "")};
+                                 (cdi ? unusable(inventory, stock) + first_error(inventory) : "")};
 }
 
 std::string asks_for(const std::string& resource, int64_t amount) {
@@ -94,11 +106,11 @@ std::optional<DeviceWait> missing_cdi(const DeviceInventory& inventory,
                                       const runtime::PodSpec& pod) {
   for (const std::string& name : pod.cdi_devices) {
     const auto known = inventory.cdi.find(name);
-    if (known != inventory.cdi.end() && known->second) continue;
+    if (known != inventory.cdi.end() && known->second.empty()) continue;
     const std::string dirs = join(inventory.cdi_dirs, ", ");
     const std::string why = known == inventory.cdi.end()
                                 ? "no file in " + dirs + " describes it: install what writes one"
-                                : "several files describe it: remove all but one";
+                                : known->second;
     return DeviceWait{kWaitingForDevice, "it asks for the CDI device " + name + ", and " + why +
                                              first_error(inventory)};
   }

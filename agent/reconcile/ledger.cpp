@@ -45,7 +45,7 @@ void Ledger::set_desired(const std::vector<WorkloadSpec>& workloads) {
   std::map<std::string, SpecPtr> desired;
   for (const WorkloadSpec& workload : workloads) {
     auto spec = std::make_shared<WorkloadSpec>(workload);
-    spec->pod.labels = pod_labels(workload);
+    for (auto& [label, value] : pod_labels(workload)) spec->pod.labels[label] = value;
     const auto before = desired_.find(workload.name());
     WorkloadMemory& memory = memory_[workload.name()];
     if (before != desired_.end() && before->second->pod.hash != spec->pod.hash) {
@@ -292,20 +292,31 @@ void Ledger::not_started(const WorkloadSpec& spec, WorkloadMemory& memory,
   event(spec.name(), container, "Warning", past.start.reason, past.start.message);
 }
 
+// It was removed as it was wanted, by an order or for want of room: no image was pulled for that.
+bool Ledger::is_made_anew(const std::string& name, const WorkloadMemory& memory) const {
+  const auto wanted = desired_.find(name);
+  if (wanted == desired_.end()) return false;
+  const auto pod = observed_.find(name);
+  return pod == observed_.end() ? memory.prepared_hash == wanted->second->pod.hash
+                                : !needs_replacement(*wanted->second, pod->second, digests_);
+}
+
 void Ledger::acted_remove(const ActionResult& result, WorkloadMemory& memory) {
   const std::string& name = result.action.workload;
   if (!result.status) {
     look_at(name);
     if (is_transient(result.status.error())) return;
-    memory.setup.failed(result.status.error(), "FailedToRemove", clock_.now());
-    event(name, "", "Warning", memory.setup.reason, memory.setup.message);
+    memory.removal.failed(result.status.error(), "FailedToRemove", clock_.now());
+    event(name, "", "Warning", memory.removal.reason, memory.removal.message);
     return;
   }
+  memory.removal.clear();
   if (!result.action.whole_pod) {
     look_at(name);
     return;
   }
   event(name, "", "Normal", "Removed", "nothing of it is left");
+  if (is_made_anew(name, memory)) memory.pulled.clear();
   observed_.erase(name);
   look_at_.erase(name);
   unsaved_removals_.insert(name);

@@ -162,7 +162,8 @@ void WorkloadMemory::want(const WorkloadSpec& spec) {
   pulled.clear();
   files.clear();
   resize.clear();
-  if (!kill_at) setup.clear();
+  setup.clear();
+  if (!kill_at) removal.clear();
 }
 
 bool WorkloadMemory::ran_before() const {

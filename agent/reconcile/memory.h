@@ -103,7 +103,8 @@ struct WorkloadMemory {
   Trouble eviction;           // that was; when it may start again
   Trouble resize;             // of changing cpu and memory of what runs
   std::string prepared_hash;  // not empty: a host side was made for it, remove_pod() is owed
-  Trouble setup;              // of the Pod as a whole: network, volumes, removal
+  Trouble setup;              // of the Pod as a whole: images, network, volumes
+  Trouble removal;            // of removing it, or what keeps it from being started
   // PodSpec::files_hash that its volumes show, as far as this life of the agent saw to it.
   std::string files_hash;
   Trouble files;         // of bringing them up to date
@@ -128,6 +129,7 @@ inline constexpr const char* kDependsLabel = "depends-on";
 inline constexpr const char* kActiveLabel = "active-since";     // <boot>/<monotonic nanoseconds>
 inline constexpr const char* kOwnerLabel = "owner";             // Kind/name, where there is one
 inline constexpr const char* kLogForwardLabel = "log-forward";  // where its document says so
+inline constexpr const char* kRestartLabel = "restart";         // when it was ordered: it is done
 std::map<std::string, std::string> pod_labels(const WorkloadSpec& workload);
 // The value, or "".
 std::string pod_label(const runtime::PodStatus& pod, const char* name);

@@ -28,6 +28,25 @@ bool is_gone(const std::string& name, const OrderFacts& facts) {
   return !memory.busy && !memory.kill_at && memory.prepared_hash.empty();
 }
 
+// "; Deployment/web has web-0, web-1" where the name is one of an object with Pods.
+std::string pods_of(const std::string& name, const OrderFacts& facts) {
+  std::string text;
+  for (const WorkloadSpec& spec : facts.wanted) {
+    if (spec.owner.name != name) continue;
+    text +=
+        text.empty() ? "; " + std::string(to_string(spec.owner.kind)) + "/" + name + " has " : ", ";
+    text += spec.name();
+  }
+  return text;
+}
+
+// An earlier life of the agent carried the restart out, and could not delete its order.
+bool is_made_by(const std::string& order, const std::string& name, const OrderFacts& facts) {
+  const auto pod = facts.observed.find(name);
+  return facts.observing && pod != facts.observed.end() &&
+         pod_label(pod->second, kRestartLabel) == order;
+}
+
 }  // namespace
 
 Status OrderDesk::load() {
@@ -36,7 +55,8 @@ Status OrderDesk::load() {
   if (!orders) return fail(orders.error(), "read the orders about workloads");
   for (const OrderRecord& order : *orders) {
     const bool restart = order.kind == to_string(OrderKind::Restart);
-    standing_[order.workload] = {restart ? OrderKind::Restart : OrderKind::Stop, order.given_by};
+    standing_[order.workload] = {restart ? OrderKind::Restart : OrderKind::Stop, order.given_by,
+                                 order.ordered_at};
   }
   changed_ = !standing_.empty();
   return {};
@@ -54,7 +74,9 @@ bool OrderDesk::update(const OrderFacts& facts) {
   for (auto order = standing_.begin(); order != standing_.end();) {
     const auto here = order++;
     const auto& [name, standing] = *here;
-    const bool ended = standing.kind == OrderKind::Restart && is_gone(name, facts);
+    const bool ended =
+        standing.kind == OrderKind::Restart &&
+        (is_gone(name, facts) || is_made_by(to_rfc3339(standing.given_at), name, facts));
     const bool pointless =
         facts.wanted_known && find(facts.wanted, name) == nullptr && is_gone(name, facts);
     if (standing.over ? retry : ended || pointless) forget(std::string(name), facts.now);
@@ -66,7 +88,8 @@ Status OrderDesk::take(const Order& order, const OrderFacts& facts) {
   const std::string& name = order.workload;
   const WorkloadSpec* spec = find(facts.wanted, name);
   if (spec == nullptr) {
-    return fail(Code::NotFound, "there is no workload \"" + name + "\" on this device");
+    return fail(Code::NotFound,
+                "there is no workload \"" + name + "\" on this device" + pods_of(name, facts));
   }
   if (is_of_job(*spec)) {
     return fail(Code::FailedPrecondition,
@@ -82,12 +105,12 @@ Status OrderDesk::take(const Order& order, const OrderFacts& facts) {
     }
     standing_.erase(standing);
   } else {
+    const WallTime now = clock_.wall();
     if (records_ != nullptr) {
-      const Status saved =
-          records_->save_order({name, to_string(order.kind), order.given_by, clock_.wall()});
+      const Status saved = records_->save_order({name, to_string(order.kind), order.given_by, now});
       if (!saved) return saved;
     }
-    standing_[name] = {order.kind, order.given_by};
+    standing_[name] = {order.kind, order.given_by, now};
   }
   changed_ = true;
   note(order, *spec);
@@ -111,8 +134,12 @@ std::vector<WorkloadSpec> OrderDesk::apply(std::vector<WorkloadSpec> wanted) con
   if (standing_.empty()) return wanted;
   for (WorkloadSpec& spec : wanted) {
     const auto found = standing_.find(spec.name());
-    if (found == standing_.end() || found->second.over || is_of_job(spec)) continue;
+    if (found == standing_.end() || is_of_job(spec)) continue;
     const Standing& standing = found->second;
+    if (standing.over) {
+      spec.pod.labels[kRestartLabel] = to_rfc3339(standing.given_at);
+      continue;
+    }
     const bool restart = standing.kind == OrderKind::Restart;
     spec.claim = Claim::Down;
     spec.claim_reason = restart ? kRestartingReason : kStoppedReason;
@@ -121,6 +148,14 @@ std::vector<WorkloadSpec> OrderDesk::apply(std::vector<WorkloadSpec> wanted) con
                 : "stopped " + standing.given_by + "; wherry start " + spec.name() + " starts it";
   }
   return wanted;
+}
+
+std::set<std::string> OrderDesk::stopped() const {
+  std::set<std::string> names;
+  for (const auto& [name, standing] : standing_) {
+    if (standing.kind == OrderKind::Stop && !standing.over) names.insert(name);
+  }
+  return names;
 }
 
 void OrderDesk::note(const Order& order, const WorkloadSpec& spec) {

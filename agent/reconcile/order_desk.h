@@ -37,8 +37,10 @@ class OrderDesk {
   // where apply() may give something else than before.
   bool update(const OrderFacts& facts);
   // A workload that is ordered down has Claim::Down. A restart is over when nothing is left of the
-  // Pod: only after its order is forgotten for good does the Pod start, so it is never done twice.
+  // Pod. Where its order cannot be deleted then, the Pod that starts bears it in a label, by which
+  // the next agent knows that it was carried out.
   std::vector<WorkloadSpec> apply(std::vector<WorkloadSpec> wanted) const;
+  std::set<std::string> stopped() const;  // under a Stop
   std::optional<MonoTime> wake_at() const { return retry_at_; }
   std::vector<EventRecord> take_events() { return std::exchange(events_, {}); }
   // Nobody's order is taken any more.
@@ -48,6 +50,7 @@ class OrderDesk {
   struct Standing {
     OrderKind kind = OrderKind::Stop;
     std::string given_by;
+    WallTime given_at{};
     bool over = false;  // but still in the store, which could not be written
   };
   Status take(const Order& order, const OrderFacts& facts);

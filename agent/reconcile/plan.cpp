@@ -70,7 +70,8 @@ class WorkloadPlanner {
 
   // It is to be replaced once its images are there, and nobody has looked for them yet.
   bool is_undecided() const {
-    if (!wanted_ || pod_ == nullptr || memory_->kill_at || memory_->setup) return false;
+    if (!wanted_ || pod_ == nullptr || memory_->kill_at) return false;
+    if (memory_->setup || memory_->removal) return false;
     if (wanted_->claim == Claim::Keep || wanted_->claim == Claim::Down) return false;
     if (memory_->images != ImagesState::Unknown || stops_without_images()) return false;
     return needs_replacement(*wanted_, *pod_, input_.digests);
@@ -155,7 +156,7 @@ class WorkloadPlanner {
 
   // preStop hooks, SIGTERM, the grace period, then removal, which kills what is still there.
   void stop() {
-    if (waits_for_setup()) return;
+    if (waits_after(memory_->removal)) return;
     const auto ids = pod_ == nullptr ? std::vector<std::string>() : running_ids(*pod_);
     if (ids.empty()) {
       act(ActionKind::Remove).whole_pod = true;
@@ -205,10 +206,10 @@ class WorkloadPlanner {
   }
 
   // A failure of the Pod as a whole that waits for its next try.
-  bool waits_for_setup() {
-    if (!memory_->setup.waits(input_.now)) return false;
-    earlier(verdict_.wake_at, memory_->setup.not_before);
-    say(wanted_ ? Phase::BackOff : Phase::Stopping, memory_->setup.reason, memory_->setup.message);
+  bool waits_after(const Trouble& trouble) {
+    if (!trouble.waits(input_.now)) return false;
+    earlier(verdict_.wake_at, trouble.not_before);
+    say(wanted_ ? Phase::BackOff : Phase::Stopping, trouble.reason, trouble.message);
     return true;
   }
 
@@ -309,7 +310,7 @@ class WorkloadPlanner {
     const std::string kept = runs ? "; the previous version keeps running" : "";
     if (memory_->images == ImagesState::Unknown) {
       say(Phase::Starting, "ContainerCreating", "looking for its images" + kept);
-      if (!waits_for_setup()) act(ActionKind::CheckImages).spec = wanted_;
+      if (!waits_after(memory_->setup)) act(ActionKind::CheckImages).spec = wanted_;
       verdict_.pulls = memory_->missing;  // those under way go on meanwhile
       return false;
     }
@@ -391,9 +392,13 @@ class WorkloadPlanner {
     if (sum.wake_at) earlier(verdict_.wake_at, *sum.wake_at);
     verdict_.ready = sum.ready();
     if (end_some(spec, sum)) return describe(sum);
-    if (!sum.due.empty()) return start(spec, sum);
-    describe(sum);
-    note_lost_devices();
+    if (sum.due.empty()) {
+      describe(sum);
+      note_lost_devices();
+    } else {
+      start(spec, sum);
+    }
+    // While one of them waits, for a device say, its siblings are looked after all the same.
     if (pod_ == nullptr || sum.running == 0) return;
     const RunningPod about{input_, spec, *pod_, *memory_, rooms_.find(name_)};
     plan_file_update(about, verdict_);
@@ -403,13 +408,16 @@ class WorkloadPlanner {
   // It is about what runs; says it only where nothing else is to be said.
   void note_lost_devices() {
     if (pod_ == nullptr || !verdict_.reason.empty()) return;
-    const std::string lost = lost_devices(*pod_, input_.devices.get());
+    const auto lost = lost_devices(*pod_, input_.devices.get());
     if (!lost.empty()) say(verdict_.phase, "DeviceLost", lost);
   }
 
   bool waits_for_devices(const SpecPtr& spec, const PodTally& sum) {
+    // One that others make way for needs its images first: before, nobody goes for it.
+    const Room* room = rooms_.find(name_);
+    const bool promised = !sum.begun && room != nullptr && room->promised && !room->now;
     const auto wait = wait_for_devices(input_, *spec, sum.due);
-    if (!wait) return false;
+    if (!wait || promised) return false;
     say(sum.running > 0 ? Phase::Running : Phase::Pending, wait->reason, wait->message);
     return true;
   }
@@ -443,7 +451,7 @@ class WorkloadPlanner {
     } else {
       say(Phase::Starting, "PodInitializing", sum.init_message);
     }
-    if (waits_for_setup()) return;
+    if (waits_after(memory_->removal) || waits_after(memory_->setup)) return;
     if (fresh && (is_evicted() || !has_room(true) || !dependencies_ready())) return;
     if (waits_for_devices(spec, sum)) return;
     if (spec == wanted_ && !images_ready()) return;

@@ -120,12 +120,16 @@ void Reconciler::step() {
 
 void Reconciler::want() {
   const MonoTime now = parts_.clock.now();
-  const bool decided =
-      controllers_.update({ledger_.observed(), ledger_.memory(), now, parts_.clock.wall()});
+  const auto decide = [&] {
+    return controllers_.update(
+        {ledger_.observed(), ledger_.memory(), now, parts_.clock.wall(), orders_.stopped()});
+  };
+  const bool decided = decide();
   const bool ordered =
       orders_.update({controllers_.workloads(), ledger_.observed(), ledger_.memory(), may_act(),
                       desk_.unread_sources().empty(), now});
   if (!decided && !ordered) return;
+  if (ordered) (void)decide();  // the others of a Pod that was stopped need not wait for it
   ledger_.set_desired(orders_.apply(controllers_.workloads()));
   dispatcher_.cancel_starts_unless(ledger_.desired());
 }

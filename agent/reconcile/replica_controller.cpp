@@ -14,6 +14,8 @@ struct Replica {
   bool runs = false;       // a container of it
   bool healthy = false;    // all of it
   bool available = false;  // it is as wanted, and has been ready for long enough
+  bool stopped = false;    // by a person: the others go on as if it were well
+  bool good() const { return stopped || available || (old && healthy); }
 };
 
 class Planner {
@@ -23,6 +25,7 @@ class Planner {
 
   void add(const WorkloadSpec& spec) {
     Replica replica{&spec};
+    replica.stopped = facts_.stopped.contains(spec.name());
     if (const runtime::PodStatus* pod = facts_.pod(spec.name()); pod != nullptr) {
       replica.there = true;
       replica.old = pod->hash != spec.pod.hash;
@@ -35,10 +38,12 @@ class Planner {
 
   ReplicaPlan run() {
     for (const Replica& replica : replicas_) {
+      plan_.pods.push_back({replica.spec->name(), 0, {}, Claim::Run});
+      plan_.stopped += replica.stopped ? 1 : 0;
+      if (replica.stopped) continue;
       plan_.updated += replica.there && !replica.old ? 1 : 0;
       plan_.available += replica.available ? 1 : 0;
       plan_.old += replica.old ? 1 : 0;
-      plan_.pods.push_back({replica.spec->name(), 0, {}, Claim::Run});
     }
     const bool old_runs = std::any_of(replicas_.begin(), replicas_.end(),
                                       [](const Replica& each) { return each.old && each.runs; });
@@ -96,8 +101,7 @@ class Planner {
         wait(i, Claim::Keep, "WaitingForPredecessor",
              "starts once " + before->spec->name() + " is ready");
       }
-      const bool good = replica.available || (replica.old && replica.healthy);
-      if (before == nullptr && !good) before = &replica;
+      if (before == nullptr && !replica.good()) before = &replica;
     }
   }
 
@@ -105,11 +109,11 @@ class Planner {
   void roll() {
     int down = 0;
     for (const Replica& replica : replicas_) {
-      if (!replica.available && !(replica.old && replica.healthy)) ++down;
+      if (!replica.good()) ++down;
     }
     for (size_t n = 0; n < replicas_.size(); ++n) {
       const size_t i = rules_.last_first ? replicas_.size() - 1 - n : n;
-      if (!replicas_[i].old || !replicas_[i].healthy) continue;
+      if (replicas_[i].stopped || !replicas_[i].old || !replicas_[i].healthy) continue;
       if (++down <= rules_.max_unavailable) continue;
       wait(i, Claim::Keep, "WaitingForRollout",
            "its previous version goes on until others are ready: at most " +

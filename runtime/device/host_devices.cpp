@@ -48,11 +48,18 @@ std::vector<Unit> nodes_of(const DeviceClass& wanted) {
   return units;
 }
 
+std::string lacks(const CdiDevice& device) {
+  const std::string common = missing_node(device.spec->edits);
+  return common.empty() ? missing_node(device.edits()) : common;
+}
+
 std::vector<Unit> cdi_of(const DeviceClass& wanted, const CdiRegistry& registry) {
   std::vector<Unit> units;
   std::set<std::string> names;
   const auto add = [&](const std::string& name) {
-    if (registry.devices.contains(name) && names.insert(name).second) units.push_back({name});
+    const auto known = registry.devices.find(name);
+    if (known == registry.devices.end() || !lacks(known->second).empty()) return;
+    if (names.insert(name).second) units.push_back({name});
   };
   for (const std::string& name : wanted.cdi) {
     if (name.find('=') != std::string::npos) {
@@ -100,10 +107,15 @@ void add_huge_pages(const std::string& directory, DeviceInventory& made) {
 class Chooser {
  public:
   Chooser(const std::string& resource, const DeviceClass& wanted, const CdiRegistry& registry)
-      : resource_(resource),
-        wanted_(wanted),
-        registry_(registry),
+      : resource_(&resource),
+        wanted_(&wanted),
+        registry_(&registry),
         units_(units_of(wanted, registry)) {}
+
+  // What is left over of all that there is, whoever has it.
+  int64_t spare(int64_t count) const {
+    return static_cast<int64_t>(units_.size()) * wanted_->shared - count;
+  }
 
   Status run(int64_t count, const std::vector<HeldDevice>& taken,
              const std::vector<HeldDevice>& before, DeviceGrant& grant) {
@@ -122,7 +134,7 @@ class Chooser {
     for (int64_t n = 0; n < count; ++n) {
       std::optional<size_t> best;
       for (size_t i = 0; i < units_.size(); ++i) {
-        if (uses[i] >= wanted_.shared) continue;
+        if (uses[i] >= wanted_->shared) continue;
         const auto rank = [&](size_t at) { return std::tuple(given[at], !had[at], uses[at], at); };
         if (!best || rank(i) < rank(*best)) best = i;
       }
@@ -135,33 +147,33 @@ class Chooser {
 
  private:
   Status too_few(int64_t count) const {
-    const std::string there = std::to_string(units_.size() * static_cast<size_t>(wanted_.shared));
-    const bool absent = static_cast<int64_t>(units_.size()) * wanted_.shared < count;
+    const std::string there = std::to_string(units_.size() * static_cast<size_t>(wanted_->shared));
+    const bool absent = spare(count) < 0;
     return fail(Code::FailedPrecondition,
-                "it asks for " + std::to_string(count) + " of " + resource_ + ", of which " +
+                "it asks for " + std::to_string(count) + " of " + *resource_ + ", of which " +
                     there + " are there" + (absent ? "" : " and too few are free"),
                 absent ? "WaitingForDevice" : "InsufficientDevices");
   }
 
   void give(const Unit& unit, DeviceGrant& grant) const {
-    grant.held.push_back({resource_, unit.name, unit.number});
-    if (wanted_.paths.empty()) {
-      grant.cdi.push_back(registry_.devices.at(unit.name));
+    grant.held.push_back({*resource_, unit.name, unit.number});
+    if (wanted_->paths.empty()) {
+      grant.cdi.push_back(registry_->devices.at(unit.name));
       return;
     }
-    std::string path = wanted_.container_path.empty() ? unit.name : wanted_.container_path;
-    if (!wanted_.container_path.empty() && grant.held.size() > 1) {
+    std::string path = wanted_->container_path.empty() ? unit.name : wanted_->container_path;
+    if (!wanted_->container_path.empty() && grant.held.size() > 1) {
       const auto own = std::count_if(grant.held.begin(), grant.held.end(),
-                                     [&](const auto& each) { return each.resource == resource_; });
+                                     [&](const auto& each) { return each.resource == *resource_; });
       if (own > 1) path += std::to_string(own - 1);
     }
-    grant.nodes.push_back({std::move(path), unit.facts, wanted_.permissions});
+    grant.nodes.push_back({std::move(path), unit.facts, wanted_->permissions});
   }
 
-  const std::string& resource_;
-  const DeviceClass& wanted_;
-  const CdiRegistry& registry_;
-  const std::vector<Unit> units_;
+  const std::string* resource_;
+  const DeviceClass* wanted_;
+  const CdiRegistry* registry_;
+  std::vector<Unit> units_;
 };
 
 }  // namespace
@@ -199,8 +211,15 @@ DeviceInventory HostDevices::inventory() {
     made.resources[resource] = stock_of(wanted, registry);
   }
   add_huge_pages(now.huge_pages, made);
-  for (const auto& [name, device] : registry.devices) made.cdi[name] = true;
-  for (const auto& [name, why] : registry.disputed) made.cdi[name] = false;
+  for (const auto& [name, device] : registry.devices) {
+    const std::string missing = lacks(device);
+    made.cdi[name] = missing.empty() ? ""
+                                     : device.file + " gives it " + missing +
+                                           ", which is not there: connect it, or load its driver";
+  }
+  for (const auto& [name, why] : registry.disputed) {
+    made.cdi[name] = "several files describe it: remove all but one";
+  }
   made.cdi_dirs = now.cdi_dirs;
   made.cdi_errors = registry.errors;
   return made;
@@ -213,6 +232,7 @@ Result<DeviceGrant> HostDevices::choose(const PodSpec& pod, const ContainerSpec&
   const auto read = this->registry(now.cdi_dirs);
   const CdiRegistry& registry = *read;
   DeviceGrant grant;
+  std::vector<std::pair<Chooser, int64_t>> choosers;
   for (const auto& [resource, count] : container.resources.extended) {
     if (huge_page_of(resource)) continue;
     const auto wanted = now.classes.find(resource);
@@ -221,8 +241,16 @@ Result<DeviceGrant> HostDevices::choose(const PodSpec& pod, const ContainerSpec&
                   "nothing is configured for " + resource + ": add it to devices in wherry.yaml",
                   "DeviceNotConfigured");
     }
-    Chooser chooser(resource, wanted->second, registry);
-    if (Status chosen = chooser.run(count, taken, before, grant); !chosen) {
+    choosers.emplace_back(Chooser(resource, wanted->second, registry), count);
+  }
+  // Two resources may name one device: the one with less to choose from is first.
+  std::stable_sort(choosers.begin(), choosers.end(), [](const auto& a, const auto& b) {
+    return a.first.spare(a.second) < b.first.spare(b.second);
+  });
+  for (auto& [chooser, count] : choosers) {
+    std::vector<HeldDevice> all_taken = taken;
+    all_taken.insert(all_taken.end(), grant.held.begin(), grant.held.end());
+    if (Status chosen = chooser.run(count, all_taken, before, grant); !chosen) {
       return fail(chosen.error());
     }
   }

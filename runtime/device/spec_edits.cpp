@@ -47,11 +47,19 @@ uint32_t id_of_process(const Json& spec, const char* which) {
   return found == user.end() ? 0 : found->get<uint32_t>();
 }
 
+// Its specification says all of it: the host need not have it.
+bool is_whole(const CdiNode& node) {
+  return node.type == "p" || (!node.type.empty() && node.major && node.minor);
+}
+
+const std::string& host_path(const CdiNode& node) {
+  return node.host_path.empty() ? node.path : node.host_path;
+}
+
 Status add_cdi_node(const CdiNode& node, Json& spec) {
   NodeFacts facts;
-  const bool known = node.type == "p" || (!node.type.empty() && node.major && node.minor);
-  if (!known) {
-    const std::string& host = node.host_path.empty() ? node.path : node.host_path;
+  if (!is_whole(node)) {
+    const std::string& host = host_path(node);
     auto read = read_node(host);
     if (!read) return fail(read.error().with_reason("WaitingForDevice"));
     if (!node.type.empty() && node.type[0] != read->type && node.type != "u") {
@@ -168,6 +176,15 @@ void add_node(Json& spec, const std::string& path, const NodeFacts& facts,
                   {"major", facts.major},
                   {"minor", facts.minor},
                   {"access", permissions}});
+}
+
+std::string missing_node(const CdiEdits& edits) {
+  for (const CdiNode& node : edits.nodes) {
+    if (is_whole(node)) continue;
+    const auto read = read_node(host_path(node));
+    if (!read && read.error().code() == Code::NotFound) return host_path(node);
+  }
+  return {};
 }
 
 Status apply_edits(const CdiEdits& edits, Json& spec) {

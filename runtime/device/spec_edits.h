@@ -25,6 +25,10 @@ Result<NodeFacts> read_node(const std::string& path);
 void add_node(nlohmann::json& spec, const std::string& path, const NodeFacts& facts,
               const std::string& permissions);
 
+// The first device node that the edits take from the host and that is not there; "" where none is
+// missing.
+std::string missing_node(const CdiEdits& edits);
+
 // SPEC.md, "CDI JSON Specification". `spec` is one of make_oci_spec(). Errors: NotFound with
 // reason WaitingForDevice for a node that the host does not have.
 Status apply_edits(const CdiEdits& edits, nlohmann::json& spec);

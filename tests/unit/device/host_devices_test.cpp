@@ -111,6 +111,16 @@ TEST_F(HostDevicesTest, SharedOnesAreSpread) {
   EXPECT_THAT(units(choose(3)), ElementsAre("cam0", "cam1", "cam0"));
 }
 
+TEST_F(HostDevicesTest, OneContainerDoesNotGetADeviceTwiceForTwoResources) {
+  plug("cam0", "zero");
+  options_.classes["example.com/zoom"].paths = {dir_ / "cam0"};
+  container_.resources.extended["example.com/zoom"] = 1;
+  EXPECT_THAT(units(choose(1)), ElementsAre("InsufficientDevices"));
+  plug("cam1", "full");
+  EXPECT_THAT(units(choose(1)), testing::UnorderedElementsAre("cam0", "cam1"))
+      << "the one that can be had for one of them only is had for that one";
+}
+
 TEST_F(HostDevicesTest, WhatNobodyConfiguredIsNamed) {
   options_.classes.clear();
   const auto grant = choose(1);
@@ -228,6 +238,24 @@ TEST_F(SpecWithDevices, AChangedFileIsReadAgain) {
   put_cdi(file("c"));
   devices.set(other);
   EXPECT_TRUE(devices.inventory().cdi.empty());
+}
+
+TEST_F(SpecWithDevices, ACdiDeviceOfWhichTheNodeIsAwayIsNotThereYet) {
+  put_cdi(
+      "cdiVersion: '0.6.0'\nkind: v.com/gpu\ndevices: [{ name: a, containerEdits: { "
+      "deviceNodes: [{ path: /dev/gpu7, hostPath: '" +
+      (dir_ / "gpu7") +
+      "' }] } }, { name: b, containerEdits: { deviceNodes: [{ path: /dev/x, "
+      "hostPath: /nope, type: c, major: 1, minor: 3 }] } }]\n");
+  options_.classes["v.com/gpu"].cdi = {"v.com/gpu"};
+  HostDevices devices(options_);
+  const DeviceInventory before = devices.inventory();
+  EXPECT_EQ(before.resources.at("v.com/gpu").total, 1) << "b needs nothing of the host";
+  EXPECT_THAT(before.cdi.at("v.com/gpu=a"), HasSubstr("cdi/a.yaml gives it " + (dir_ / "gpu7")));
+  plug("gpu7", "full");
+  const DeviceInventory after = devices.inventory();
+  EXPECT_EQ(after.resources.at("v.com/gpu").total, 2);
+  EXPECT_EQ(after.cdi.at("v.com/gpu=a"), "");
 }
 
 TEST_F(SpecWithDevices, ACdiNodeThatTheHostLacksIsSaid) {

@@ -179,10 +179,11 @@ class DevicesBench : public BenchTest {
   }
   void unplug(const std::string& name) { std::filesystem::remove(dir_ / name); }
   static std::string asking(const std::string& name, const std::string& annotations = "{}",
-                            const std::string& limits = "{ example.com/camera: 1 }") {
+                            const std::string& limits = "{ example.com/camera: 1 }",
+                            int priority = 0) {
     return "{ apiVersion: v1, kind: Pod, metadata: { name: " + name +
-           ", annotations: " + annotations +
-           " }, spec: { hostNetwork: true, containers: [{ name: app, image: \"img:1\", resources: "
+           ", annotations: " + annotations + " }, spec: { priority: " + std::to_string(priority) +
+           ", hostNetwork: true, containers: [{ name: app, image: \"img:1\", resources: "
            "{ limits: " +
            limits + " } }] } }\n";
   }
@@ -230,6 +231,16 @@ TEST_F(DevicesBench, NoneIsSharedAlsoByTheNextLifeOfTheAgent) {
   apply(document(2, {asking("b"), asking("c")}));
   EXPECT_EQ(unit("c"), first);
   EXPECT_EQ(unit("b"), second);
+}
+
+TEST_F(DevicesBench, OneOfHigherPriorityGetsTheDeviceOfALowerOne) {
+  plug("cam0", "full");
+  apply(document(1, {asking("low")}));
+  ASSERT_EQ(workload("low").phase, Phase::Running);
+  apply(document(2, {asking("low"), asking("high", "{}", "{ example.com/camera: 1 }", 5)}));
+  EXPECT_EQ(workload("high").phase, Phase::Running) << workload("high").message;
+  EXPECT_EQ(workload("low").phase, Phase::Pending);
+  EXPECT_THAT(workload("low").message, HasSubstr("stopped to make room for high"));
 }
 
 TEST_F(DevicesBench, AnUpdateGetsTheDeviceOfThePreviousVersion) {
@@ -302,6 +313,43 @@ TEST_F(DevicesBench, ACdiDeviceByAnnotationIsWaitedForToo) {
              "cdiVersion: '0.6.0'\nkind: vendor.com/gpu\ndevices: [{ name: '0' }]\n");
   advance(kSecond);
   EXPECT_EQ(workload("web").phase, Phase::Running);
+}
+
+TEST_F(DevicesBench, ACdiDeviceOfWhichTheNodeComesLaterStartsAtOnce) {
+  std::filesystem::create_directories(dir_ / "cdi");
+  write_text(dir_ / "cdi/gpu.yaml",
+             "cdiVersion: '0.6.0'\nkind: vendor.com/gpu\ndevices: [{ name: '0', containerEdits: { "
+             "deviceNodes: [{ path: /dev/gpu, hostPath: '" +
+                 (dir_ / "gpu0") + "' }] } }]\n");
+  apply(document(1, {asking("web", "{ cdi.k8s.io/gpu: vendor.com/gpu=0 }", "{}")}));
+  EXPECT_EQ(workload("web").reason, "WaitingForDevice");
+  EXPECT_THAT(workload("web").message, HasSubstr((dir_ / "gpu0") + ", which is not there"));
+  plug("gpu0", "full");
+  advance(kSecond);
+  EXPECT_EQ(workload("web").phase, Phase::Running);
+}
+
+// A container that waits for its device must not keep its siblings from what changes for them.
+TEST_F(Cameras, SiblingsOfOneThatWaitsGetTheirFilesAndSizes) {
+  WorkloadSpec spec = asking("a", 1);
+  runtime::ContainerSpec web = spec.pod.containers[0];
+  web.name = "web";
+  web.resources.extended.clear();
+  spec.pod.containers.push_back(web);
+  spec.pod.files_hash = "new";
+  want(spec);
+  scene.runs(spec);
+  scene.memory["a"].files_hash = "old";
+  scene.observed["a"].network_ready = true;
+  auto& cam = scene.observed["a"].containers[0];
+  cam.state = runtime::ContainerState::Exited;
+  cam.devices.clear();
+  there(0);
+  const Verdict verdict = scene.verdict("a");
+  EXPECT_EQ(verdict.reason, "WaitingForDevice");
+  EXPECT_EQ(verdict.phase, Phase::Running);
+  ASSERT_TRUE(verdict.action);
+  EXPECT_EQ(verdict.action->kind, ActionKind::UpdateFiles);
 }
 
 TEST_F(DevicesBench, ConfigurationThatComesLaterStartsIt) {

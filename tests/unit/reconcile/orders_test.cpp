@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "tests/unit/reconcile/bench.h"
+#include "tests/unit/reconcile/owners.h"
 
 namespace wherry::test {
 namespace {
@@ -133,13 +134,15 @@ TEST_F(OrdersTest, WhatIsNotWantedAnyMoreTakesItsOrderWithIt) {
 
 TEST_F(OrdersTest, WhatCannotBeOrderedSaysWhy) {
   apply(document(
-      1, {pod("web"),
+      1, {pod("web"), deployment("many", 2, "img:1"),
           "{ apiVersion: batch/v1, kind: Job, metadata: { name: backup }, spec: { template: "
           "{ spec: { restartPolicy: Never, hostNetwork: true, containers: [{ name: app, "
           "image: \"img:1\" }] } } } }\n"}));
   const Status unknown = ordered(OrderKind::Stop, "nope");
   ASSERT_FALSE(unknown);
   EXPECT_EQ(unknown.error().code(), Code::NotFound);
+  EXPECT_THAT(ordered(OrderKind::Stop, "many").error().full(),
+              HasSubstr("Deployment/many has many-0, many-1"));
   std::string job;
   for (const WorkloadView& view : board_.get()->workloads) {
     if (view.owner == "Job/backup") job = view.name;
@@ -171,6 +174,102 @@ TEST_F(OrdersTest, AFullDiskInTheMiddleOfARestartDoesNotKeepItDown) {
   records_.works = true;
   advance(std::chrono::seconds(15));
   EXPECT_TRUE(records_.order_rows.empty());
+}
+
+TEST_F(OrdersTest, ARestartThatIsDoneIsNotDoneAgainByTheNextAgentAlsoOnAFullDisk) {
+  apply(document(1, {pod("web")}));
+  ASSERT_TRUE(order(OrderKind::Restart, "web"));
+  records_.works = false;
+  spin();
+  const uint32_t made = pid("web");
+  ASSERT_EQ(records_.order_rows.size(), 1u);
+  for (int life = 0; life < 2; ++life) {
+    fresh();
+    spin();
+    EXPECT_EQ(pid("web"), made);
+  }
+  records_.works = true;
+  advance(std::chrono::seconds(15));
+  EXPECT_TRUE(records_.order_rows.empty());
+  // The next one is another.
+  clock_.advance(std::chrono::seconds(1));
+  ASSERT_TRUE(ordered(OrderKind::Restart, "web"));
+  EXPECT_NE(pid("web"), made);
+}
+
+TEST_F(OrdersTest, ARestartPullsAsWhenThePodIsMade) {
+  images_.publish("img:latest");
+  apply(document(1, {pod("web", "img:latest")}));
+  const size_t pulls = images_.pulls("img:latest");
+  const uint32_t before = pid("web");
+  ASSERT_TRUE(ordered(OrderKind::Restart, "web"));
+  EXPECT_EQ(images_.pulls("img:latest"), pulls + 1);
+  EXPECT_EQ(workload("web").phase, Phase::Running);
+  EXPECT_NE(pid("web"), before);
+  // A new version is pulled once, before the old one stops.
+  apply(document(2, {pod("web", "img:latest", ", securityContext: { runAsUser: 5 }")}));
+  EXPECT_EQ(images_.pulls("img:latest"), pulls + 2);
+  EXPECT_EQ(workload("web").phase, Phase::Running);
+  // Without its registry it comes up with what is there.
+  images_.fail_pull(Error(Code::Unavailable, "no route").with_reason("RegistryUnavailable"), 100);
+  ASSERT_TRUE(ordered(OrderKind::Restart, "web"));
+  EXPECT_EQ(workload("web").phase, Phase::Running);
+}
+
+TEST_F(OrdersTest, WhatCannotBeSetUpIsStoppedAtOnceAndStartedAtOnce) {
+  apply(document(1, {pod("other")}));
+  runtime_.fail_next(Op::PreparePod, Error(Code::NotFound, "no /srv", "FailedMount"), 5);
+  apply(document(2, {pod("web"), pod("other")}));
+  ASSERT_EQ(workload("web").reason, "FailedMount");
+  for (int i = 0; i < 4; ++i) advance(std::chrono::minutes(5));
+  ASSERT_EQ(workload("web").reason, "FailedMount");
+  ASSERT_TRUE(ordered(OrderKind::Stop, "web"));
+  EXPECT_TRUE(is_stopped("web")) << workload("web").reason;
+  EXPECT_EQ(desired().state, "Applied");
+  EXPECT_THAT(runtime_.prepared(), testing::ElementsAre("other"));
+  ASSERT_TRUE(ordered(OrderKind::Start, "web"));
+  EXPECT_EQ(workload("web").phase, Phase::Running);
+}
+
+TEST_F(OrdersTest, ARemovalThatFailsIsTriedAgainAfterAPause) {
+  apply(document(1, {pod("web")}));
+  runtime_.fail_next(Op::RemovePod, Error(Code::Internal, "busy"), 1);
+  apply(document(2, {}));
+  EXPECT_EQ(workload("web").reason, "FailedToRemove");
+  EXPECT_EQ(runtime_.count(Op::RemovePod), 1u);
+  advance(std::chrono::seconds(15));
+  EXPECT_EQ(runtime_.count(Op::RemovePod), 2u);
+  EXPECT_TRUE(runtime_.prepared().empty());
+}
+
+TEST_F(OrdersTest, AStoppedReplicaHoldsNoneOfTheOthersBack) {
+  images_.add("img:2");
+  apply(document(1, {deployment("web", 2, "img:1"), deployment("one", 1, "img:1")}));
+  ASSERT_TRUE(ordered(OrderKind::Stop, "web-0"));
+  ASSERT_TRUE(ordered(OrderKind::Stop, "one"));
+  advance(std::chrono::seconds(2));  // no more than two are replaced within a second
+  EXPECT_EQ(desired().state, "Applied");
+  EXPECT_EQ(controller("Deployment", "one").phase, "Available");
+  EXPECT_EQ(controller("Deployment", "one").reason, kStoppedReason);
+  EXPECT_THAT(controller("Deployment", "web").message, HasSubstr("1 of 2 Pods are stopped"));
+  apply(document(2, {deployment("web", 2, "img:2"), deployment("one", 1, "img:1")}));
+  EXPECT_EQ(workload("web-1").containers[0].image, "img:2");
+  EXPECT_EQ(workload("web-1").phase, Phase::Running);
+  EXPECT_TRUE(is_stopped("web-0"));
+  EXPECT_EQ(desired().state, "Applied");
+  ASSERT_TRUE(ordered(OrderKind::Start, "web-0"));
+  EXPECT_EQ(workload("web-0").containers[0].image, "img:2");
+  EXPECT_EQ(controller("Deployment", "web").ready, 2u);
+  EXPECT_EQ(controller("Deployment", "web").reason, "");
+}
+
+TEST_F(OrdersTest, AStatefulSetGoesOnWithoutTheOneThatIsStopped) {
+  runtime_.fail_next(Op::StartContainer, Error(Code::Internal, "no", "RunContainerError"), 1000,
+                     "db-0");
+  apply(document(1, {deployment("db", 2, "img:1", "", "StatefulSet")}));
+  EXPECT_EQ(workload("db-1").reason, "WaitingForPredecessor");
+  ASSERT_TRUE(ordered(OrderKind::Stop, "db-0"));
+  EXPECT_EQ(workload("db-1").phase, Phase::Running);
 }
 
 TEST_F(OrdersTest, WhileContainerdIsAwayNothingIsTakenForGone) {
