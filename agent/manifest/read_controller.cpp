@@ -154,9 +154,16 @@ void read_completions(const Cursor& spec, ControllerItem& item) {
 void check_restart_policy(const Cursor& spec, const PodItem& pod, OwnerKind kind) {
   const bool job = kind == OwnerKind::Job || kind == OwnerKind::CronJob;
   const bool always = pod.workload.restart_policy == RestartPolicy::Always;
-  if (job != always) return;
+  const bool ends = !job && pod.workload.active_deadline;
+  if (job != always && !ends) return;
   spec.with("template", [&](const Cursor& pods) {
     const auto complain = [&](const Cursor& pod_spec) {
+      if (ends) {
+        pod_spec.error_at("activeDeadlineSeconds",
+                          "what is to run for ever has none; what is to end belongs in a Job or a "
+                          "Pod: leave it out");
+      }
+      if (job != always) return;
       pod_spec.error_at("restartPolicy",
                         job ? "of a Job must be OnFailure or Never (the default is Always)"
                             : "must be Always here; what is to end belongs in a Job or a Pod");

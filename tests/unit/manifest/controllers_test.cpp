@@ -125,6 +125,8 @@ TEST(Replicas, ErrorsNameThePathInTheOwner) {
   expect_error(object("Deployment", "web", "selector: {}, " + pods()), at + "selector", "is empty");
   expect_error(object("Deployment", "web", kSelector + pods("", "", "restartPolicy: Never, ")),
                at + "template.spec.restartPolicy", "must be Always");
+  expect_error(object("Deployment", "web", kSelector + pods(", activeDeadlineSeconds: 5")),
+               at + "template.spec.activeDeadlineSeconds", "belongs in a Job or a Pod");
   expect_error(object("Deployment", "web", kSelector + pods("", ", imgae: x")),
                at + "template.spec.containers[0].imgae", "unknown field");
   expect_error(object("Deployment", "web", "replicas: 251, " + kSelector + pods()), at + "replicas",
