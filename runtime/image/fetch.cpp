@@ -53,7 +53,7 @@ class Intake final : public BlobSink {
   // From the registry, while it is this pull's turn.
   Status stream() {
     seeker_.idle(true);
-    const auto slot = context_.slots.take(&context_.share, seeker_.cancel());
+    const auto slot = context_.slots.take({&context_.share, context_.source}, seeker_.cancel());
     seeker_.idle(false);
     if (!slot) return fail(slot.error());
     slot_ = &*slot;

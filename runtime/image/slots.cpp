@@ -1,24 +1,42 @@
 #include "runtime/image/slots.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace wherry::runtime {
 
-size_t Slots::held_by(Owner owner) const {
-  const auto found = held_.find(owner);
+size_t Slots::held_by(const void* pull) const {
+  const auto found = held_.find(pull);
   return found == held_.end() ? 0 : found->second;
 }
 
-Slots::Queue::const_iterator Slots::next() const {
-  return std::min_element(waiting_.begin(), waiting_.end(),
-                          [this](Owner a, Owner b) { return held_by(a) < held_by(b); });
+size_t Slots::held_for(const std::string& registry) const {
+  const auto found = registries_.find(registry);
+  return found == registries_.end() ? 0 : found->second.held;
 }
 
-void Slots::count(Owner owner, int change) {
-  size_t& held = held_[owner];
+Slots::Queue::const_iterator Slots::next() const {
+  const auto rank = [this](const Owner& owner) {
+    const Registry& registry = registries_.at(owner.registry);
+    return std::tuple(registry.held, registry.turn, held_by(owner.pull));
+  };
+  return std::min_element(waiting_.begin(), waiting_.end(),
+                          [&](const Owner& a, const Owner& b) { return rank(a) < rank(b); });
+}
+
+void Slots::count(const Owner& owner, int change) {
+  size_t& held = held_[owner.pull];
   held += static_cast<size_t>(change);
   free_ -= static_cast<size_t>(change);
-  if (held == 0) held_.erase(owner);
+  if (held == 0) held_.erase(owner.pull);
+  const auto registry = registries_.try_emplace(owner.registry).first;
+  registry->second.held += static_cast<size_t>(change);
+  if (change > 0) registry->second.turn = ++turns_;
+  forget_idle(registry);
+}
+
+void Slots::forget_idle(Registries::iterator registry) {
+  if (registry->second.held + registry->second.waiting == 0) registries_.erase(registry);
 }
 
 // Frees one whose holder gets nothing. Returns when there may be another such one.
@@ -39,9 +57,11 @@ std::optional<MonoTime> Slots::lend() {
   return due;
 }
 
-Status Slots::wait_for_one(Owner owner, const CancelToken& cancel,
+Status Slots::wait_for_one(const Owner& owner, const CancelToken& cancel,
                            std::unique_lock<std::mutex>& lock) {
   const auto place = waiting_.insert(waiting_.end(), owner);
+  const auto registry = registries_.try_emplace(owner.registry).first;
+  ++registry->second.waiting;
   while (true) {
     std::optional<MonoTime> due;
     if (free_ == 0) due = lend();
@@ -53,13 +73,17 @@ Status Slots::wait_for_one(Owner owner, const CancelToken& cancel,
     }
   }
   waiting_.erase(place);
+  --registry->second.waiting;
   changed_.notify_all();
-  if (cancel.cancelled()) return fail(Code::Cancelled, "cancelled");
+  if (cancel.cancelled()) {
+    forget_idle(registry);
+    return fail(Code::Cancelled, "cancelled");
+  }
   count(owner, 1);
   return {};
 }
 
-Result<Slots::Hold> Slots::take(Owner owner, const CancelToken& cancel) {
+Result<Slots::Hold> Slots::take(const Owner& owner, const CancelToken& cancel) {
   // Goes after the lock does: whoever cancels may be waiting for it.
   const auto wake = cancel.on_cancel([this] {
     const std::lock_guard lock(mutex_);
@@ -101,8 +125,12 @@ bool Slots::Hold::must_yield() const {
   if (slots_->clock_.now() - entry_->since < slots_->slice_) return false;  // written by us only
   const std::lock_guard lock(slots_->mutex_);
   const auto next = slots_->next();
-  return slots_->free_ == 0 && next != slots_->waiting_.end() &&
-         slots_->held_by(*next) < slots_->held_by(entry_->owner);
+  if (slots_->free_ > 0 || next == slots_->waiting_.end()) return false;
+  const Owner& mine = entry_->owner;
+  if (next->registry == mine.registry) {
+    return slots_->held_by(next->pull) < slots_->held_by(mine.pull);
+  }
+  return slots_->held_for(next->registry) < slots_->held_for(mine.registry);
 }
 
 }  // namespace wherry::runtime

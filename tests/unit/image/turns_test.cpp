@@ -72,19 +72,23 @@ TEST(Throttle, APullWithManyLayersGetsNoMoreThanOneWithOne) {
   EXPECT_GE(by_many * 2, by_one) << by_one << " against " << by_many;
 }
 
+Slots::Owner from_x(const int& pull) { return {&pull, "x"}; }
+Slots::Owner from_y(const int& pull) { return {&pull, "y"}; }
+
 TEST(Slots, ThePullThatHoldsFewestIsNextAndOthersYieldAfterTheirSlice) {
   Slots slots(2, Duration::zero());
   const int a = 0, b = 0;
   const CancelToken never;
-  auto first = slots.take(&a, never);
+  auto first = slots.take(from_x(a), never);
   ASSERT_TRUE(first->keep(never));
   {
-    const auto second = slots.take(&a, never);
+    const auto second = slots.take(from_x(a), never);
     ASSERT_TRUE(second->keep(never));
     EXPECT_FALSE(first->must_yield()) << "nobody waits";
-    auto mine = std::async(std::launch::async, [&] { return slots.take(&a, never).has_value(); });
+    auto mine =
+        std::async(std::launch::async, [&] { return slots.take(from_x(a), never).has_value(); });
     auto theirs = std::async(std::launch::async, [&] {
-      const auto hold = slots.take(&b, never);
+      const auto hold = slots.take(from_x(b), never);
       EXPECT_TRUE(hold->keep(never));
       EXPECT_FALSE(hold->must_yield()) << "who waits holds as many already";
       return hold.has_value();
@@ -94,15 +98,15 @@ TEST(Slots, ThePullThatHoldsFewestIsNextAndOthersYieldAfterTheirSlice) {
     EXPECT_TRUE(theirs.get());
     EXPECT_TRUE(mine.get());
   }
-  EXPECT_TRUE(slots.take(&a, never));
+  EXPECT_TRUE(slots.take(from_x(a), never));
   CancelToken cancelled;
   cancelled.cancel();
-  const auto x = slots.take(&a, never), y = slots.take(&a, never);
+  const auto x = slots.take(from_x(a), never), y = slots.take(from_x(a), never);
   ASSERT_TRUE(x->keep(never) && y->keep(never));
-  EXPECT_EQ(slots.take(&b, cancelled).error().code(), Code::Cancelled);
+  EXPECT_EQ(slots.take(from_x(b), cancelled).error().code(), Code::Cancelled);
   EXPECT_FALSE(x->must_yield()) << "who was cancelled waits no more";
   CancelToken later;
-  auto waiting = std::async(std::launch::async, [&] { return slots.take(&b, later); });
+  auto waiting = std::async(std::launch::async, [&] { return slots.take(from_x(b), later); });
   EXPECT_TRUE(test::wait_until([&] { return x->must_yield(); }));
   later.cancel();
   EXPECT_EQ(waiting.get().error().code(), Code::Cancelled);
@@ -111,22 +115,63 @@ TEST(Slots, ThePullThatHoldsFewestIsNextAndOthersYieldAfterTheirSlice) {
 TEST(Slots, NobodyYieldsBeforeTheSliceIsOver) {
   Slots slots(1, hours(1));
   const int a = 0, b = 0;
-  auto hold = std::make_optional(slots.take(&a, {}));
+  auto hold = std::make_optional(slots.take(from_x(a), {}));
   ASSERT_TRUE((*hold)->keep({}));
   CancelToken cancel;
-  auto waiting = std::async(std::launch::async, [&] { return slots.take(&b, cancel).has_value(); });
+  auto waiting =
+      std::async(std::launch::async, [&] { return slots.take(from_x(b), cancel).has_value(); });
   EXPECT_EQ(waiting.wait_for(milliseconds(100)), std::future_status::timeout);
   EXPECT_FALSE((*hold)->must_yield());
   hold.reset();
   EXPECT_TRUE(waiting.get());
 }
 
+// However many pulls of one registry wait, one from elsewhere comes next.
+TEST(Slots, ARegistryThatHoldsNoneIsNext) {
+  Slots slots(3, Duration::zero());
+  const int a = 0, b = 0, c = 0, d = 0, other = 0;
+  auto first = std::make_optional(slots.take(from_x(a), {}));
+  const auto second = slots.take(from_x(b), {}), elsewhere = slots.take({&other, "z"}, {});
+  ASSERT_TRUE((*first)->keep({}) && second->keep({}) && elsewhere->keep({}));
+  auto same = std::async(std::launch::async, [&] { return slots.take(from_x(c), {}); });
+  EXPECT_TRUE(test::wait_until([&] { return (*first)->must_yield(); }));
+  EXPECT_FALSE(elsewhere->must_yield()) << "the registry of who waits has more already";
+  auto theirs = std::async(std::launch::async, [&] { return slots.take(from_y(d), {}); });
+  EXPECT_TRUE(test::wait_until([&] { return elsewhere->must_yield(); }));
+  first.reset();
+  {
+    const auto got = theirs.get();
+    ASSERT_TRUE(got && got->keep({}));
+    EXPECT_EQ(same.wait_for(milliseconds(20)), std::future_status::timeout);
+  }
+  EXPECT_TRUE(same.get());
+}
+
+TEST(Slots, OfEqualRegistriesTheOneWhoseTurnIsTheLongestAgoIsNext) {
+  Slots slots(2, Duration::zero());
+  const int a = 0, b = 0, c = 0, other = 0;
+  auto first = std::make_optional(slots.take(from_x(a), {}));
+  const auto elsewhere = slots.take({&other, "z"}, {});
+  ASSERT_TRUE((*first)->keep({}) && elsewhere->keep({}));
+  auto same = std::async(std::launch::async, [&] { return slots.take(from_x(b), {}); });
+  EXPECT_TRUE(test::wait_until([&] { return (*first)->must_yield(); }));
+  auto theirs = std::async(std::launch::async, [&] { return slots.take(from_y(c), {}); });
+  EXPECT_TRUE(test::wait_until([&] { return elsewhere->must_yield(); }));
+  first.reset();  // now neither holds any
+  {
+    const auto got = theirs.get();
+    ASSERT_TRUE(got && got->keep({}));
+    EXPECT_EQ(same.wait_for(milliseconds(20)), std::future_status::timeout);
+  }
+  EXPECT_TRUE(same.get());
+}
+
 // Forty images of a registry that is dead must not keep out the one of another.
 TEST(Slots, WhoGetsNothingLendsItsSlotAndWaitsForOneWhenSomethingComes) {
   Slots slots(1, hours(1), milliseconds(20));
   const int dead = 0, good = 0;
-  const auto lent = slots.take(&dead, {});
-  auto other = std::make_optional(slots.take(&good, {}));
+  const auto lent = slots.take(from_x(dead), {});
+  auto other = std::make_optional(slots.take(from_y(good), {}));
   ASSERT_TRUE(*other);
   ASSERT_TRUE((*other)->keep({}));
   auto back = std::async(std::launch::async, [&] { return lent->keep({}).has_value(); });
@@ -135,7 +180,7 @@ TEST(Slots, WhoGetsNothingLendsItsSlotAndWaitsForOneWhenSomethingComes) {
   other.reset();
   EXPECT_TRUE(back.get());
   CancelToken cancel;
-  auto third = std::async(std::launch::async, [&] { return slots.take(&good, cancel); });
+  auto third = std::async(std::launch::async, [&] { return slots.take(from_y(good), cancel); });
   EXPECT_EQ(third.wait_for(milliseconds(100)), std::future_status::timeout);
   cancel.cancel();
   EXPECT_FALSE(third.get());
