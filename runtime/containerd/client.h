@@ -123,7 +123,10 @@ class Snapshots {
                                   const std::string& lease, const CancelToken* cancel = nullptr,
                                   const StringMap& labels = {});
   Result<std::vector<Mount>> mounts(const std::string& key);
-  Status commit(const std::string& name, const std::string& key, const std::string& lease = "");
+  Status commit(const std::string& name, const std::string& key, const std::string& lease = "",
+                const StringMap& labels = {});
+  // Missing: success.
+  Status remove_label(const std::string& key, const std::string& label);
   Status remove(const std::string& key);
   Result<SnapshotInfo> stat(const std::string& key);  // NotFound
   Result<std::vector<SnapshotInfo>> list(const std::vector<std::string>& filters);

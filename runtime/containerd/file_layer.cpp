@@ -105,10 +105,7 @@ Status write_file_layer(const std::string& directory, const Descriptor& blob,
   const Handle file(openat(at.get(), names.back().c_str(), flags, 0644));
   if (file.get() < 0) return fail_file(blob, "create");
   if (fchmod(file.get(), 0644) != 0) return fail_file(blob, "create");
-  if (Status copied = copy(file.get(), blob, read, cancel); !copied) return copied;
-  // What containerd notes about a snapshot is synced at once, so it must be true after a power cut.
-  if (fsync(file.get()) != 0 || fsync(at.get()) != 0) return fail_file(blob, "sync");
-  return {};
+  return copy(file.get(), blob, read, cancel);
 }
 
 }  // namespace wherry::runtime

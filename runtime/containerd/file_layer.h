@@ -19,7 +19,7 @@ Result<std::string> writable_directory(const std::vector<Mount>& mounts);
 using BlobReader = std::function<Result<std::string>(int64_t offset, int64_t size)>;
 
 // Writes `blob` as blob.file below `directory`, with the directories it needs, root's and readable
-// for all, synced. Follows no link. DataLoss where the bytes do not match the digest, Cancelled,
+// for all. Follows no link. DataLoss where the bytes do not match the digest, Cancelled,
 // ResourceExhausted where the disk is full.
 Status write_file_layer(const std::string& directory, const Descriptor& blob,
                         const BlobReader& read, const CancelToken& cancel);

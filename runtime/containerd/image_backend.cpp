@@ -6,12 +6,16 @@
 #include "runtime/containerd/convert.h"
 #include "runtime/containerd/file_layer.h"
 #include "runtime/containerd/layer_disk.h"
+#include "runtime/containerd/layer_sync.h"
 
 namespace wherry::runtime {
 namespace {
 
 // In the key of a snapshot that is being unpacked; no digest and no name of an ingest has it.
 constexpr const char* kHalfMade = " ";
+// On a snapshot that may not be on the disk yet. In the life of an agent that did not make it, it
+// never will be for certain.
+constexpr const char* kUnsynced = "wherry/unsynced";
 
 class ContainerdBackend final : public ImageBackend {
  public:
@@ -49,10 +53,11 @@ class ContainerdBackend final : public ImageBackend {
   Status remove_image(const std::string& name) override { return client_.images().remove(name); }
 
   Result<bool> has_snapshot(const std::string& chain_id) override {
+    const bool pending = layers_.is_pending(chain_id);
     const auto info = client_.snapshots().stat(chain_id);
-    if (info) return true;
-    if (info.error().code() == Code::NotFound) return false;
-    return fail(info.error());
+    if (!info && info.error().code() == Code::NotFound) return false;
+    if (!info) return fail(info.error());
+    return !is_unsynced(*info) || pending || layers_.is_pending(chain_id);
   }
 
   Status unpack_layer(const Descriptor& layer, const std::string& parent,
@@ -61,6 +66,7 @@ class ContainerdBackend final : public ImageBackend {
     const auto exists = has_snapshot(chain_id);
     if (!exists) return fail(exists.error());
     if (*exists) return {};
+    if (Status dropped = drop_unsynced(chain_id); !dropped) return dropped;
     // A key of its own for each try: two images that share a layer do not get in each other's way,
     // and what a crash leaves is collected with the lease.
     const std::string key = random_hex(16) + kHalfMade + chain_id;
@@ -69,11 +75,27 @@ class ContainerdBackend final : public ImageBackend {
     if (status.error().code() == Code::AlreadyExists) status = {};  // another was quicker
     const bool full = !status && status.error().reason() == kDiskFull;
     if (const Status removed = client_.snapshots().remove(key); !removed && status) return removed;
-    if (full) {
-      filled_ = true;
-      sweep();  // others need the room now, and what is free without it is to be measured
-    }
+    if (full) free_room();
     return status;
+  }
+  Status keep_snapshot(const std::string& chain_id, const CancelToken& cancel) override {
+    auto info = client_.snapshots().stat(chain_id);
+    if (!info) return fail(info.error());
+    if (!is_unsynced(*info)) return {};
+    Status kept = layers_.wait(chain_id, cancel);
+    if (kept) {
+      info = client_.snapshots().stat(chain_id);
+      if (!info) return fail(info.error());
+      if (!is_unsynced(*info)) return {};
+      return fail(Code::NotFound, "snapshot " + chain_id + " was not written to the disk in time");
+    }
+    if (kept.error().code() == Code::Cancelled) return kept;
+    const bool full = kept.error().reason() == kDiskFull;
+    for (; info && is_unsynced(*info); info = client_.snapshots().stat(info->parent)) {
+      if (!drop_unsynced(info->name)) break;  // another goes on with it, and will notice
+    }
+    if (full) free_room();
+    return kept;
   }
 
   Status create_lease(const std::string& id, Duration expires_in) override {
@@ -111,6 +133,32 @@ class ContainerdBackend final : public ImageBackend {
     return lease;
   }
 
+  static bool is_unsynced(const SnapshotInfo& info) {
+    const auto label = info.labels.find(kUnsynced);
+    return label != info.labels.end() && !label->second.empty();
+  }
+
+  // One that does not count goes, and with it what was built on it, which counts as little.
+  Status drop_unsynced(const std::string& key) {
+    const auto above = client_.snapshots().list({"parent==\"" + key + "\""});
+    if (!above) return fail(above.error());
+    for (const SnapshotInfo& each : *above) {
+      const bool half_made = each.name.find(kHalfMade) != std::string::npos;
+      if (layers_.is_pending(each.name) || (!half_made && !is_unsynced(each))) {
+        return fail(Code::Unavailable, "snapshot " + key + " is to be unpacked again, and " +
+                                           each.name + " still uses it");
+      }
+      if (Status dropped = drop_unsynced(each.name); !dropped) return dropped;
+    }
+    return client_.snapshots().remove(key);
+  }
+
+  // Others need it now, and what is free without the half-made is to be measured.
+  void free_room() {
+    filled_ = true;
+    sweep();
+  }
+
   // On a full disk the collector could not write down that it removes snapshots. It freed content,
   // and there is room now; but it looks at snapshots only after one of them was removed.
   void sweep() {
@@ -137,13 +185,26 @@ class ContainerdBackend final : public ImageBackend {
                    const std::string& lease, const CancelToken& cancel) {
     const auto mounts = client_.snapshots().prepare(key, parent, {}, lease, &cancel);
     if (!mounts) return fail(mounts.error());
-    const LayerDisk disk(*mounts);
+    const auto disk = layers_.disk([&] {
+      const auto written = std::make_shared<LayerDisk>(*mounts);
+      return LayerSync::Disk{[written] { return written->sync(); }};
+    });
     Status filled = layer.file.empty() ? apply(*mounts, layer, diff_id, lease, cancel)
                                        : write_file(*mounts, layer, cancel);
     if (!filled) return filled;
-    // Each layer for itself: also one of a pull that goes on after the power was away counts.
-    if (Status synced = disk.sync(); !synced) return synced;
-    return client_.snapshots().commit(chain_id, key, lease);
+    // Containerd syncs its own records, not the files: after a power cut the snapshot would be
+    // there with empty files in it.
+    const StringMap labels{{kUnsynced, "true"}};
+    if (Status done = client_.snapshots().commit(chain_id, key, lease, labels); !done) return done;
+    layers_.add(chain_id, parent, disk, [this, chain_id, digest = layer.digest, diff_id] {
+      Status noted;
+      if (!diff_id.empty()) {
+        noted =
+            ignore_missing(client_.content().set_labels(digest, {{kUncompressedLabel, diff_id}}));
+      }
+      return noted ? client_.snapshots().remove_label(chain_id, kUnsynced) : noted;
+    });
+    return {};
   }
 
   Status write_file(const std::vector<Mount>& mounts, const Descriptor& blob,
@@ -173,6 +234,7 @@ class ContainerdBackend final : public ImageBackend {
   Client& client_;
   std::atomic<bool> filled_{false};  // unpacking found the disk full
   const Clock& clock_;
+  LayerSync layers_;
 };
 
 }  // namespace

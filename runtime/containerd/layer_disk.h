@@ -9,8 +9,6 @@
 
 namespace wherry::runtime {
 
-// Containerd syncs its own records, not the files of a layer: after a power cut a committed
-// snapshot would be there with empty files in it, and nothing would ever unpack it again.
 class LayerDisk {
  public:
   // Of the snapshot with these mounts; before anything is written, so that no failure to write goes

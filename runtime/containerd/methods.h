@@ -54,6 +54,7 @@ inline constexpr Method<snapshots::MountsRequest, snapshots::MountsResponse> kSn
 inline constexpr Method<snapshots::CommitSnapshotRequest, Empty> kSnapshotCommit{"/containerd.services.snapshots.v1.Snapshots/Commit"};
 inline constexpr Method<snapshots::RemoveSnapshotRequest, Empty> kSnapshotRemove{"/containerd.services.snapshots.v1.Snapshots/Remove"};
 inline constexpr Method<snapshots::StatSnapshotRequest, snapshots::StatSnapshotResponse> kSnapshotStat{"/containerd.services.snapshots.v1.Snapshots/Stat"};
+inline constexpr Method<snapshots::UpdateSnapshotRequest, snapshots::UpdateSnapshotResponse> kSnapshotUpdate{"/containerd.services.snapshots.v1.Snapshots/Update"};
 inline constexpr Method<snapshots::ListSnapshotsRequest, snapshots::ListSnapshotsResponse> kSnapshotList{"/containerd.services.snapshots.v1.Snapshots/List"};
 inline constexpr Method<snapshots::UsageRequest, snapshots::UsageResponse> kSnapshotUsage{"/containerd.services.snapshots.v1.Snapshots/Usage"};
 

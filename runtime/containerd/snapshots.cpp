@@ -63,12 +63,13 @@ Result<std::vector<Mount>> Snapshots::mounts(const std::string& key) {
   return to_mounts(response->mounts());
 }
 
-Status Snapshots::commit(const std::string& name, const std::string& key,
-                         const std::string& lease) {
+Status Snapshots::commit(const std::string& name, const std::string& key, const std::string& lease,
+                         const StringMap& labels) {
   rpc::snapshots::CommitSnapshotRequest request;
   request.set_snapshotter(snapshotter_);
   request.set_name(name);
   request.set_key(key);
+  set_map(labels, *request.mutable_labels());
   // The snapshotter may have to sync what was written.
   return done(transport_->call(rpc::kSnapshotCommit, request, {kLong, lease}));
 }
@@ -87,6 +88,14 @@ Result<SnapshotInfo> Snapshots::stat(const std::string& key) {
   const auto response = transport_->call(rpc::kSnapshotStat, request, {kShort});
   if (!response) return fail(response.error());
   return to_info(response->info());
+}
+
+Status Snapshots::remove_label(const std::string& key, const std::string& label) {
+  rpc::snapshots::UpdateSnapshotRequest request;
+  request.set_snapshotter(snapshotter_);
+  request.mutable_info()->set_name(key);
+  request.mutable_update_mask()->add_paths("labels." + label);  // to what is not there
+  return ignore_missing(done(transport_->call(rpc::kSnapshotUpdate, request, {kShort})));
 }
 
 Result<std::vector<SnapshotInfo>> Snapshots::list(const std::vector<std::string>& filters) {

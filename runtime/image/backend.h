@@ -53,6 +53,10 @@ struct ImageRecord {
   WallTime updated_at{};
 };
 
+// On the blob of a layer: the diff id that it unpacks to. As containerd's own unpacker notes it;
+// "ctr image export" and "diff" read it.
+inline constexpr const char* kUncompressedLabel = "containerd.io/uncompressed";
+
 // The reason of an error of the store's whose cause is that its own disk is full.
 inline constexpr const char* kDiskFull = "DiskFull";
 
@@ -87,15 +91,22 @@ class ImageBackend {
   virtual Status remove_image(const std::string& name) = 0;  // success when missing
 
   // --- snapshots of layers, by chain id (image-spec, config.md#layer-chainid)
+  // One that can be built upon; of those that were unpacked by us, one that a power cut may still
+  // take counts as long as nothing of it is lost.
   virtual Result<bool> has_snapshot(const std::string& chain_id) = 0;
   // Applies one layer blob over `parent` ("" for the first) and commits it as `chain_id`. The diff
   // service verifies `diff_id`, unless it is empty; DataLoss where it differs. A blob with a path
   // is written as that file, root's and readable for all, and checked against its digest on the
-  // way. Idempotent; a half-made one is redone. What has_snapshot() finds afterwards is on the disk
-  // and outlives a power cut.
+  // way. Idempotent; a half-made one is redone, and so is one that may not have reached the disk.
+  // By one thread at a time for one chain. Notes the diff id on the blob, at the latest when
+  // keep_snapshot() returns.
   virtual Status unpack_layer(const Descriptor& layer, const std::string& parent,
                               const std::string& chain_id, const std::string& diff_id,
                               const std::string& lease, CancelToken cancel) = 0;
+  // Waits until the snapshot, with those below it, is on the disk and outlives a power cut. One
+  // call where it is already. NotFound where has_snapshot() would not find it. Where it does not
+  // reach the disk, what of it may be lost is removed: ResourceExhausted, DataLoss.
+  virtual Status keep_snapshot(const std::string& chain_id, const CancelToken& cancel = {}) = 0;
 
   // --- leases: what is made under one survives garbage collection until it is dropped or expires
   virtual Status create_lease(const std::string& id, Duration expires_in) = 0;  // exists: success

@@ -77,14 +77,14 @@ Status store_image(const Work& work, PlannedImage& image) {
     if (!stored) return stored;
   }
   image.documents.clear();
-  const auto unpacked = unpacked_layers(backend, image.layout);
+  const auto unpacked = hold_unpacked(backend, image.layout, work.lease());
   if (!unpacked) return fail(unpacked.error());
   for (size_t i = *unpacked; i < image.layout.chains.size(); ++i) {
     Status done = unpack_one(backend, work.chains, image.layout, i, work.lease(), work.cancel);
     if (!done) return done;
   }
   if (Status whole = check_content(backend, image.layout); !whole) return whole;
-  return check_unpacked(backend, image.layout);
+  return check_unpacked(backend, image.layout, work.cancel);
 }
 
 // Back to how the record was.

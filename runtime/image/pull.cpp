@@ -23,10 +23,6 @@ constexpr int kWindow = 512 << 10;
 constexpr int kLeast = 32 << 10;
 // Over all pulls, but for the first of each. The unit's TasksMax is 256.
 constexpr size_t kMaxFetchers = 96;
-// For a moment that counts on a fast link and is nothing on a slow one.
-constexpr int64_t kLarge = 64 << 20;
-constexpr int64_t kHead = 8 << 20;
-constexpr Duration kHeadStart = std::chrono::milliseconds(300);
 constexpr Duration kReportEvery = std::chrono::milliseconds(250);
 
 // Keeps what it has received in memory: for configs, whose size is bounded.
@@ -77,13 +73,9 @@ struct Puller::Job {
   ImageLayout layout{};
   StringMap source{};
 
-  // Layers: fetched by threads, awaited by the pull in order.
-  std::mutex mutex{};
-  std::condition_variable changed{};
-  std::vector<bool> ready{};                // guarded by mutex
-  Status failed{};                          // guarded by mutex: the first failure
+  // Layers: fetched by threads, unpacked by the pull in order.
+  std::optional<LayerBoard> board{};
   std::deque<std::atomic<int64_t>> done{};  // bytes, by layer
-  std::atomic<size_t> next{0};              // the next layer to fetch
   std::atomic<int64_t> received{0};         // bytes, from the registry
   std::atomic<int64_t> checking{0};         // bytes that were there and are being read
   RateMeter rate{};
@@ -223,11 +215,18 @@ Status Puller::fetch_layer(Job& job, size_t index) {
   return fetch_blob(context, "layer", layer, job.source, job.done[index], job.cancel);
 }
 
+// Bytes that are in the store.
+int64_t Puller::stored(const Descriptor& layer) {
+  if (backend_.stat_blob(layer.digest)) return layer.size;
+  const int64_t there = backend_.ingested(ingest_name("layer", layer.digest)).value_or(0);
+  return std::min(there, layer.size);
+}
+
 // False where there is none to be had.
 bool Puller::start_fetcher(Job& job, std::vector<std::thread>& threads) {
   if (++fetchers_ <= kMaxFetchers || threads.empty()) {
     try {
-      threads.emplace_back([this, &job, fetcher = threads.size()] { fetch_layers(job, fetcher); });
+      threads.emplace_back([this, &job, first = threads.empty()] { fetch_layers(job, first); });
       return true;
     } catch (const std::system_error&) {  // no more of them: those there are do the work
     }
@@ -236,79 +235,38 @@ bool Puller::start_fetcher(Job& job, std::vector<std::thread>& threads) {
   return false;
 }
 
-// Of a large image the lowest layers have the link to themselves for a moment, so that unpacking,
-// which goes from the bottom up and takes longest on a fast link, begins early.
-void Puller::let_lowest_go_ahead(Job& job, size_t fetcher) {
-  const std::vector<Descriptor>& layers = job.layout.content.layers;
-  if (fetcher == 0 || job.layout.size() < kLarge) return;
-  const auto enough_to_unpack = [&] {
-    int64_t there = 0;
-    for (size_t i = 0; i < layers.size() && job.ready[i]; ++i) there += layers[i].size;
-    return there >= kHead;
-  };
-  std::unique_lock lock(job.mutex);
-  job.changed.wait_for(lock, kHeadStart,
-                       [&] { return job.cancel.cancelled() || enough_to_unpack(); });
-}
-
-void Puller::fetch_layers(Job& job, size_t fetcher) {
+void Puller::fetch_layers(Job& job, bool first) {
   name_this_thread("wherry-fetch");
-  let_lowest_go_ahead(job, fetcher);
-  while (!job.cancel.cancelled()) {
-    const size_t index = job.next.fetch_add(1);
-    if (index >= job.layout.content.layers.size()) return;
-    Status fetched = fetch_layer(job, index);
-    {
-      const std::lock_guard lock(job.mutex);
-      if (fetched) {
-        job.ready[index] = true;
-      } else if (job.failed) {
-        job.failed = fail(fetched.error(), "layer " + std::to_string(index + 1) + " of " +
-                                               std::to_string(job.layout.content.layers.size()));
-      }
+  while (const auto index = job.board->next(first)) {
+    if (Status fetched = fetch_layer(job, *index); fetched) {
+      job.board->fetched(*index);
+    } else {
+      job.board->failed(*index, fetched.error());
+      job.cancel.cancel();
     }
-    job.changed.notify_all();
-    if (!fetched) job.cancel.cancel();
   }
-  job.changed.notify_all();
 }
 
 // Until the layer is there, telling about progress meanwhile.
 Status Puller::await_layer(Job& job, size_t index) {
   while (true) {
     job.report(clock_.now());
-    std::unique_lock lock(job.mutex);
-    if (job.ready[index]) return {};
-    if (!job.failed) return job.failed;
-    if (job.cancel.cancelled()) return fail(Code::Cancelled, "cancelled");
-    job.changed.wait_for(lock, kReportEvery);
-  }
-}
-
-// How many of the layers are unpacked already. From then on they stay, also when the image that
-// they came with is removed meanwhile.
-Result<size_t> Puller::hold_unpacked(Job& job) {
-  while (true) {
-    auto count = unpacked_layers(backend_, job.layout);
-    if (!count || *count == 0) return count;
-    const std::string& chain = job.layout.chains[*count - 1];
-    Status held = backend_.lease_snapshot(chain, leases_.current(job.name));
-    if (!held) return fail(held.error());
-    const auto there = backend_.has_snapshot(chain);
+    const auto there = job.board->wait_for(index, kReportEvery);
     if (!there) return fail(there.error());
-    if (*there) return count;
+    if (*there) return {};
   }
 }
 
 Status Puller::fetch_and_unpack(Job& job) {
   const size_t count = job.layout.content.layers.size();
-  job.ready.assign(count, false);
-  for (size_t i = 0; i < count; ++i) job.done.emplace_back(0);
+  job.board.emplace(job.layout.content.layers, options_.pace, job.received, job.cancel);
+  for (const Descriptor& layer : job.layout.content.layers) job.done.emplace_back(stored(layer));
+  job.report(clock_.now());  // what was there before is no gain of this attempt
   if (options_.space != nullptr) {
     Status fits = options_.space->before_fetch(job.reference.name(), job.layout, job.cancel);
     if (!fits) return fits;
   }
-  const auto unpacked = hold_unpacked(job);
+  const auto unpacked = hold_unpacked(backend_, job.layout, leases_.current(job.name));
   if (!unpacked) return fail(unpacked.error());
 
   Status outcome;
@@ -337,14 +295,15 @@ Status Puller::fetch_and_unpack(Job& job) {
         outcome =
             unpack_one(backend_, chains_, job.layout, i, leases_.current(job.name), job.cancel);
       }
+      if (outcome) job.board->unpacked(i);
     }
     if (!outcome) job.cancel.cancel();  // the other layers are of no use now
   }
   job.report(clock_.now());
   // The cause rather than the cancel that followed it.
-  const std::lock_guard lock(job.mutex);
-  const bool followed = !outcome && outcome.error().code() == Code::Cancelled && !job.failed;
-  return followed ? job.failed : outcome;
+  const Status failed = job.board->failure();
+  const bool followed = !outcome && outcome.error().code() == Code::Cancelled && !failed;
+  return followed ? failed : outcome;
 }
 
 Status Puller::run(Job& job) {
@@ -369,7 +328,8 @@ Status Puller::run(Job& job) {
   // A record stands for a whole image. Snapshots that were there before are kept alive by the
   // config's label, and the config by our lease.
   if (Status whole = check_content(backend_, job.layout); !whole) return whole;
-  if (Status whole = check_unpacked(backend_, job.layout); !whole) return whole;
+  if (Status reached = failpoint("image.sync"); !reached) return reached;
+  if (Status whole = check_unpacked(backend_, job.layout, job.cancel); !whole) return whole;
   const auto pass = names_.enter(job.name, job.cancel);
   if (!pass) return fail(pass.error());
   return record_image(backend_, job.reference.name(), job.layout.target, {{kPulledLabel, "true"}},
@@ -394,11 +354,12 @@ Status Puller::unpack(const ImageLayout& layout, const CancelToken& cancel) {
   const auto lease = leases_.take(name);
   if (!lease) return fail(lease.error());
   Status outcome;
-  const auto unpacked = unpacked_layers(backend_, layout);
+  const auto unpacked = hold_unpacked(backend_, layout, leases_.current(name));
   if (!unpacked) outcome = fail(unpacked.error());
   for (size_t i = unpacked.value_or(0); i < layout.chains.size() && outcome; ++i) {
     outcome = unpack_one(backend_, chains_, layout, i, leases_.current(name), cancel);
   }
+  if (outcome) outcome = check_unpacked(backend_, layout, cancel);
   // Without this label the collector would take the snapshots with the lease.
   if (outcome) {
     outcome = backend_.set_blob_labels(layout.keeper().digest,

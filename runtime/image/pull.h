@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "runtime/image/blob_turns.h"
 #include "runtime/image/host_notes.h"
+#include "runtime/image/layer_board.h"
 #include "runtime/image/pull_leases.h"
 #include "runtime/image/reference.h"
 #include "runtime/image/registry.h"
@@ -36,6 +37,7 @@ struct PullOptions {
   // After so long a crawling download of a layer that another pull wants from another registry,
   // too, may be taken over by that one.
   Duration trial = std::chrono::seconds(5);
+  PullPace pace{};
   int64_t bandwidth_limit = 0;  // bytes per second over all pulls; 0: none
   Platform platform = host_platform();
   HttpTimeouts timeouts{};
@@ -76,11 +78,10 @@ class Puller {
   Result<std::string> fetch_document(Job& job, const Descriptor& blob);
   Status store_documents(Job& job, const Descriptor& target);
   Status fetch_config(Job& job);
-  Result<size_t> hold_unpacked(Job& job);
   Status fetch_and_unpack(Job& job);
+  int64_t stored(const Descriptor& layer);
   bool start_fetcher(Job& job, std::vector<std::thread>& threads);
-  void let_lowest_go_ahead(Job& job, size_t fetcher);
-  void fetch_layers(Job& job, size_t fetcher);
+  void fetch_layers(Job& job, bool first);
   Status fetch_layer(Job& job, size_t index);
   Status await_layer(Job& job, size_t index);
   Status run(Job& job);

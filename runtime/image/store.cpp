@@ -188,11 +188,10 @@ Status check_content(ImageBackend& backend, const ImageLayout& layout) {
   return {};
 }
 
-Status check_unpacked(ImageBackend& backend, const ImageLayout& layout) {
+Status check_unpacked(ImageBackend& backend, const ImageLayout& layout, const CancelToken& cancel) {
   if (layout.chains.empty()) return {};
-  const auto there = backend.has_snapshot(layout.top_chain());
-  if (!there) return fail(there.error());
-  if (*there) return {};
+  Status kept = backend.keep_snapshot(layout.top_chain(), cancel);
+  if (kept || kept.error().code() != Code::NotFound) return kept;
   return fail(Code::NotFound,
               "the image is not unpacked: snapshot " + layout.top_chain() + " is missing");
 }
@@ -262,9 +261,23 @@ void Gate::leave(const std::string& name) {
   changed_.notify_all();
 }
 
-Result<size_t> unpacked_layers(ImageBackend& backend, const ImageLayout& layout) {
+namespace {
+
+// False where it is not there.
+Result<bool> hold_snapshot(ImageBackend& backend, const std::string& chain,
+                           const std::string& lease) {
+  auto there = backend.has_snapshot(chain);
+  if (!there || !*there) return there;
+  if (Status held = backend.lease_snapshot(chain, lease); !held) return fail(held.error());
+  return backend.has_snapshot(chain);  // it may have gone before
+}
+
+}  // namespace
+
+Result<size_t> hold_unpacked(ImageBackend& backend, const ImageLayout& layout,
+                             const std::string& lease) {
   for (size_t count = layout.chains.size(); count > 0; --count) {
-    const auto there = backend.has_snapshot(layout.chains[count - 1]);
+    const auto there = hold_snapshot(backend, layout.chains[count - 1], lease);
     if (!there) return fail(there.error());
     if (*there) return count;
   }
@@ -278,20 +291,18 @@ Status unpack_one(ImageBackend& backend, Gate& chains, const ImageLayout& layout
   const auto pass = chains.enter(chain, cancel);
   if (!pass) return fail(pass.error());
   if (Status reached = failpoint("image.unpack"); !reached) return reached;
-  const auto there = backend.has_snapshot(chain);
+  const auto there = hold_snapshot(backend, chain, lease);
   if (!there) return fail(there.error());
-  if (!*there) {
-    Status unpacked = backend.unpack_layer(layer, index == 0 ? "" : layout.chains[index - 1], chain,
-                                           layout.diff_ids[index], lease, cancel);
-    if (!unpacked) {
-      return fail(unpacked.error(), "unpack layer " + std::to_string(index + 1) + " of " +
-                                        std::to_string(layout.chains.size()));
-    }
+  if (*there) {
+    // It may have been unpacked from another blob.
+    if (layout.is_artifact()) return {};
+    return backend.set_blob_labels(layer.digest, {{kUncompressedLabel, layout.diff_ids[index]}});
   }
-  if (layout.is_artifact()) return {};
-  // As containerd's own unpacker notes it; "ctr image export" and "diff" read it.
-  return backend.set_blob_labels(layer.digest,
-                                 {{"containerd.io/uncompressed", layout.diff_ids[index]}});
+  Status unpacked = backend.unpack_layer(layer, index == 0 ? "" : layout.chains[index - 1], chain,
+                                         layout.diff_ids[index], lease, cancel);
+  if (unpacked) return {};
+  return fail(unpacked.error(), "unpack layer " + std::to_string(index + 1) + " of " +
+                                    std::to_string(layout.chains.size()));
 }
 
 }  // namespace wherry::runtime

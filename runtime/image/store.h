@@ -55,9 +55,11 @@ Status add_rootfs(ImageLayout& layout, std::string_view config_json);
 Result<ImageLayout> read_layout(ImageBackend& backend, const Descriptor& target,
                                 const Platform& platform);
 
-// Are all blobs there, and is it unpacked? NotFound names what is missing.
+// Are all blobs there, and is it unpacked? NotFound names what is missing. The latter waits until
+// what is unpacked outlives a power cut.
 Status check_content(ImageBackend& backend, const ImageLayout& layout);
-Status check_unpacked(ImageBackend& backend, const ImageLayout& layout);
+Status check_unpacked(ImageBackend& backend, const ImageLayout& layout,
+                      const CancelToken& cancel = {});
 
 // How an image came here, on its record.
 inline constexpr const char* kPulledLabel = "wherry/pulled";
@@ -109,7 +111,9 @@ class Gate {
 // Unpacks layer `index`, unless its snapshot is there; layers below must be unpacked.
 Status unpack_one(ImageBackend& backend, Gate& chains, const ImageLayout& layout, size_t index,
                   const std::string& lease, const CancelToken& cancel);
-// How many layers, from the bottom, need no unpacking.
-Result<size_t> unpacked_layers(ImageBackend& backend, const ImageLayout& layout);
+// How many layers, from the bottom, need no unpacking. From then on they stay, also when the image
+// that they came with is removed meanwhile.
+Result<size_t> hold_unpacked(ImageBackend& backend, const ImageLayout& layout,
+                             const std::string& lease);
 
 }  // namespace wherry::runtime

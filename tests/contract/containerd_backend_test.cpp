@@ -306,5 +306,62 @@ TEST_F(ContainerdBackend, WritesABlobAsAFileOverLayers) {
   EXPECT_THAT(*client_->snapshots().list({}), SizeIs(snapshots)) << "no draft is left";
 }
 
+TEST_F(ContainerdBackend, KeepsASnapshotWithThoseBelowIt) {
+  const std::string type = "application/vnd.oci.image.layer.v1.tar";
+  const std::string first = tiny_layer("one"), second = tiny_layer("two");
+  ingest("layer-1", first);
+  ingest("layer-2", second);
+  const std::string chain_1 = sha256_digest(random_hex(8)), chain_2 = sha256_digest(random_hex(8));
+  ASSERT_TRUE(backend_->unpack_layer(descriptor(first, type), "", chain_1, "", kLease, {}));
+  ASSERT_TRUE(backend_->unpack_layer(descriptor(second, type), chain_1, chain_2,
+                                     sha256_digest(second), kLease, {}));
+  EXPECT_TRUE(*backend_->has_snapshot(chain_1) && *backend_->has_snapshot(chain_2));
+  for (int twice = 0; twice < 2; ++twice) {
+    const Status kept = backend_->keep_snapshot(chain_2);
+    ASSERT_TRUE(kept) << kept.error().full();
+  }
+  for (const std::string& chain : {chain_1, chain_2}) {
+    EXPECT_THAT(client_->snapshots().stat(chain)->labels, IsEmpty());
+    EXPECT_TRUE(*backend_->has_snapshot(chain));
+  }
+  EXPECT_EQ(backend_->stat_blob(sha256_digest(second))->labels[kUncompressedLabel],
+            sha256_digest(second));
+  EXPECT_EQ(backend_->keep_snapshot(sha256_digest("none")).error().code(), Code::NotFound);
+}
+
+// As an agent leaves it that is killed before it has synced what it unpacked.
+TEST_F(ContainerdBackend, UnpacksAgainWhatAnEarlierLifeDidNotSync) {
+  const std::string type = "application/vnd.oci.image.layer.v1.tar";
+  const std::string layer = tiny_layer("whole");
+  ingest("layer", layer);
+  const std::string below = sha256_digest(random_hex(8)), above = sha256_digest(random_hex(8));
+  Snapshots& snapshots = client_->snapshots();
+  const auto leave = [&](const std::string& chain, const std::string& parent) {
+    ASSERT_TRUE(snapshots.prepare("draft", parent, {}, kLease));
+    ASSERT_TRUE(snapshots.commit(chain, "draft", kLease, {{"wherry/unsynced", "true"}}));
+  };
+  leave(below, "");
+  leave(above, below);
+  ASSERT_TRUE(snapshots.prepare("half made", above, {}, kLease));
+  EXPECT_FALSE(*backend_->has_snapshot(below) || *backend_->has_snapshot(above));
+  EXPECT_EQ(backend_->keep_snapshot(above).error().code(), Code::NotFound);
+
+  Status unpacked = backend_->unpack_layer(descriptor(layer, type), "", below, "", kLease, {});
+  ASSERT_TRUE(unpacked) << unpacked.error().full();
+  ASSERT_TRUE(backend_->keep_snapshot(below));
+  EXPECT_TRUE(*backend_->has_snapshot(below));
+  EXPECT_FALSE(snapshots.stat(above)) << "it was built on what is gone";
+  EXPECT_FALSE(snapshots.stat("half made"));
+  const auto mounts = snapshots.view("look", below, kLease);
+  ASSERT_TRUE(mounts) << mounts.error().full();
+  EXPECT_TRUE(std::filesystem::exists((*mounts)[0].source + "/whole"));
+
+  leave(above, below);
+  ASSERT_TRUE(snapshots.prepare("container", above, {}, kLease));
+  unpacked = backend_->unpack_layer(descriptor(layer, type), below, above, "", kLease, {});
+  EXPECT_EQ(unpacked.error().code(), Code::Unavailable) << unpacked.error().full();
+  EXPECT_TRUE(snapshots.stat("container")) << "none of ours: nobody knows who needs it";
+}
+
 }  // namespace
 }  // namespace wherry::runtime

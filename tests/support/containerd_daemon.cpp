@@ -65,10 +65,11 @@ void ContainerdDaemon::mount_disk() {
 void ContainerdDaemon::mount_image() { run_ok({"mount", "-o", "loop", disk_, root()}); }
 
 // What the filesystem has not written yet is in memory, not in the file.
-void ContainerdDaemon::cut_power() {
+void ContainerdDaemon::cut_power(const std::function<void()>& clients_end) {
   const std::string copy = disk_ + "-copy";
   run_ok({"cp", "--sparse=always", disk_, copy});
   kill();
+  clients_end();
   if (umount2(root().c_str(), MNT_DETACH) != 0) throw std::runtime_error("unmount " + root());
   unlink(disk_.c_str());
   disk_ = copy;

@@ -1,6 +1,7 @@
 #pragma once
 // A containerd of the test's own.
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -40,8 +41,9 @@ class ContainerdDaemon {
   void kill();   // SIGKILL; likewise
   void restart() { stop(), start(); }
   // Goes on with what was on the disk at this moment; what was written but not synced is lost. Only
-  // with ext4, and without containers.
-  void cut_power();
+  // with ext4, and without containers. Whoever talks to the daemon must have ended when
+  // `clients_end` returns: the power is away for them, too.
+  void cut_power(const std::function<void()>& clients_end);
 
   // `ctr --namespace NAMESPACE ARGUMENTS…`
   CommandResult ctr(const std::string& ns, std::vector<std::string> arguments);

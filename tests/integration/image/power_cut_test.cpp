@@ -28,9 +28,12 @@ class PowerCut : public ::testing::Test {
     options.ext4 = true;
     return options;
   }
-  void begin() {
+  void end() {
     service_.reset();
     backend_.reset();
+    client_.reset();
+  }
+  void begin() {
     client_ = std::make_unique<runtime::Client>(
         runtime::ClientOptions{containerd_.socket(), "wherry", "overlayfs"});
     backend_ = runtime::make_containerd_backend(*client_, clock_);
@@ -38,7 +41,7 @@ class PowerCut : public ::testing::Test {
     service_ = std::make_unique<runtime::ImageService>(*backend_, options_);
   }
   void power_goes() {
-    containerd_.cut_power();
+    containerd_.cut_power([this] { end(); });
     begin();
   }
   image_test::TestImage image() const {

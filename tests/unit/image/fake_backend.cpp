@@ -184,6 +184,13 @@ Result<bool> FakeImageBackend::has_snapshot(const std::string& chain_id) {
   return snapshots.contains(chain_id);
 }
 
+Status FakeImageBackend::keep_snapshot(const std::string& chain_id, const CancelToken&) {
+  if (Status entered = enter("keep_snapshot", chain_id); !entered) return entered;
+  const std::lock_guard lock(mutex);
+  if (snapshots.contains(chain_id)) return {};
+  return fail(Code::NotFound, "snapshot " + chain_id);
+}
+
 Status FakeImageBackend::unpack_layer(const Descriptor& layer, const std::string& parent,
                                       const std::string& chain_id, const std::string& diff_id,
                                       const std::string& lease, CancelToken) {
@@ -199,6 +206,7 @@ Status FakeImageBackend::unpack_layer(const Descriptor& layer, const std::string
   } else if (!diff_id.empty() && sha256_digest(decompress(blob->second.bytes)) != diff_id) {
     return fail(Code::DataLoss, "layer is not what its diff id says");
   }
+  if (!diff_id.empty()) blob->second.labels[runtime::kUncompressedLabel] = diff_id;
   snapshots[chain_id] = parent;
   if (!lease.empty()) leases[lease].insert(chain_id);
   return {};

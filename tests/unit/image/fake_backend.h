@@ -33,6 +33,7 @@ class FakeImageBackend final : public runtime::ImageBackend {
   Status put_image(const runtime::ImageRecord& image, const std::string& lease) override;
   Status remove_image(const std::string& name) override;
   Result<bool> has_snapshot(const std::string& chain_id) override;
+  Status keep_snapshot(const std::string& chain_id, const CancelToken& cancel) override;
   Status unpack_layer(const Descriptor& layer, const std::string& parent,
                       const std::string& chain_id, const std::string& diff_id,
                       const std::string& lease, CancelToken cancel) override;

@@ -362,6 +362,25 @@ TEST_F(Import, ADamagedDocumentIsReplaced) {
   EXPECT_TRUE(fresh.find("x"));
 }
 
+TEST_F(Import, LayersThatCameWithAnotherImageStayThoughThatIsRemovedMeanwhile) {
+  ASSERT_TRUE(import(oci_files(two_layers())));
+  const std::string base = store_.records.begin()->first;
+  store_.calls.clear();
+  store_.fault = [&](const std::string& method, const std::string&) -> Status {
+    if (method != "unpack_layer") return {};
+    {
+      const std::lock_guard lock(store_.mutex);
+      store_.records.erase(base);
+    }
+    store_.collect();
+    return {};
+  };
+  const TestImage more = make_image({two_layers().layers[0], make_layer("d", "new")});
+  const auto imported = import(docker_files(more, R"(["more:1"])"));
+  ASSERT_TRUE(imported) << imported.error().full();
+  EXPECT_EQ(store_.calls["unpack_layer"], 1) << "only its own";
+}
+
 TEST_F(Import, FindWantsAllOfIt) {
   const TestImage& image = two_layers();
   ASSERT_TRUE(import("web.tar", make_tar(oci_files(image))));

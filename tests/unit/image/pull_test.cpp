@@ -51,6 +51,24 @@ TEST_F(Pull, WhatIsThereIsNotFetchedAgain) {
   EXPECT_EQ(registry_.seen().size(), before) << "a digest that is there needs no network";
 }
 
+TEST_F(Pull, WhatIsThereIsToldBeforeAnythingIsFetched) {
+  store_.fault = [&](const std::string& method, const std::string&) -> Status {
+    if (method != "unpack_layer") return {};
+    return fail(Code::ResourceExhausted, "no room", runtime::kDiskFull);
+  };
+  const std::string name = registry_.add(three_layers(), "web", "1");
+  std::vector<runtime::PullProgress> progress;
+  const auto note = [&](const auto& now) { progress.push_back(now); };
+  ASSERT_FALSE(service_->pull({name, {}, note}, {}));
+  ASSERT_FALSE(progress.empty());
+  EXPECT_LT(progress.front().done_bytes, progress.front().total_bytes);
+  const int64_t arrived = progress.back().done_bytes;
+  progress.clear();
+  ASSERT_FALSE(service_->pull({name, {}, note}, {}));
+  ASSERT_FALSE(progress.empty());
+  EXPECT_GE(progress.front().done_bytes, arrived) << "no gain of the second attempt";
+}
+
 TEST_F(Pull, LayersThatCameWithAnotherImageStayThoughThatIsRemovedMeanwhile) {
   const std::string base = registry_.add(three_layers(), "base", "1");
   ASSERT_TRUE(pull(base));
