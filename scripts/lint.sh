@@ -57,7 +57,7 @@ large=$(wc -l "${sources[@]}" | awk '$2 != "total" && $1 > 500 { print $1, $2 }'
 not_reasons=' Accept Active Applied Applying Authorization Available CachesFull Cmd Comment Complete Config
   CronJob Date DiskFull Entrypoint Env Host Job Layers Location MessageTooLarge Normal OverQuota Pending
   Progressing Pull Range Read RepoTags ReportedState ResourceExhausted Running Scheduled Secret Starting
-  StopSignal Stopping String Succeeded TooManyStreams TooMuchWaiting Unknown User Username Waiting Warning
+  StopSignal Stopping String Succeeded TooLarge TooManyStreams TooMuchWaiting Unknown User Username Waiting Warning
   Whrc Whrq Whry WorkingDir Write WrongCredentials '
 mapfile -t words < <(git ls-files agent/{reconcile,fleet,main,store} runtime telemetry | grep -E '\.(h|cpp)$' |
   grep -v '^runtime/fake/' | xargs grep -hoE '"[A-Z][A-Za-z]*[a-z][A-Za-z]*"' | tr -d '"' | sort -u)

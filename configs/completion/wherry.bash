@@ -4,7 +4,7 @@
 # _wherry_commands [COMMAND]: those of the program, or the inner ones of a command.
 _wherry_commands() {
   case ${1-} in
-    '') echo status list get logs events restart stop start exec validate sign images metrics version ;;
+    '') echo status list get why logs events restart stop start exec validate sign images metrics version ;;
     images) echo list import pull prune ;;
   esac
 }
@@ -13,7 +13,7 @@ _wherry_commands() {
 _wherry_options() {
   case "$*" in
     '') echo -h --help --version --socket ;;
-    status | list | get | restart | stop | start | images | version) echo -h --help -o --output ;;
+    status | list | get | why | restart | stop | start | images | version) echo -h --help -o --output ;;
     logs) echo -h --help -c --container -f --follow --tail --since --timestamps ;;
     events) echo -h --help -o --output --after -f --follow ;;
     exec) echo -h --help -o --output -c --container --timeout ;;
@@ -82,7 +82,7 @@ _wherry() {
     ' ') mapfile -t COMPREPLY < <(compgen -W "$(_wherry_commands)" -- "$word") ;;
     'images ') mapfile -t COMPREPLY < <(compgen -W "$(_wherry_commands images)" -- "$word") ;;
     'images import') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
-    'get ' | 'logs ' | 'events ' | 'restart ' | 'stop ' | 'start ' | 'exec ')
+    'get ' | 'why ' | 'logs ' | 'events ' | 'restart ' | 'stop ' | 'start ' | 'exec ')
       [ "$places" -eq 0 ] || return
       mapfile -t COMPREPLY < <(compgen -W "$(_wherry_workloads "$socket")" -- "$word")
       ;;

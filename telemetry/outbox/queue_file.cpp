@@ -35,9 +35,9 @@ int64_t checksum_of(int64_t key, uint64_t first, std::string_view lines) {
 }
 
 int64_t checksum_of(const StreamRow& row) {
-  const int64_t sum = checksum_of({std::to_string(row.id), " ", row.name, " ", row.epoch, " ",
-                                   std::to_string(row.acked), " ", std::to_string(row.next), " ",
-                                   row.cursor});
+  const int64_t sum =
+      checksum_of({std::to_string(row.id), " ", row.name, " ", row.epoch, " ",
+                   std::to_string(row.acked), " ", std::to_string(row.next), " ", row.cursor});
   return sum == 0 ? 1 : sum;  // 0 stands for none
 }
 
