@@ -32,8 +32,16 @@ Status Conversation::advance() {
   if (!connected_ || goodbye_) return {};
   if (const std::optional<std::string> reported = hooks_.take_reported()) {
     const Result<int> id = session_.publish(topics_.reported(), *reported, true);
-    if (!id) return fail(id.error());
-    reported_ = *id;
+    if (!id && id.error().reason() == kMessageTooLarge) {
+      // Nor is it one here: the next state may be smaller, and all else goes on.
+      log_error("the reported state is not sent: the broker takes no message of this size",
+                {{"bytes", std::to_string(reported->size())}});
+      hooks_.reported_acknowledged();
+    } else if (!id) {
+      return fail(id.error());
+    } else {
+      reported_ = *id;
+    }
   }
   if (Status sent = send_answers(); !sent) return sent;
   while (std::optional<OutboundMessage> message = hooks_.take_message()) {

@@ -14,7 +14,7 @@ _wherry_options() {
   case "$*" in
     '') echo -h --help --version --socket ;;
     status | list | get | why | restart | stop | start | images | version) echo -h --help -o --output ;;
-    logs) echo -h --help -c --container -f --follow --tail --since --timestamps ;;
+    logs) echo -h --help -c --container -f --follow --tail --since --until --pattern --timestamps ;;
     events) echo -h --help -o --output --after -f --follow ;;
     exec) echo -h --help -o --output -c --container --timeout ;;
     validate) echo -h --help -o --output -f --file ;;
@@ -37,7 +37,7 @@ _wherry() {
     case ${COMP_WORDS[i]} in
       --) return ;;  # what follows is another program's
       --socket) socket=${COMP_WORDS[++i]} ;;
-      -o | --output | -c | --container | --tail | --since | --after | --timeout | --kid) ((++i)) ;;
+      -o | --output | -c | --container | --tail | --since | --until | --pattern | --after | --timeout | --kid) ((++i)) ;;
       -f | --file | --key)
         # For these two commands -f is a switch.
         case "${COMP_WORDS[i]} $command" in '-f logs' | '-f events') ;; *) ((++i)) ;; esac

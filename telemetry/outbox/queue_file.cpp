@@ -1,5 +1,7 @@
 #include "telemetry/outbox/queue_file.h"
 
+#include <algorithm>
+#include <array>
 #include <initializer_list>
 #include <utility>
 #include <zlib.h>
@@ -166,7 +168,9 @@ Result<std::string> QueueFile::gap_reason(int64_t stream, uint64_t after, uint64
   if (!*row) return std::string();
   // It goes out as it stands.
   const std::string reason = select->text(0);
-  const bool known = reason == "QueueFull" || reason == "Thinned" || reason == "NotKept";
+  constexpr std::array<std::string_view, 5> kKnown{"QueueFull", "Thinned", "NotKept", "RateLimited",
+                                                   "LogRotated"};
+  const bool known = std::find(kKnown.begin(), kKnown.end(), reason) != kKnown.end();
   return known ? reason : "Damaged";
 }
 

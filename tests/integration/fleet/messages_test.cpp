@@ -93,6 +93,21 @@ TEST_P(MessagesTest, ReportedIsRetained) {
   EXPECT_TRUE(late.wait_for([](const auto& m) { return m.retained && m.payload == R"({"n":1})"; }));
 }
 
+// MQTT 5 lets a broker say how much it takes (3.2.2.3.6).
+TEST(SmallPackets, AReportedStateThatIsTooLargeCostsNoConnection) {
+  MosquittoOptions small;
+  small.extra_config = "max_packet_size 2000\n";
+  MosquittoBroker broker(small);
+  MqttClient manager(broker.port());
+  manager.subscribe(kOwn + "#");
+  TestLink link(link_options({broker.url()}, 5));
+  ASSERT_TRUE(link.wait_connected());
+  link->publish_reported(std::string(5000, 'x'));
+  link->publish_reported(R"({"n":1})");
+  EXPECT_TRUE(manager.wait_for([](const auto& m) { return m.payload == R"({"n":1})"; }));
+  EXPECT_EQ(count(broker.log(), "Sending CONNACK to dev-1"), 1U);
+}
+
 TEST_P(MessagesTest, OnlyTheNewestReportedIsSentAfterBeingOffline) {
   broker_.stop();
   TestLink link(options());

@@ -162,7 +162,7 @@ TEST(Completion, TheProgramsHelpIsUnderstood) {
   const Options known = program();
   EXPECT_TRUE(known.contains("images prune"));
   EXPECT_EQ(known.at("logs"), (Words{"-h", "--help", "-c", "--container", "-f", "--follow",
-                                     "--tail", "--since", "--timestamps"}));
+                                     "--tail", "--since", "--until", "--pattern", "--timestamps"}));
   EXPECT_EQ(known.at(""), (Words{"-h", "--help", "--version", "--socket"}));
 }
 

@@ -27,12 +27,12 @@ class ForwardTest : public testing::Test {
     telemetry::TelemetryOptions options;
     options.outbox.path = directory_ / "outbox.db";
     options.outbox.max_log_bytes = max_bytes_;
-    telemetry::Source none{"events", [](int64_t, size_t) {
-                             return Result<std::vector<telemetry::Source::Record>>({});
-                           }};
-    auto opened = telemetry::Telemetry::open(options, clock_, {}, none);
-    ASSERT_TRUE(opened) << opened.error().full();
-    telemetry_ = std::move(*opened);
+    telemetry::Source none{
+        "events",
+        [](int64_t, size_t) { return Result<std::vector<telemetry::Source::Record>>({}); },
+        {}};
+    telemetry_ = telemetry::Telemetry::open(options, clock_, {}, none);
+    ASSERT_TRUE(telemetry_->trouble()) << telemetry_->trouble().error().full();
   }
   std::string log_dir() const { return directory_ / "logs"; }
   std::string path(const std::string& pod, const std::string& container) {

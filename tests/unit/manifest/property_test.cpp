@@ -19,6 +19,7 @@ std::vector<std::pair<std::string, std::string>> files_in(const std::string& fol
   std::vector<std::pair<std::string, std::string>> files;
   for (const auto& entry :
        std::filesystem::directory_iterator(std::string(WHERRY_SOURCE_DIR) + "/" + folder)) {
+    if (!entry.is_regular_file()) continue;
     const Result<std::string> text = read_file(entry.path());
     EXPECT_TRUE(text) << entry.path();
     files.emplace_back(entry.path().filename(), text.value_or(""));
