@@ -226,7 +226,8 @@ TEST_F(CommandsTest, ARestartKilledInTheMiddleIsDoneOnce) {
     agent_->options().env = {{"WHERRY_FAILPOINTS", std::string(step) + "=kill"}};
     agent_->start();
     ASSERT_TRUE(agent_->wait_ready());
-    EXPECT_EQ(agent_->request("POST", "/v1/workloads/web/restart", "").status, 202);
+    const int status = agent_->request("POST", "/v1/workloads/web/restart", "").status;
+    EXPECT_TRUE(status == 202 || status == 0) << status << ": 0 where it died before the answer";
     ASSERT_TRUE(wait_until([&] { return !agent_->running(); })) << step;
     agent_->options().env.clear();
     agent_->start();

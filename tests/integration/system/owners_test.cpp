@@ -69,6 +69,19 @@ class OwnersTest : public SystemTest {
   }
 };
 
+TEST_F(OwnersTest, PodsOfAFinishedJobGoAfterTheirTime) {
+  publish(1, {job("brief", "exit 0", {{"ttlSecondsAfterFinished", 1}}), job("kept", "exit 0")});
+  EXPECT_TRUE(wait_until([&] { return runs() == 2; }));
+  EXPECT_TRUE(agent_->wait_phase("kept", "Succeeded")) << agent_->reported().dump(1);
+  EXPECT_TRUE(wait_until([&] { return agent_->workload("brief").is_null(); }))
+      << agent_->workload("brief").dump(1);
+  EXPECT_FALSE(agent_->workload("kept").is_null());
+  EXPECT_NE(agent_->cli({"get", "Job/brief"}).out.find("Complete"), std::string::npos);
+  new_life();
+  EXPECT_TRUE(agent_->workload("brief").is_null());
+  EXPECT_EQ(runs(), 2U) << "it is not run again";
+}
+
 TEST_F(OwnersTest, AJobRunsToItsEndAndNeverAgain) {
   publish(1, {job("work", "echo done")});
   const json done = wait_for("Job", "phase", "Complete");

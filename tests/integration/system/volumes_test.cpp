@@ -3,6 +3,7 @@
 #include <fstream>
 #include <signal.h>
 
+#include "base/files.h"
 #include "tests/support/system_fixture.h"
 
 namespace wherry::test {
@@ -233,6 +234,57 @@ TEST_F(VolumeTest, TheDefaultSeccompProfileForbidsWhatAContainerNeedsNot) {
   EXPECT_NE(log.find("17\n"), std::string::npos) << log;
   EXPECT_NE(log.find("Seccomp:\t2"), std::string::npos) << log;
   EXPECT_EQ(log.find("UNSHARED"), std::string::npos) << log;
+}
+
+TEST_F(VolumeTest, ALoadedSeccompProfileIsTheOneThatHolds) {
+  ASSERT_TRUE(make_directories(agent_->state_dir() + "/seccomp/team"));
+  write_text(agent_->state_dir() + "/seccomp/team/no-mkdir.json",
+             R"({"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir","mkdirat"],)"
+             R"("action":"SCMP_ACT_ERRNO"}]})");
+  json pod = sleeper("web");
+  pod["spec"]["containers"][0]["securityContext"] = {
+      {"seccompProfile", {{"type", "Localhost"}, {"localhostProfile", "team/no-mkdir.json"}}}};
+  pod["spec"]["containers"][0]["command"] = {
+      "/bin/sh", "-c",
+      "touch /tmp-file && echo TOUCHED; mkdir /dir || echo REFUSED; exec sleep 1000000"};
+  json missing = pod;
+  missing["metadata"]["name"] = "missing";
+  missing["spec"]["containers"][0]["securityContext"]["seccompProfile"]["localhostProfile"] =
+      "team/none.json";
+  publish(1, {pod, missing});
+  running("web");
+  std::string log;
+  EXPECT_TRUE(wait_until([&] {
+    log = agent_->get("/v1/workloads/web/logs").body;
+    return log.find("REFUSED") != std::string::npos;
+  })) << log;
+  EXPECT_NE(log.find("TOUCHED"), std::string::npos) << log;
+  EXPECT_TRUE(wait_until([&] {
+    return agent_->workload("missing").dump().find("team/none.json") != std::string::npos;
+  })) << agent_->workload("missing").dump(1);
+}
+
+// What the host mounts below a volume later comes in, what the container mounts does not get out.
+TEST_F(VolumeTest, MountsOfTheHostComeInWhereTheyAreAskedFor) {
+  std::vector<json> items;
+  for (const char* name : {"shared", "private"}) {
+    json pod = sleeper(name);
+    pod["spec"]["volumes"] = {{{"name", "v"}, {"hostPath", {{"path", files_.path()}}}}};
+    pod["spec"]["containers"][0]["volumeMounts"] = {{{"name", "v"}, {"mountPath", "/v"}}};
+    if (name == std::string("shared")) {
+      pod["spec"]["containers"][0]["volumeMounts"][0]["mountPropagation"] = "HostToContainer";
+    }
+    items.push_back(pod);
+  }
+  ASSERT_TRUE(make_directories(files_ / "disk"));
+  publish(1, items);
+  running("shared");
+  running("private");
+  run_ok({"mount", "-t", "tmpfs", "late", files_ / "disk"});
+  write_text(files_ / "disk/file", "there");
+  EXPECT_EQ(read("shared", "/v/disk/file"), "there");
+  EXPECT_NE(read("private", "/v/disk/file"), "there");
+  run_ok({"umount", files_ / "disk"});
 }
 
 class RuntimeClassTest : public VolumeTest {
