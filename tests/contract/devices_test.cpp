@@ -68,6 +68,8 @@ TEST_F(RealDevices, CdiEditsReachTheContainer) {
   make_node("gpu0");
   const std::string dir = world_.shelf().path("");
   test::write_text(dir + "shown", "from the host");
+  // Static: a hook runs where the daemon does, which may have another /usr.
+  std::filesystem::copy_file("/bin/busybox", dir + "touch");
   test::write_text(dir + "cdi/gpu.yaml",
                    "cdiVersion: '0.7.0'\nkind: vendor.com/gpu\ndevices:\n- name: '0'\n"
                    "  containerEdits:\n    env: [GPU=zero]\n"
@@ -80,8 +82,8 @@ TEST_F(RealDevices, CdiEditsReachTheContainer) {
                        "shown, containerPath: /gpu/shown, options: "
                        "[ro, bind] }]\n"
                        "  additionalGids: [4711]\n"
-                       "  hooks: [{ hookName: createRuntime, path: /bin/touch, args: [touch, " +
-                       dir + "hooked] }]\n");
+                       "  hooks: [{ hookName: createRuntime, path: " +
+                       dir + "touch, args: [touch, " + dir + "hooked] }]\n");
   PodSpec with = pod("with", 0);
   with.cdi_devices = {"vendor.com/gpu=0"};
   const ContainerStatus container = run(with);
