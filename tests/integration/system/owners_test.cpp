@@ -178,6 +178,7 @@ TEST_F(OwnersTest, ADeploymentRollsAndKeepsAllButOneUp) {
   wait_for("Deployment", "readyReplicas", 3);
   const auto old = tasks();
   ASSERT_EQ(old.size(), 3U);
+  ASSERT_TRUE(wait_until([&] { return runs() == 3; })) << "each has come as far as its first line";
   publish(2, {deployment("2")});
   size_t fewest = 3;
   EXPECT_TRUE(wait_until([&] {
@@ -188,8 +189,9 @@ TEST_F(OwnersTest, ADeploymentRollsAndKeepsAllButOneUp) {
            });
   }));
   EXPECT_GE(fewest, 2U);
-  EXPECT_EQ(runs(), 6U);
+  EXPECT_TRUE(wait_until([&] { return runs() >= 6; }));
   wait_for("Deployment", "updatedReplicas", 3);
+  EXPECT_EQ(runs(), 6U);
   const auto rolled = tasks();
   new_life();
   wait_for("Deployment", "readyReplicas", 3);
