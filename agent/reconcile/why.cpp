@@ -35,14 +35,15 @@ void add_container(const WorkloadView& workload, const ContainerView& container,
   chain.push_back(std::move(because));
 }
 
+std::string place_and_message(const Finding& error) {
+  return (error.path.empty() ? "" : error.path + ": ") + error.message;
+}
+
 void add_document(const StateView& view, const std::string& source, std::vector<Because>& chain) {
   for (const DesiredView& document : view.desired) {
     if (document.source != source) continue;
     for (const Finding& error : document.errors) {
-      chain.push_back({"document " + source,
-                       "Invalid",
-                       (error.path.empty() ? "" : error.path + ": ") + error.message,
-                       {}});
+      chain.push_back({"document " + source, "Invalid", place_and_message(error), {}});
     }
     if (!document.rejected || document.rejected->errors.empty()) continue;
     const Finding& error = document.rejected->errors.front();
@@ -52,10 +53,7 @@ void add_document(const StateView& view, const std::string& source, std::vector<
             : "revision " + std::to_string(document.rejected->revision) + " was refused, so ";
     what += document.revision == 0 ? std::string("none holds")
                                    : "revision " + std::to_string(document.revision) + " holds";
-    chain.push_back({"document " + source,
-                     "Rejected",
-                     what + ": " + (error.path.empty() ? "" : error.path + ": ") + error.message,
-                     {}});
+    chain.push_back({"document " + source, "Rejected", what + ": " + place_and_message(error), {}});
   }
 }
 
@@ -73,10 +71,10 @@ std::vector<Because> why(const StateView& view, const WorkloadView& workload) {
     if (pull.total_bytes > 0) far += " of " + format_bytes(pull.total_bytes);
     chain.push_back({"image " + pull.image, "Pulling", far + " are here", {}});
   }
-  const std::string owner = workload.owner;
   for (const ControllerView& controller : view.controllers) {
-    if (controller.kind + "/" + controller.name != owner || controller.message.empty()) continue;
-    chain.push_back({owner, controller.reason, controller.message, controller.since});
+    if (controller.kind + "/" + controller.name != workload.owner) continue;
+    if (controller.message.empty()) continue;
+    chain.push_back({workload.owner, controller.reason, controller.message, controller.since});
   }
   for (const ConditionView& condition : view.conditions) {
     if (!matters(condition)) continue;

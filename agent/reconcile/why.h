@@ -12,8 +12,8 @@ namespace wherry {
 
 // One link of the chain.
 struct Because {
-  std::string
-      about;  // "container app", "image web:1", "Deployment/web", "device: not ContainerdReady", …
+  // "container app", "image web:1", "Deployment/web", "device: not ContainerdReady", …
+  std::string about;
   std::string reason, message;
   WallTime since{};  // zero: not known
 };

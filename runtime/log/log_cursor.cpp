@@ -62,11 +62,7 @@ void LogCursor::seek_to_tail(int64_t lines) {
 
 bool LogCursor::read_more() {
   while (!files_.empty()) {
-    const size_t before = raw_.size();
-    raw_.resize(before + kChunk);
-    const size_t got = files_.read(raw_.data() + before, kChunk);
-    raw_.resize(before + got);
-    if (got > 0) return true;
+    if (files_.read_onto(raw_, kChunk)) return true;
     if (files_.size() == 1) return false;
     files_.drop_front();
     raw_.clear();  // a file ends with a whole record, unless the power went

@@ -44,11 +44,14 @@ Result<bool> LogFiles::look() {
   return gap;
 }
 
-size_t LogFiles::read(char* into, size_t size) {
+bool LogFiles::read_onto(std::string& text, size_t most) {
   File& file = files_.front();
-  const size_t got = read_at(file.fd.get(), into, size, file.offset);
+  const size_t before = text.size();
+  text.resize(before + most);
+  const size_t got = read_at(file.fd.get(), text.data() + before, most, file.offset);
+  text.resize(before + got);
   file.offset += static_cast<off_t>(got);
-  return got;
+  return got > 0;
 }
 
 size_t read_at(int fd, char* into, size_t size, off_t offset) {

@@ -34,8 +34,9 @@ class LogFiles {
   File& front() { return files_.front(); }
   std::deque<File>& all() { return files_; }
   void drop_front() { files_.pop_front(); }
-  // Of the first one, from its offset on, which it moves. 0: its end, at present, or an error.
-  size_t read(char* into, size_t size);
+  // Adds up to `most` bytes of the first one to `text`, from its offset on, which it moves. False
+  // at its end, at present, and for an error.
+  bool read_onto(std::string& text, size_t most);
 
  private:
   std::string path_;

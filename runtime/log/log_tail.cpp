@@ -114,11 +114,7 @@ bool LogTail::fill() {
   begin_ = 0;
   if (raw_.size() > kMaxRaw) raw_.clear();
   while (!files_.empty()) {
-    const size_t before = raw_.size();
-    raw_.resize(before + kChunk);
-    const size_t got = files_.read(raw_.data() + before, kChunk);
-    raw_.resize(before + got);
-    if (got > 0) return true;
+    if (files_.read_onto(raw_, kChunk)) return true;
     if (files_.size() == 1) return false;
     files_.drop_front();
     new_file_ = true;

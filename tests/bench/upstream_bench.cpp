@@ -1,23 +1,20 @@
 #include "tests/bench/upstream_bench.h"
 
 #include <atomic>
-#include <cstring>
 #include <stdexcept>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <thread>
-#include <unistd.h>
 
-#include "base/fd.h"
 #include "tests/bench/bench_table.h"
 #include "tests/bench/bench_world.h"
 #include "tests/bench/process_stats.h"
 #include "tests/bench/upstream_floor.h"
+#include "tests/support/net.h"
 
 namespace wherry::bench {
 namespace {
 
 using nlohmann::json;
+using test::ask_unix;
 
 constexpr int kBatch = 100;  // records of a request, and of the floor's transaction
 constexpr int kProducers = 8;
@@ -40,27 +37,6 @@ std::string body_of(int first) {
   std::string body;
   for (int i = 0; i < kBatch; ++i) body += record(first + i);
   return body;
-}
-
-// The answer to one request on the socket at `path`.
-std::string ask(const std::string& path, const std::string& request) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path, path.data(), path.size());
-  const Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return {};
-  for (size_t sent = 0; sent < request.size();) {
-    const ssize_t done = send(fd.get(), request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
-    if (done <= 0) return {};
-    sent += static_cast<size_t>(done);
-  }
-  std::string answer;
-  char buffer[4096];
-  for (ssize_t got = 0; (got = read(fd.get(), buffer, sizeof buffer)) > 0;) {
-    answer.append(buffer, static_cast<size_t>(got));
-  }
-  return answer;
 }
 
 std::string post(const std::string& stream, const std::string& body) {
@@ -88,7 +64,7 @@ double produce(const std::string& socket, int64_t at_most) {
     threads.emplace_back([&, i] {
       const std::string request = post("s" + std::to_string(i), body_of(i));
       while (accepted < at_most && (at_most != INT64_MAX || clock.now() - begin < kFor)) {
-        if (ask(socket, request).find(" 200 ") != std::string::npos) accepted += kBatch;
+        if (ask_unix(socket, request).find(" 200 ") != std::string::npos) accepted += kBatch;
       }
     });
   }
@@ -135,7 +111,7 @@ void drain() {
   world.broker().stop();
   produce(socket, kBacklog);
   const auto left = [&] {
-    const std::string answer = ask(socket, "GET /v1/streams HTTP/1.1\r\nHost: data\r\n\r\n");
+    const std::string answer = ask_unix(socket, "GET /v1/streams HTTP/1.1\r\nHost: data\r\n\r\n");
     const json streams = json::parse(answer.substr(answer.find("\r\n\r\n") + 4))["streams"];
     int64_t all = 0;
     for (const json& stream : streams) {

@@ -3,12 +3,25 @@
 #include <arpa/inet.h>
 #include <cstring>
 #include <netinet/in.h>
+#include <optional>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/fd.h"
+
 namespace wherry::test {
 namespace {
+
+// None for a path that is too long.
+std::optional<sockaddr_un> address_of(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return std::nullopt;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  return address;
+}
 
 bool accepts(int family, const sockaddr* address, socklen_t length) {
   const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -21,11 +34,8 @@ bool accepts(int family, const sockaddr* address, socklen_t length) {
 }  // namespace
 
 bool accepts_unix(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return false;
-  std::memcpy(address.sun_path, path.data(), path.size());
-  return accepts(AF_UNIX, reinterpret_cast<sockaddr*>(&address), sizeof address);
+  const auto address = address_of(path);
+  return address && accepts(AF_UNIX, reinterpret_cast<const sockaddr*>(&*address), sizeof *address);
 }
 
 bool accepts_tcp(int port) {
@@ -34,6 +44,28 @@ bool accepts_tcp(int port) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   address.sin_port = htons(static_cast<uint16_t>(port));
   return accepts(AF_INET, reinterpret_cast<sockaddr*>(&address), sizeof address);
+}
+
+std::string ask_unix(const std::string& path, const std::string& request) {
+  constexpr timeval kSilence{30, 0};
+  const auto address = address_of(path);
+  if (!address) return {};
+  const Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &kSilence, sizeof kSilence);
+  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
+    return {};
+  }
+  for (size_t sent = 0; sent < request.size();) {
+    const ssize_t done = send(fd.get(), request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
+    if (done <= 0) return {};
+    sent += static_cast<size_t>(done);
+  }
+  std::string answer;
+  char buffer[4096];
+  for (ssize_t got = 0; (got = read(fd.get(), buffer, sizeof buffer)) > 0;) {
+    answer.append(buffer, static_cast<size_t>(got));
+  }
+  return answer;
 }
 
 }  // namespace wherry::test

@@ -1,5 +1,5 @@
 #pragma once
-// Is somebody listening?
+// Is somebody listening, and what does he say?
 
 #include <string>
 
@@ -7,5 +7,9 @@ namespace wherry::test {
 
 bool accepts_unix(const std::string& path);
 bool accepts_tcp(int port);  // on 127.0.0.1
+
+// The whole answer to one request on the socket at `path`, until it is closed or silent for half a
+// minute: what came of it, "" where nobody listens.
+std::string ask_unix(const std::string& path, const std::string& request);
 
 }  // namespace wherry::test

@@ -1,15 +1,10 @@
 #include "tests/support/record_producers.h"
 
-#include <cstring>
 #include <random>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
-#include "base/fd.h"
+#include "tests/support/net.h"
 #include "tests/support/wait.h"
 
 namespace wherry::test {
@@ -19,33 +14,9 @@ using nlohmann::json;
 
 constexpr uint32_t kMostAtOnce = 20;
 constexpr Millis kPause{10};  // between requests
-constexpr timeval kAnswerWithin{30, 0};
 
 void pause(Millis time) {
   (void)wait_until([] { return false; }, time);
-}
-
-// The whole answer to one request, or what came of it.
-std::string ask(const std::string& path, const std::string& request) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return {};
-  std::memcpy(address.sun_path, path.data(), path.size());
-  const Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &kAnswerWithin, sizeof kAnswerWithin);
-  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return {};
-  for (size_t sent = 0; sent < request.size();) {
-    const ssize_t done = send(fd.get(), request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
-    if (done <= 0) return {};
-    sent += static_cast<size_t>(done);
-  }
-  std::string answer;
-  char buffer[4096];
-  for (ssize_t got = 0; (got = read(fd.get(), buffer, sizeof buffer)) > 0;) {
-    answer.append(buffer, static_cast<size_t>(got));
-  }
-  return answer;
 }
 
 }  // namespace
@@ -99,10 +70,10 @@ void RecordProducers::produce(size_t producer, uint32_t seed) {
 bool RecordProducers::hand_in(const std::string& stream, const std::string& body,
                               StreamJudge::Note& note) {
   const std::string answer =
-      ask(socket_, "POST /v1/streams/" + stream +
-                       " HTTP/1.1\r\nHost: data\r\nContent-Type: application/x-ndjson\r\n"
-                       "Content-Length: " +
-                       std::to_string(body.size()) + "\r\n\r\n" + body);
+      ask_unix(socket_, "POST /v1/streams/" + stream +
+                            " HTTP/1.1\r\nHost: data\r\nContent-Type: application/x-ndjson\r\n"
+                            "Content-Length: " +
+                            std::to_string(body.size()) + "\r\n\r\n" + body);
   const size_t head = answer.find("\r\n\r\n");
   if (head == std::string::npos || answer.find(" 200 ") > answer.find("\r\n")) return false;
   const json said = json::parse(answer.substr(head + 4), nullptr, false);
