@@ -60,21 +60,30 @@ class ContentWriter final : public BlobWriter {
     if (complete_) return {};
     while (!bytes.empty()) {
       const size_t size = std::min(bytes.size(), kChunk);
-      rpc::content::WriteContentRequest request;
-      request.set_action(rpc::content::WRITE);
-      request.set_offset(offset_);
-      request.set_data(bytes.data(), size);
-      const int64_t expected = offset_ + static_cast<int64_t>(size);
-      if (Status status = exchange(request); !status) return status;
-      if (offset_ != expected) {
-        return fail(Code::Internal, "containerd Content/Write: wrote only a part");
-      }
+      write_.set_action(rpc::content::WRITE);
+      write_.set_offset(offset_);
+      write_.set_data(bytes.data(), size);
+      if (Status status = stream_->write(write_); !status) return status;
+      if (Status status = settle(); !status) return status;
+      answered_ = false;
+      offset_ += static_cast<int64_t>(size);
       bytes.remove_prefix(size);
     }
     return {};
   }
 
+  // One message is under way while the daemon hashes and writes the one before.
+  Status settle() override {
+    if (answered_) return {};
+    const int64_t expected = offset_;
+    if (Status status = answer(); !status) return status;
+    answered_ = true;
+    if (offset_ == expected) return {};
+    return fail(Code::Internal, "containerd Content/Write: wrote only a part");
+  }
+
   Status truncate() override {
+    if (Status status = settle(); !status) return status;
     if (complete_ || offset_ == 0) return {};
     rpc::content::WriteContentRequest request;  // a write at offset 0 starts over
     request.set_action(rpc::content::WRITE);
@@ -83,6 +92,7 @@ class ContentWriter final : public BlobWriter {
 
   Status commit(const StringMap& labels) override {
     if (complete_) return {};
+    if (Status status = settle(); !status) return status;
     rpc::content::WriteContentRequest request;
     request.set_action(rpc::content::COMMIT);
     request.set_offset(offset_);
@@ -114,7 +124,9 @@ class ContentWriter final : public BlobWriter {
   std::unique_ptr<Stream> stream_;
   const std::string ref_;
   const Descriptor blob_;
+  rpc::content::WriteContentRequest write_;  // its memory serves every write
   int64_t offset_ = 0;
+  bool answered_ = true;  // the last write was
   bool complete_ = false;
 };
 

@@ -37,8 +37,11 @@ struct Blob {
 class BlobWriter {
  public:
   virtual ~BlobWriter() = default;
-  virtual int64_t offset() const = 0;  // bytes already in the store: continue here
+  virtual int64_t offset() const = 0;  // bytes already handed to the store: continue here
+  // The store may still be at work on the end of it; what went wrong with that is told by the next
+  // call. Who drops the writer may lose it.
   virtual Status write(std::string_view bytes) = 0;
+  virtual Status settle() = 0;    // until all that was written is in the store
   virtual Status truncate() = 0;  // start over from byte 0
   // Verified by the store against the digest and size given to open_blob; DataLoss when they
   // differ. A blob that meanwhile exists counts as success.

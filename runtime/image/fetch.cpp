@@ -60,7 +60,7 @@ class Intake final : public BlobSink {
     flushed_ = clock_.now();
     buffer_.reserve(kBuffer);
     Status streamed = context_.registry.blob(blob_, *this, seeker_.cancel());
-    if (writer_) static_cast<void>(flush());  // the next attempt, or agent, continues from there
+    if (writer_) static_cast<void>(settle());  // the next attempt, or agent, continues from there
     std::string().swap(buffer_);
     slot_ = nullptr;
     if (streamed && writer_ && !complete()) {
@@ -143,10 +143,18 @@ class Intake final : public BlobSink {
     return written;
   }
 
+  Status settle() {
+    Status written = flush();
+    if (written && writer_) written = writer_->settle();
+    if (!written) writer_.reset();
+    return written;
+  }
+
   // Under the lease of now: the one it was opened under will not last.
   Status move_on() {
     const std::string now = context_.lease();
     if (now == lease_) return {};
+    if (Status settled = writer_->settle(); !settled) return settled;
     const int64_t place = writer_->offset();
     writer_.reset();
     auto writer = open_at(now);

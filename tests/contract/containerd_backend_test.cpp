@@ -100,6 +100,7 @@ TEST_F(ContainerdBackend, ContinuesAnIngestWhereItStopped) {
     ASSERT_TRUE(writer) << writer.error().full();
     EXPECT_EQ((*writer)->offset(), 0);
     ASSERT_TRUE((*writer)->write(std::string_view(bytes).substr(0, 150'000)));
+    ASSERT_TRUE((*writer)->settle());
   }
   daemon_->kill();
   daemon_->start();
@@ -115,7 +116,11 @@ TEST_F(ContainerdBackend, ContinuesAnIngestWhereItStopped) {
 // As one that hashes a large ingest first, for minutes: it hears, and does not answer.
 TEST_F(ContainerdBackend, ACancelEndsTheWaitForAnIngestThatIsReadFirst) {
   const Descriptor large{"text/plain", sha256_digest("large"), int64_t{32} << 30};
-  { ASSERT_TRUE((*backend_->open_blob("large", large, kLease))->write(some_bytes(1000))); }
+  {
+    auto writer = backend_->open_blob("large", large, kLease);
+    ASSERT_TRUE((*writer)->write(some_bytes(1000)));
+    ASSERT_TRUE((*writer)->settle());
+  }
   EXPECT_EQ(*backend_->ingested("large"), 1000);
   EXPECT_EQ(*backend_->ingested("absent"), 0);
 
@@ -151,6 +156,18 @@ TEST_F(ContainerdBackend, RefusesBytesThatAreNotWhatTheirDigestSays) {
   ASSERT_TRUE((*again)->write(bytes));
   const Status healed = (*again)->commit({});
   EXPECT_TRUE(healed) << healed.error().full();
+}
+
+TEST_F(ContainerdBackend, HasWhatWasWrittenOnceItIsSettled) {
+  const std::string bytes = some_bytes(3 << 20);
+  auto writer = backend_->open_blob("settled", descriptor(bytes), kLease);
+  ASSERT_TRUE(writer) << writer.error().full();
+  ASSERT_TRUE((*writer)->write(bytes));
+  EXPECT_EQ((*writer)->offset(), 3 << 20);
+  ASSERT_TRUE((*writer)->settle());
+  EXPECT_EQ(backend_->ingested("settled").value_or(-1), 3 << 20);
+  const Status committed = (*writer)->commit({});
+  EXPECT_TRUE(committed) << committed.error().full();
 }
 
 TEST_F(ContainerdBackend, RefusesABlobOfTheWrongSize) {

@@ -57,6 +57,7 @@ class FakeWriter final : public BlobWriter {
     store_.ingests[ref_] += bytes;
     return {};
   }
+  Status settle() override { return {}; }
   Status truncate() override {
     const std::lock_guard lock(store_.mutex);
     store_.ingests[ref_].clear();
