@@ -127,5 +127,61 @@ TEST_F(DevicesTest, ACdiDeviceByAnnotation) {
   EXPECT_TRUE(std::filesystem::exists("/proc/" + std::to_string(pid_of("web")) + "/root/dev/gpu"));
 }
 
+// The kernel's, of 2 MiB; given back afterwards.
+class HugePagesTest : public DevicesTest {
+ protected:
+  static constexpr const char* kPages = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
+
+  ~HugePagesTest() override {
+    if (before_ >= 0) keep(before_);
+  }
+  static int kept() {
+    int pages = -1;
+    std::ifstream(kPages) >> pages;
+    return pages;
+  }
+  static bool keep(int pages) {
+    std::ofstream(kPages) << pages;
+    return kept() == pages;
+  }
+  json using_pages(const std::string& name, const std::string& amount) {
+    json pod = sleeper(name);
+    json& container = pod["spec"]["containers"][0];
+    container["resources"] = {{"limits", {{"hugepages-2Mi", amount}, {"memory", "32Mi"}}}};
+    container["volumeMounts"] = json::array({{{"name", "pages"}, {"mountPath", "/pages"}}});
+    pod["spec"]["volumes"] =
+        json::array({{{"name", "pages"}, {"emptyDir", {{"medium", "HugePages"}}}}});
+    return pod;
+  }
+  std::string mounts_of(const std::string& name) {
+    std::ifstream file("/proc/" + std::to_string(pid_of(name)) + "/mounts");
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+  const int before_ = kept();
+};
+
+TEST_F(HugePagesTest, AreCountedAndMountedAndWaitedFor) {
+  const int pages = before_ + 4;
+  if (before_ < 0 || !keep(pages)) GTEST_SKIP() << "the kernel keeps no huge pages ready here";
+  agent_->restart();
+  ASSERT_TRUE(agent_->wait_ready());
+  publish(1, {using_pages("big", std::to_string(2 * pages) + "Mi")});
+  running("big");
+  EXPECT_NE(mounts_of("big").find(" /pages hugetlbfs "), std::string::npos) << mounts_of("big");
+  EXPECT_NE(mounts_of("big").find("pagesize=2M"), std::string::npos) << mounts_of("big");
+
+  publish(2, {using_pages("big", std::to_string(2 * pages) + "Mi"), using_pages("late", "2Mi")});
+  const json late = wait_reason("late", "InsufficientHugePages");
+  EXPECT_EQ(late["phase"], "Pending");
+  EXPECT_NE(late["message"].get<std::string>().find("hugepages-2Mi"), std::string::npos) << late;
+  publish(3, {using_pages("late", "2Mi")});
+  running("late");
+
+  publish(4, {using_pages("late", "2Mi"), using_pages("huge", "4Gi")});
+  const json huge = wait_reason("huge", "InsufficientHugePages");
+  EXPECT_NE(huge["message"].get<std::string>().find("the kernel keeps"), std::string::npos) << huge;
+}
+
 }  // namespace
 }  // namespace wherry::test
