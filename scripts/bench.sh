@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures on private daemons; see tests/bench. Names choose among: start many fifty docker change documents idle telemetry ready probes images ingest drain fleet.
+# Measures on private daemons; see tests/bench. Names choose among: start many fifty docker change documents idle telemetry ready probes images ingest drain fleet dashboard.
 set -euo pipefail
 . scripts/common.sh
 need_root "the benchmark"

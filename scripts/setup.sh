@@ -14,7 +14,7 @@ build_packages=(
 run_packages=(
   containerd runc containernetworking-plugins iptables iproute2 mosquitto mosquitto-clients
   docker-registry skopeo busybox-static curl jq procps openssl python3-jsonschema
-  golang-github-containerd-containerd-dev mmdebstrap tzdata
+  golang-github-containerd-containerd-dev mmdebstrap tzdata chromium chromium-driver
 )
 
 # The compiler runtime that fuzzing needs carries clang's version in its name.

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/api/dashboard.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -53,6 +54,7 @@ bool host_is_ours(const std::string& header) {
 }
 
 bool is_open_on_loopback(const http::Request& request) {
+  if (is_dashboard_file(request.path)) return true;
   return request.path.size() == 1 && (request.path[0] == "healthz" || request.path[0] == "metrics");
 }
 

@@ -1,10 +1,24 @@
 #include "agent/api/http_exchange.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
+#include <ctime>
 #include <utility>
 
 namespace wherry::http {
+namespace {
+
+// RFC 9110, section 5.6.7; the agent never sets a locale.
+std::string date_now() {
+  const time_t now = time(nullptr);
+  struct tm parts {};
+  std::array<char, 32> text{};
+  gmtime_r(&now, &parts);
+  return {text.data(), strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts)};
+}
+
+}  // namespace
 
 Exchange::Exchange(std::shared_ptr<Socket> socket, Peer peer, const Timeouts& timeouts,
                    CancelToken cancel)
@@ -60,7 +74,12 @@ std::string Exchange::head(int status, std::string_view content_type,
   text += status_text(status);
   text += "\r\nContent-Type: ";
   text += content_type;
-  text += "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n";
+  text += "\r\nDate: " + date_now();
+  text += "\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n";
+  const bool says_what_may_be_kept =
+      std::any_of(headers.begin(), headers.end(),
+                  [](const auto& header) { return header.first == "Cache-Control"; });
+  if (!says_what_may_be_kept) text += "Cache-Control: no-store\r\n";
   for (const auto& [name, value] : headers) {
     text.append(name).append(": ").append(value).append("\r\n");
   }
@@ -71,7 +90,9 @@ void Exchange::respond(int status, std::string_view content_type, std::string_vi
                        const Headers& headers) {
   status_ = status;
   std::string text = head(status, content_type, headers);
-  text += "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n";
+  // Of 304 it would be the length of what is not sent.
+  if (status != 304) text += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+  text += "\r\n";
   if (request_.method != "HEAD") text += body;
   // A client that is gone already is no concern of the handler.
   (void)socket_->write(text, timeouts_.write);

@@ -211,9 +211,10 @@ std::string_view status_text(int status) {
     int status;
     std::string_view text;
   };
-  constexpr std::array<Entry, 25> kTexts{{{200, "OK"},
+  constexpr std::array<Entry, 26> kTexts{{{200, "OK"},
                                           {201, "Created"},
                                           {202, "Accepted"},
+                                          {304, "Not Modified"},
                                           {400, "Bad Request"},
                                           {401, "Unauthorized"},
                                           {403, "Forbidden"},

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "agent/api/dashboard.h"
 #include "agent/api/guard.h"
 #include "agent/api/handlers.h"
 #include "agent/api/router.h"
@@ -41,6 +42,9 @@ std::vector<Route> make_routes(HandlerContext& context) {
   const auto why = [&context](http::Exchange& exchange, const std::string& name) {
     answer_why(context, exchange, name);
   };
+  const auto page = [](http::Exchange& exchange, const std::string&) {
+    answer_dashboard(exchange);
+  };
   const auto exec = [&context](http::Exchange& exchange, const std::string& name) {
     exec_in_workload(context, exchange, name);
   };
@@ -60,7 +64,10 @@ std::vector<Route> make_routes(HandlerContext& context) {
       {"POST", "/v1/images", import, {"file"}},
       {"POST", "/v1/images:pull", pull},
       {"POST", "/v1/images:prune", plain(prune_images)},
-      {"GET", "/", {}},
+      {"GET", "/", page},
+      {"GET", "/dashboard.css", page},
+      {"GET", "/dashboard.js", page},
+      {"GET", "/favicon.svg", page},
       {"GET", "/openapi.json", {}},
       {"GET", "/v1/workloads/{name}/why", why},
       {"POST", "/v1/workloads/{name}/restart", order(CommandKind::Restart)},

@@ -9,6 +9,7 @@
 
 #include "tests/bench/bench_table.h"
 #include "tests/bench/bench_world.h"
+#include "tests/bench/dashboard_bench.h"
 #include "tests/bench/fleet_bench.h"
 #include "tests/bench/image_bench.h"
 #include "tests/bench/pod_bench.h"
@@ -211,6 +212,7 @@ int run(const std::vector<std::string>& wanted) {
       {"ingest", ingest},
       {"drain", drain},
       {"fleet", fleet},
+      {"dashboard", dashboard},
   };
   for (const auto& [name, figure] : all) {
     const bool chosen =

@@ -1,0 +1,69 @@
+#include "tests/bench/dashboard_bench.h"
+
+#include <stdexcept>
+#include <vector>
+
+#include "tests/bench/bench_table.h"
+#include "tests/bench/bench_world.h"
+#include "tests/support/browser.h"
+
+namespace wherry::bench {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kToken = "a-token-of-the-benchmark-0123456789";
+constexpr const char* kShown = "return performance.getEntriesByName('data-shown').length";
+// The page and what it loads, of the browser's own accounts (Resource Timing): plain and as it came.
+constexpr const char* kBytes = R"js(
+const own = performance.getEntriesByType('resource').filter((each) => !/\/v1\/|\/metrics/.test(each.name));
+const sum = (key) => [...performance.getEntriesByType('navigation'), ...own].reduce((all, each) => all + each[key], 0);
+return [sum('decodedBodySize'), sum('encodedBodySize')];
+)js";
+
+void wait(test::Browser& browser, const char* script) {
+  if (!browser.wait(script)) throw std::runtime_error(std::string("the page never had: ") + script);
+}
+
+// Milliseconds from the beginning of a navigation until data is painted.
+double shown_after(test::Browser& browser, bool anew) {
+  std::vector<double> all;
+  for (int round = 0; round < 9; ++round) {
+    browser.reload(anew);
+    wait(browser, kShown);
+    all.push_back(browser.run("return performance.getEntriesByName('data-shown')[0].startTime"));
+  }
+  return median(all);
+}
+
+}  // namespace
+
+void dashboard() {
+  const test::TempDir files;
+  test::write_text(files / "token", std::string(kToken) + "\n", 0640);
+  const std::string address = "127.0.0.1:" + std::to_string(test::free_port());
+  World world(true, {"api.listen=" + address, "api.token_file=" + (files / "token")});
+  test::Browser browser;
+  browser.open("http://" + address + "/");
+  wait(browser, "return document.getElementById('ask').open");
+  browser.type("#t-token", kToken);
+  browser.press("\uE007");
+  wait(browser, kShown);
+
+  heading("Dashboard, in Chromium on this machine");
+  const json bytes = browser.run(kBytes);
+  row("page, styles, script and icon", bytes[0].get<double>() / 1000, "kB", 100);
+  row("  as they are sent", bytes[1].get<double>() / 1000, "kB", 0);
+  for (const int count : {10, 50}) {
+    std::vector<json> pods;
+    for (int i = 0; i < count; ++i) pods.push_back(world.pod("d" + std::to_string(i), true));
+    world.publish(pods);
+    world.settle(pods.size());
+    const std::string workloads = std::to_string(count) + " workloads";
+    row("data painted, " + workloads + ", nothing cached", shown_after(browser, true), "ms", 300);
+    row("data painted, " + workloads + ", once more", shown_after(browser, false), "ms", 300);
+  }
+  world.clear();
+}
+
+}  // namespace wherry::bench
