@@ -17,7 +17,7 @@ namespace wherry::http {
 
 struct ServerLimits {
   size_t threads = 12;
-  size_t queued = 16;          // accepted, waiting for a thread; more are told 503
+  size_t queued = 16;  // accepted, waiting for a thread; more are told 503
   // So that the network can never starve the local socket; a browser takes up to six.
   size_t tcp_connections = 8;
   size_t tag_connections = 0;  // of one listener's tag; 0: no limit. More are told 429

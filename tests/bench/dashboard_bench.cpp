@@ -14,7 +14,8 @@ using nlohmann::json;
 
 constexpr const char* kToken = "a-token-of-the-benchmark-0123456789";
 constexpr const char* kShown = "return performance.getEntriesByName('data-shown').length";
-// The page and what it loads, of the browser's own accounts (Resource Timing): plain and as it came.
+// The page and what it loads, of the browser's own accounts (Resource Timing): plain and as it
+// came.
 constexpr const char* kBytes = R"js(
 const own = performance.getEntriesByType('resource').filter((each) => !/\/v1\/|\/metrics/.test(each.name));
 const sum = (key) => [...performance.getEntriesByType('navigation'), ...own].reduce((all, each) => all + each[key], 0);

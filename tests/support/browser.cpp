@@ -142,7 +142,11 @@ void Browser::press(const std::string& keys) {
 }
 
 std::vector<json> Browser::log() {
-  return ask("POST", "/session/" + session_ + "/se/log", {{"type", "browser"}});
+  std::vector<json> all = ask("POST", "/session/" + session_ + "/se/log", {{"type", "browser"}});
+  std::erase_if(all, [](const json& entry) {
+    return entry.value("message", "").starts_with("chrome://");  // the browser's own pages
+  });
+  return all;
 }
 
 void Browser::screenshot(const std::string& path) {

@@ -36,7 +36,7 @@ class Browser {
   // To what has the focus; keys are U+E000 and following: "\uE004" is Tab.
   void press(const std::string& keys);
 
-  // What the console was told since the last call: {"level","message","source"}.
+  // What pages told the console since the last call: {"level","message","source"}.
   std::vector<nlohmann::json> log();
   void screenshot(const std::string& path);  // PNG of what is seen
 

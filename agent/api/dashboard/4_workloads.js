@@ -39,7 +39,7 @@ const kFilters = [
 ];
 
 function makeRow({name}) {
-  const title = el('a', {class: 'name', href: `#workload/${encodeURIComponent(name)}`, text: name});
+  const title = el('a', {class: 'name', href: `#workload/${encodeURIComponent(name)}`, text: name, title: name});
   const owner = el('span', {class: 'muted small owner'});
   const state = el('span', {class: 'state'}, icon('busy'), el('span'));
   const text = el('span', {class: 'line'});
@@ -78,20 +78,22 @@ function makeRow({name}) {
   return node;
 }
 
+function makeChip({filter}) {
+  const count = el('span');
+  const chip = el('button', {type: 'button', class: 'chip', click: () => { shown.filter = filter.id; showWorkloads(); drawRows(); }}, `${filter.word} `, count);
+  chip.update = ({number}) => {
+    put(count, String(number));
+    press(chip, shown.filter === filter.id);
+    chip.classList.toggle('alarm', filter.id === 'trouble' && number > 0);
+  };
+  return chip;
+}
+
 function showWorkloads() {
   const find = shown.find.toLowerCase();
   const found = shown.workloads.filter((workload) => !find || `${workload.name} ${workload.owner || ''} ${workload.reason}`.toLowerCase().includes(find));
-  sync($('chips'), kFilters, (filter) => filter.id, (filter) => {
-    const count = el('span', {class: 'count'});
-    const chip = el('button', {type: 'button', class: 'chip', click: () => { shown.filter = filter.id; showWorkloads(); }}, `${filter.word} `, count);
-    chip.update = () => {
-      const number = found.filter(filter.has).length;
-      put(count, String(number));
-      press(chip, shown.filter === filter.id);
-      chip.classList.toggle('alarm', filter.id === 'trouble' && number > 0);
-    };
-    return chip;
-  });
+  const counts = kFilters.map((filter) => ({filter, number: found.filter(filter.has).length}));
+  sync($('chips'), counts, ({filter}) => filter.id, makeChip);
   const list = found.filter(kFilters.find((filter) => filter.id === shown.filter).has);
   sync($('rows'), list, (workload) => workload.name, makeRow);
   $('workloads').hidden = !list.length;

@@ -91,10 +91,8 @@ function showContainers(containers) {
 // Why, with what has been true since when; and what happens next.
 function showWhy(why) {
   const next = Date.parse(why.nextAttempt || '');
-  const items = [
-    {about: '', reason: why.reason, message: why.message || (why.because.length || why.reason ? '' : 'All is as it should be.'), since: why.since},
-    ...why.because,
-  ];
+  const items = [{about: '', reason: why.reason, message: why.message, since: why.since}, ...why.because];
+  if (!why.reason && !why.message && !why.because.length) items[0] = {message: 'All is as it should be.'};
   if (!Number.isNaN(next)) items.push({about: 'Next', reason: '', message: next > clock.now() ? `it is tried or looked at again in ${span(next - clock.now(), true)}` : 'it is tried or looked at again now'});
   const lines = items.filter((item) => item.reason || item.message);
   $('d-why').replaceChildren(el('ol', {class: 'because'}, ...lines.map((item) => el('li', {},
@@ -149,8 +147,8 @@ function drawDetail() {
   const use = measured.cpu.get(name) || new History(), held = measured.memory.get(name) || new History();
   const limit = measured.limit.get(name);
   const most = Math.max(0.1, roundUp(use.most)), mostHeld = limit || roundUp(held.most, true);
-  figures.cpu.draw(use, most, `${cores(use.latest)} cores`, cores(most));
-  figures.memory.draw(held, mostHeld, bytes(held.latest), limit ? `limit ${bytes(limit)}` : bytes(mostHeld));
+  figures.cpu.draw(use, most, `${cores(use.latest)} cores`, use.most > 0 ? cores(most) : '');
+  figures.memory.draw(held, mostHeld, bytes(held.latest), limit ? `limit ${bytes(limit)}` : held.most > 0 ? bytes(mostHeld) : '');
 }
 
 // Each line comes with its time, by which the stream goes on where it broke off.
@@ -241,6 +239,7 @@ $('d-close').addEventListener('click', () => $('detail').close());
 $('detail').addEventListener('click', (event) => { if (event.target === $('detail')) $('detail').close(); });
 $('detail').addEventListener('close', () => {
   document.body.append($('says'), $('toasts'));
+  placeBanner();
   if (!detail.name) return;
   history.pushState(null, '', location.pathname);
   route();

@@ -81,6 +81,7 @@ function here() {
   if (page.lost) say('The agent answers again');
   page.lost = 0;
   $('banner').hidden = true;
+  placeBanner();
   document.body.classList.remove('stale');
   eventStream.start();
   if (detail.log && !document.hidden) wakeLog();
@@ -108,9 +109,18 @@ function away(error) {
   const text = `${what} ${page.shown ? `What you see is ${since} old. ` : ''}It is asked again all the time; workloads run on without it.`;
   put($('banner'), text);
   $('banner').hidden = false;
+  placeBanner();
   document.body.classList.add('stale');
   page.wait = Math.min(page.wait * 1.5, 5000);
   return page.wait;
+}
+
+// Where it is seen: on top of what is open.
+function placeBanner() {
+  const inside = front() === $('detail');
+  if (inside === $('detail').contains($('banner'))) return;
+  if (inside) $('detail').prepend($('banner'));
+  else document.querySelector('.top').after($('banner'));
 }
 
 // The next round comes at once, but for the least pause.

@@ -212,7 +212,7 @@ TEST_F(DashboardTest, ItSaysThatTheAgentIsAwayAndComesBackWithIt) {
   agent_->stop();
   expect_text("#link", "Away");
   EXPECT_TRUE(browser_->wait("return !document.getElementById('banner').hidden"));
-  expect_text("#banner", "does not answer");
+  expect_text("#detail #banner", "does not answer");
   picture("away");
   agent_->start();
   expect_text("#link", "Live");
@@ -251,6 +251,8 @@ TEST_F(DashboardTest, ItFitsAPhoneAndADeskByDayAndNight) {
   EXPECT_TRUE(browser_->wait("return document.querySelectorAll('#rows .row').length === 50"));
   EXPECT_TRUE(browser_->wait(
       "return document.querySelectorAll('#rows .row[data-sign=bad]').length === 48"));
+  expect_text("#chips", "All 50");
+  expect_text("#chips", "Trouble 48");
   struct Look {
     const char* name;
     int width, height;
