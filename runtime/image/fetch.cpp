@@ -223,6 +223,7 @@ Status attempt(const FetchContext& context, const Descriptor& blob, const String
   if (!there) {
     if (Status streamed = intake.stream(); !streamed) return streamed;
   }
+  context.arrived();
   if (Status reached = failpoint("image.layer-commit"); !reached) return reached;
   if (*needed) {
     if (Status committed = intake.commit(labels); !committed) return committed;

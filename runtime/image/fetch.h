@@ -27,6 +27,7 @@ struct FetchContext {
   Throttle::Share& share;
   std::atomic<int64_t>& received;  // bytes of all fetches, those thrown away and others' included
   std::atomic<int64_t>& checking;  // bytes that the store reads before any more are asked for
+  std::function<void()> arrived;   // all bytes are here, and the store has yet to verify them
 };
 
 // Returns with the blob in the store under the lease, whether it had to be fetched or not. Where

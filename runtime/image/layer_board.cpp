@@ -1,5 +1,6 @@
 #include "runtime/image/layer_board.h"
 
+#include <algorithm>
 #include <numeric>
 
 namespace wherry::runtime {
@@ -19,6 +20,7 @@ LayerBoard::LayerBoard(const std::vector<Descriptor>& layers, const PullPace& pa
       received_(received),
       cancel_(cancel),
       there_(layers.size(), false),
+      arriving_(layers.size(), false),
       fast_(size_of(layers) >= pace.large),
       wake_(cancel.on_cancel([this] {
         const std::lock_guard lock(mutex_);
@@ -32,34 +34,48 @@ int64_t LayerBoard::ahead() const {
   return there;
 }
 
-void LayerBoard::wait_for_use(std::unique_lock<std::mutex>& lock) {
+bool LayerBoard::is_arriving() const {
+  return std::find(arriving_.begin(), arriving_.end(), true) != arriving_.end();
+}
+
+void LayerBoard::wait_for_use(std::unique_lock<std::mutex>& lock, bool first) {
   while (!is_over()) {
-    if (ahead() >= pace_.ahead) {
+    if (!first && ahead() >= pace_.ahead) {
       changed_.wait(lock);
       continue;
     }
-    if (!fast_) return;
+    if (!fast_ || !is_arriving()) return;
     const int64_t before = received_;
-    if (changed_.wait_for(lock, pace_.window, [this] { return is_over(); })) return;
+    const auto done = [this] { return is_over() || !is_arriving(); };
+    if (changed_.wait_for(lock, pace_.window, done)) continue;
     if (ahead() == 0 && received_ - before < pace_.fast) fast_ = false;
   }
 }
 
 std::optional<size_t> LayerBoard::next(bool first) {
   std::unique_lock lock(mutex_);
-  if (!first) wait_for_use(lock);
+  wait_for_use(lock, first);
   if (is_over()) return std::nullopt;
+  arriving_[next_] = true;
   return next_++;
+}
+
+void LayerBoard::arrived(size_t layer) {
+  const std::lock_guard lock(mutex_);
+  arriving_[layer] = false;
+  changed_.notify_all();
 }
 
 void LayerBoard::fetched(size_t layer) {
   const std::lock_guard lock(mutex_);
   there_[layer] = true;
+  arriving_[layer] = false;
   changed_.notify_all();
 }
 
 void LayerBoard::failed(size_t layer, const Error& error) {
   const std::lock_guard lock(mutex_);
+  arriving_[layer] = false;
   changed_.notify_all();
   if (!failure_) return;
   failure_ =

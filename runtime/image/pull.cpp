@@ -207,11 +207,17 @@ Status Puller::fetch_config(Job& job) {
 
 Status Puller::fetch_layer(Job& job, size_t index) {
   const Descriptor& layer = job.layout.content.layers[index];
-  const FetchContext context{
-      backend_,           *job.registry, [this, &job] { return leases_.current(job.name); },
-      options_.retry,     slots_,        blobs_,
-      job.reference.host, job.share,     job.received,
-      job.checking};
+  const FetchContext context{backend_,
+                             *job.registry,
+                             [this, &job] { return leases_.current(job.name); },
+                             options_.retry,
+                             slots_,
+                             blobs_,
+                             job.reference.host,
+                             job.share,
+                             job.received,
+                             job.checking,
+                             [&job, index] { job.board->arrived(index); }};
   return fetch_blob(context, "layer", layer, job.source, job.done[index], job.cancel);
 }
 
