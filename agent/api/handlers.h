@@ -58,6 +58,7 @@ struct HandlerContext {
   Slots uploads;
   Slots pulls;
   Slots execs;
+  Slots plans;
   ShownPulls shown_pulls;
   // http::Server::watch
   std::function<std::shared_ptr<void>(http::Exchange&)> watch;
@@ -86,6 +87,9 @@ void prune_images(const HandlerContext& context, http::Exchange& exchange);
 void pull_image(HandlerContext& context, http::Exchange& exchange);
 void order_workload(const HandlerContext& context, http::Exchange& exchange,
                     const std::string& name, CommandKind kind);
+void answer_desired(const HandlerContext& context, http::Exchange& exchange);
+void apply_document(const HandlerContext& context, http::Exchange& exchange);
+void plan_document(HandlerContext& context, http::Exchange& exchange);
 void exec_in_workload(HandlerContext& context, http::Exchange& exchange, const std::string& name);
 
 // Removes archives that a crash left behind.

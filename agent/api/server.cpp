@@ -48,6 +48,9 @@ std::vector<Route> make_routes(HandlerContext& context) {
   const auto exec = [&context](http::Exchange& exchange, const std::string& name) {
     exec_in_workload(context, exchange, name);
   };
+  const auto plan = [&context](http::Exchange& exchange, const std::string&) {
+    plan_document(context, exchange);
+  };
   return {
       {"GET", "/healthz", plain(answer_healthz)},
       {"GET", "/readyz", plain(answer_readyz)},
@@ -74,9 +77,9 @@ std::vector<Route> make_routes(HandlerContext& context) {
       {"POST", "/v1/workloads/{name}/stop", order(CommandKind::Stop)},
       {"POST", "/v1/workloads/{name}/start", order(CommandKind::Start)},
       {"POST", "/v1/workloads/{name}/exec", exec},
-      {"GET", "/v1/desired", {}},
-      {"PUT", "/v1/desired", {}},
-      {"POST", "/v1/plan", {}},
+      {"GET", "/v1/desired", plain(answer_desired)},
+      {"PUT", "/v1/desired", plain(apply_document)},
+      {"POST", "/v1/plan", plan, {"source"}},
       {"GET", "/v1/check", {}},
       {"GET", "/v1/support-bundle", {}},
   };
@@ -101,6 +104,7 @@ struct ApiServer::Routes {
                 Slots(options.max_uploads),
                 Slots(options.max_pulls),
                 Slots(options.max_execs),
+                Slots(options.max_plans),
                 {},
                 {}},
         router(make_routes(context)),

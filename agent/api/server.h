@@ -10,6 +10,7 @@
 
 #include "agent/api/http_server.h"
 #include "agent/command/commands.h"
+#include "agent/reconcile/document_requests.h"
 #include "agent/reconcile/state_view.h"
 #include "agent/store/store.h"
 #include "base/bell.h"
@@ -32,6 +33,7 @@ struct ApiOptions {
   size_t max_uploads = 2;
   size_t max_pulls = 2;  // asked for here; those of workloads do not count
   size_t max_execs = 4;
+  size_t max_plans = 2;  // which may ask registries
   http::ServerLimits limits;
 };
 
@@ -58,6 +60,10 @@ struct ApiDependencies {
   std::function<std::string()> metrics{};
   // Null: nothing about workloads can be ordered, and nothing run in them.
   const Commands* commands = nullptr;
+  // The accepted documents as one; as apply_now(); as forecast(). Empty: it cannot be asked for.
+  std::function<Result<std::string>(const CancelToken&)> desired{};
+  std::function<Result<Applied>(ApplyRequest, const CancelToken&)> apply{};
+  std::function<Result<Planned>(const PlanRequest&, const CancelToken&)> plan{};
 };
 
 class ApiServer {

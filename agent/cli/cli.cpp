@@ -20,10 +20,10 @@ namespace {
 constexpr const char* kVersion = WHERRY_VERSION;
 
 // Commands of the contract that this version does not have.
-constexpr std::array<std::string_view, 4> kNotYet{"apply", "plan", "check", "support-bundle"};
-constexpr std::array<std::string_view, 15> kCommands{
-    "status", "list", "get",      "why",  "logs",   "events",  "restart", "stop",
-    "start",  "exec", "validate", "sign", "images", "metrics", "version"};
+constexpr std::array<std::string_view, 2> kNotYet{"check", "support-bundle"};
+constexpr std::array<std::string_view, 17> kCommands{
+    "status", "list",  "get",  "why",      "logs", "events", "restart", "stop",   "start",
+    "exec",   "apply", "plan", "validate", "sign", "images", "metrics", "version"};
 
 struct Options {
   std::string socket = "/run/wherry/api.sock";
@@ -33,8 +33,9 @@ struct Options {
   EventsArguments events;
   ExecArguments exec;
   SignArguments sign;
+  PlanArguments plan;
   std::vector<std::string> files;
-  std::string archive, image;
+  std::string archive, image, document;
 };
 
 Format format_of(const std::string& output) {
@@ -95,6 +96,8 @@ class CommandLine {
     add_order("stop", "Stop a workload until it is started, whatever its document says");
     add_order("start", "End a stop");
     add_exec();
+    add_apply();
+    add_plan();
     add_validate();
     add_sign();
     add_images();
@@ -174,6 +177,20 @@ class CommandLine {
         ->check(duration());
     exec->add_option("command", options_.exec.argv, "The program and its arguments, after --")
         ->required();
+  }
+  void add_apply() {
+    add_plain("apply", "Hand in what should run, as this device's local document",
+              [this](const Session& s) { return cli::apply(s, options_.document); })
+        ->add_option("-f,--file", options_.document, "A DesiredState, or - for standard input")
+        ->required();
+  }
+  void add_plan() {
+    CLI::App* plan = add_plain("plan", "What a document would change, need and cost",
+                               [this](const Session& s) { return cli::plan(s, options_.plan); });
+    plan->add_option("-f,--file", options_.plan.file, "A DesiredState, or - for standard input")
+        ->required();
+    plan->add_option("--source", options_.plan.source,
+                     "As if it came from there: devices/…, groups/… (local)");
   }
   void add_validate() {
     CLI::App* check = add_plain("validate", "Check documents; needs no daemon",

@@ -39,6 +39,7 @@ Code code_of(int status) {
     case 400:
     case 411:
     case 413:
+    case 422:
       return Code::InvalidArgument;
     case 401:
     case 403:
@@ -213,6 +214,26 @@ Result<Json> Client::post(const std::string& target, const Json& body) const {
   prepare(client, kImportWithin);
   const std::string text = body.dump(-1, ' ', false, Json::error_handler_t::replace);
   return parsed(client.Post(target, text, "application/json"));
+}
+
+Result<Json> Client::send_document(const std::string& method, const std::string& target,
+                                   const std::string& document, bool& problem) const {
+  if (Status there = reachable(); !there) return fail(there.error());
+  httplib::Client client(socket_);
+  prepare(client, kImportWithin);
+  httplib::Request request;
+  request.method = method;
+  request.path = target;
+  request.body = document;
+  request.set_header("Content-Type", "application/octet-stream");
+  const auto result = client.send(request);
+  if (!result) return fail(broken(result.error()));
+  problem = result->status >= 300;
+  Json json = Json::parse(result->body, nullptr, false);
+  if (!json.is_discarded()) return json;
+  return fail(
+      problem ? error_from(result->status, result->body)
+              : Error(Code::Internal, "the daemon's answer is not JSON; is it another version?"));
 }
 
 Result<Json> Client::post_file(const std::string& target, const std::string& path) const {

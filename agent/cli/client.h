@@ -29,6 +29,10 @@ class Client {
   Result<nlohmann::ordered_json> post(const std::string& target) const;
   Result<nlohmann::ordered_json> post(const std::string& target,
                                       const nlohmann::ordered_json& body) const;
+  // A document. Errors only where there is no answer; `problem` is set where the answer is problem
+  // details.
+  Result<nlohmann::ordered_json> send_document(const std::string& method, const std::string& target,
+                                               const std::string& document, bool& problem) const;
   // Sends the file ("-": standard input) as the body; the directory of an OCI layout as an archive.
   Result<nlohmann::ordered_json> post_file(const std::string& target,
                                            const std::string& path) const;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
+#include <tl/expected.hpp>
 
 #include "agent/cli/cli.h"
 #include "agent/cli/client.h"
@@ -31,6 +32,9 @@ struct ExecArguments {
 struct SignArguments {
   std::string file, key, kid;
 };
+struct PlanArguments {
+  std::string file, source;
+};
 struct EventsArguments {
   std::string workload;
   int64_t after = 0;
@@ -56,13 +60,20 @@ int print_metrics(const Session& session);
 // `order`: restart, stop, start.
 int order_workload(const Session& session, const std::string& order, const std::string& workload);
 int exec(const Session& session, const ExecArguments& arguments);
+int apply(const Session& session, const std::string& file);
+int plan(const Session& session, const PlanArguments& arguments);
 int show_version(const Session& session, const std::string& version);
 int validate(const Session& session, const std::vector<std::string>& files);
 int sign(const Session& session, const SignArguments& arguments);
 
 // --- shared
-// "-": standard input. Cut a byte behind kMaxDocumentBytes.
+// "-": standard input. Cut a byte behind kMaxDocumentBytes, or behind `most`.
 Result<std::string> read_document(const std::string& file);
+Result<std::string> read_document(const std::string& file, size_t most);
+// Hands a document to the daemon; its answer, or the exit code after telling what was wrong.
+tl::expected<nlohmann::ordered_json, int> hand_in(const Session& session, const std::string& method,
+                                                  const std::string& target,
+                                                  const std::string& file);
 // "sha256:0123456789ab": as much as people compare; -o json has all of it.
 std::string short_digest(const std::string& digest);
 void print(const Session& session, const std::string& text);

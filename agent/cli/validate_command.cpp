@@ -169,16 +169,20 @@ std::string summary(const std::vector<Checked>& all, const Together& together) {
 }  // namespace
 
 Result<std::string> read_document(const std::string& file) {
+  return read_document(file, kMaxDocumentBytes);
+}
+
+Result<std::string> read_document(const std::string& file, size_t most) {
   if (file != "-") {
-    auto text = read_file(file, kMaxDocumentBytes + 1);
+    auto text = read_file(file, most + 1);
     // Cut a byte behind the limit, it is the parser that says so, with the document's other facts.
     if (!text && text.error().code() == Code::FailedPrecondition) {
-      return std::string(kMaxDocumentBytes + 1, ' ');
+      return std::string(most + 1, ' ');
     }
     if (!text) return fail(Code::FailedPrecondition, text.error().full());
     return text;
   }
-  std::string text(kMaxDocumentBytes + 1, '\0');
+  std::string text(most + 1, '\0');
   text.resize(std::fread(text.data(), 1, text.size(), stdin));
   return text;
 }

@@ -15,9 +15,9 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::array<std::string_view, 12> kNames{"ping",  "status", "restart",        "stop",
-                                                  "start", "logs",   "exec",           "pull",
-                                                  "prune", "check",  "support-bundle", "plan"};
+constexpr std::array<std::string_view, 12> kNames{"ping",  "status", "restart", "stop",
+                                                  "start", "logs",   "exec",    "pull",
+                                                  "prune", "plan",   "check",   "support-bundle"};
 constexpr size_t kMaxName = 253;  // of a workload or a container (RFC 1123 subdomain)
 constexpr size_t kMaxReference = 1024;
 constexpr size_t kMaxPattern = 1024;
@@ -164,6 +164,23 @@ Status read_image(const Reading& r) {
   return {};
 }
 
+// As text, YAML or JSON, or as an object.
+Status read_planned(const Reading& r) {
+  if (r.value.is_object()) {
+    r.command.document = r.value.dump(-1, ' ', false, Json::error_handler_t::replace);
+    return {};
+  }
+  if (!r.value.is_string()) {
+    return wrong(r.path, "must be a DesiredState, as an object or as a text that holds one");
+  }
+  auto text = read_text(r.path, r.value, kMaxCommandBytes);
+  if (!text) return fail(text.error());
+  r.command.document = std::move(*text);
+  return {};
+}
+
+Status read_source(const Reading& r) { return read_name(r.path, r.value, r.command.source); }
+
 struct Argument {
   std::string_view name;
   Status (*read)(const Reading&);
@@ -194,12 +211,13 @@ std::vector<Argument> arguments_of(CommandKind kind) {
               {"maxOutput", read_max_output}};
     case CommandKind::Pull:
       return {{"image", read_image, true}};
+    case CommandKind::Plan:
+      return {{"document", read_planned, true}, {"source", read_source}};
     case CommandKind::Ping:
     case CommandKind::Status:
     case CommandKind::Prune:
     case CommandKind::Check:
     case CommandKind::SupportBundle:
-    case CommandKind::Plan:
       break;
   }
   return {};

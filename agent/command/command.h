@@ -25,9 +25,9 @@ enum class CommandKind {
   Exec,
   Pull,
   Prune,
+  Plan,
   Check,          // from here on: known, but not in this version
   SupportBundle,  //
-  Plan,
 };
 std::string_view to_string(CommandKind kind);  // "ping", "support-bundle"
 std::span<const std::string_view> command_names();
@@ -45,6 +45,8 @@ struct Command {
   Duration timeout = std::chrono::seconds(30);
   size_t max_output = 64u << 10;  // bytes kept of each stream
   std::string image;              // pull
+  // plan: a DesiredState, and as whose document it is looked at: "" for the device's own.
+  std::string document, source;
   // What a signed command is bound to; checked where it is said.
   std::string target, request;
   std::optional<WallTime> expires;

@@ -15,6 +15,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr size_t kMostErrors = 8u << 10;  // bytes of what is wrong with a document
+
 std::string dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -104,7 +106,8 @@ class LogLines {
 }  // namespace
 
 bool Commands::is_slow(CommandKind kind) {
-  return kind == CommandKind::Exec || kind == CommandKind::Pull || kind == CommandKind::Prune;
+  return kind == CommandKind::Exec || kind == CommandKind::Pull || kind == CommandKind::Prune ||
+         kind == CommandKind::Plan;
 }
 
 Result<std::string> Commands::carry_out(const Command& command, const std::string& given_by,
@@ -129,9 +132,10 @@ Result<std::string> Commands::carry_out(const Command& command, const std::strin
       return pull(command, cancel);
     case CommandKind::Prune:
       return prune(cancel);
+    case CommandKind::Plan:
+      return plan(command, cancel);
     case CommandKind::Check:
     case CommandKind::SupportBundle:
-    case CommandKind::Plan:
       break;
   }
   return fail(Code::Unimplemented, "this version of wherryd does not carry out \"" +
@@ -226,6 +230,21 @@ Result<std::string> Commands::prune(const CancelToken& cancel) const {
   Json removed = Json::array();
   for (const runtime::Image& image : report->removed) removed.push_back(image_of(image));
   return dump({{"removed", std::move(removed)}, {"freedBytes", report->freed_bytes}});
+}
+
+Result<std::string> Commands::plan(const Command& command, const CancelToken& cancel) const {
+  if (!parts_.plan) return fail(Code::Unimplemented, "nothing can be planned here");
+  const std::string own = "devices/" + parts_.board.get()->device.id;
+  auto planned =
+      parts_.plan({command.document, command.source.empty() ? own : command.source}, cancel);
+  if (!planned) return fail(planned.error());
+  if (planned->errors.empty()) return std::move(planned->json);
+  std::vector<std::string> errors;
+  for (const Finding& error : planned->errors) {
+    errors.push_back(error.path.empty() ? error.message : error.path + ": " + error.message);
+  }
+  return fail(Code::InvalidArgument,
+              "the document would not be accepted: " + printable(join(errors, "; "), kMostErrors));
 }
 
 }  // namespace wherry

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "agent/command/command.h"
+#include "agent/reconcile/document_requests.h"
 #include "agent/reconcile/order.h"
 #include "agent/reconcile/state_view.h"
 #include "base/cancel.h"
@@ -25,6 +26,8 @@ struct CommandParts {
   std::function<Status(Order, const CancelToken&)> order;
   std::function<Result<runtime::PruneReport>(const CancelToken&)> prune;
   std::function<void()> images_changed;  // after a pull
+  // As forecast(), of what is so now. Empty: nothing can be planned.
+  std::function<Result<Planned>(const PlanRequest&, const CancelToken&)> plan{};
 };
 
 // Thread-safe.
@@ -48,6 +51,7 @@ class Commands {
   Result<std::string> exec(const Command& command, const CancelToken& cancel) const;
   Result<std::string> pull(const Command& command, const CancelToken& cancel) const;
   Result<std::string> prune(const CancelToken& cancel) const;
+  Result<std::string> plan(const Command& command, const CancelToken& cancel) const;
 
   const CommandParts parts_;
 };

@@ -20,6 +20,7 @@
 #include "agent/main/service_file.h"
 #include "agent/main/store_records.h"
 #include "agent/main/upstream.h"
+#include "agent/reconcile/forecast.h"
 #include "agent/reconcile/prune_desk.h"
 #include "agent/reconcile/prune_order.h"
 #include "agent/reconcile/reconciler.h"
@@ -145,6 +146,7 @@ struct Agent::Parts {
   void preload(Lanes& pool);
   void follow_preload();
   void images_changed();
+  std::function<Result<Planned>(const PlanRequest&, const CancelToken&)> planner();
   void read_manifests();
 
   const Options options;
@@ -238,8 +240,8 @@ void Agent::Parts::make_reconciler() {
     upstream->source_grew();
     event_bell.ring();
   });
-  commands = std::make_unique<CommandCenter>(config, clock, *store, mailbox,
-                                             CommandSubjects{board, logs, images, execs}, link);
+  commands = std::make_unique<CommandCenter>(
+      config, clock, *store, mailbox, CommandSubjects{board, logs, images, execs, planner()}, link);
   FleetOptions fleet = fleet_options(config, device.boot);
   fleet.traffic = traffic;
   link = make_mqtt_link(std::move(fleet), fleet_handlers(), clock);
@@ -319,8 +321,21 @@ Status Agent::Parts::serve() {
                       &event_bell, [this] { images_changed(); },
                       [this](const CancelToken& cancel) { return prune_now(mailbox, cancel); },
                       [this] { return reconciler->alive(); }, [this] { return metrics.text(); },
-                      &commands->commands()});
+                      &commands->commands(),
+                      [this](const CancelToken& cancel) { return merged_now(mailbox, cancel); },
+                      [this](ApplyRequest request, const CancelToken& cancel) {
+                        return apply_now(mailbox, std::move(request), cancel);
+                      },
+                      planner()});
   return api->start();
+}
+
+std::function<Result<Planned>(const PlanRequest&, const CancelToken&)> Agent::Parts::planner() {
+  return [this](const PlanRequest& request, const CancelToken& cancel) -> Result<Planned> {
+    const auto rehearsal = rehearse(mailbox, cancel);
+    if (!rehearsal) return fail(rehearsal.error());
+    return forecast(**rehearsal, request, {images, images}, cancel);
+  };
 }
 
 void Agent::Parts::images_changed() {

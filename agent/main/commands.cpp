@@ -15,7 +15,8 @@ CommandCenter::CommandCenter(const Config& config, const Clock& clock, Store& st
                    return order_now(mailbox, std::move(order), cancel);
                  },
                  [&mailbox](const CancelToken& cancel) { return prune_now(mailbox, cancel); },
-                 [&mailbox] { mailbox.post([](Mail& mail) { mail.images_changed = true; }); }}),
+                 [&mailbox] { mailbox.post([](Mail& mail) { mail.images_changed = true; }); },
+                 std::move(subjects.plan)}),
       desk_({store, commands_, clock,
              [&link](CommandAnswer answer) { return link->answer(std::move(answer)); }},
             {config.security.allow,

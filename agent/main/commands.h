@@ -1,6 +1,7 @@
 #pragma once
 // Commands, wired to what carries them out and to the link.
 
+#include <functional>
 #include <memory>
 
 #include "agent/command/command_desk.h"
@@ -15,6 +16,7 @@ struct CommandSubjects {
   runtime::Logs& logs;
   runtime::Images& images;
   runtime::Execs& execs;
+  std::function<Result<Planned>(const PlanRequest&, const CancelToken&)> plan;
 };
 
 // References must outlive it; `link` is read when there is something to send.

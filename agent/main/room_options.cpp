@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "agent/reconcile/document_requests.h"
 #include "base/digest.h"
 #include "base/log.h"
 
@@ -24,7 +25,7 @@ runtime::NetworkOptions network_options(const Config& config, const std::string&
 }
 
 std::vector<std::string> sources_of(const Config& config) {
-  std::vector<std::string> sources;
+  std::vector<std::string> sources{kLocalSource};
   for (const std::string& group : config.device.groups) sources.push_back("groups/" + group);
   sources.push_back("devices/" + config.device.id);
   return sources;

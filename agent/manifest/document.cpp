@@ -204,6 +204,7 @@ bool expect_map(const Cursor& root) {
 // The text's tree, with its errors among the findings.
 manifest::Tree read(std::string_view payload, Document& document, Findings& findings) {
   document.digest = sha256_digest(payload);
+  document.text = std::make_shared<const std::string>(payload);
   manifest::Tree tree = manifest::read_tree(payload);
   for (manifest::TreeError& error : tree.errors) {
     findings.error({}, error.mark, std::move(error.message));
@@ -215,7 +216,11 @@ manifest::Tree read(std::string_view payload, Document& document, Findings& find
 Document finish(Document document, std::shared_ptr<ParsedItems> items, Findings& findings) {
   document.warnings = findings.take_warnings();
   document.errors = findings.take_errors();
-  if (document.valid()) document.items = std::move(items);
+  if (document.valid()) {
+    document.items = std::move(items);
+  } else {
+    document.text.reset();
+  }
   return document;
 }
 

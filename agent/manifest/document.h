@@ -35,6 +35,7 @@ struct Document {
   std::optional<WallTime> expires;
   std::string digest;  // sha256 of the payload bytes
   std::shared_ptr<const ParsedItems> items;
+  std::shared_ptr<const std::string> text;  // the payload, where it is valid
   std::vector<Finding> errors;
   std::vector<Finding> warnings;
   bool valid() const { return errors.empty(); }

@@ -242,7 +242,7 @@ void put_container(Canonical& out, const runtime::PodSpec& pod,
 
 }  // namespace
 
-std::string spec_hash(const WorkloadSpec& workload) {
+std::string canonical_spec(const WorkloadSpec& workload) {
   Canonical out;
   const runtime::PodSpec& pod = workload.pod;
   out.put("restart", static_cast<int64_t>(workload.restart_policy));
@@ -272,7 +272,11 @@ std::string spec_hash(const WorkloadSpec& workload) {
   for (const runtime::ContainerSpec& container : pod.containers) {
     put_container(out, pod, container);
   }
-  return sha256_hex(out.text()).substr(0, 16);
+  return out.text();
+}
+
+std::string spec_hash(const WorkloadSpec& workload) {
+  return sha256_hex(canonical_spec(workload)).substr(0, 16);
 }
 
 }  // namespace wherry

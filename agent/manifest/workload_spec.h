@@ -75,5 +75,7 @@ struct WorkloadSpec {
 // revision or source. depends_on, priority, update strategy and termination grace do not count, nor
 // do sizes that can change in place as long as the class of service stays.
 std::string spec_hash(const WorkloadSpec& workload);
+// What is hashed: "name=<bytes>:<value>;" and "name{…}", in an order of its own.
+std::string canonical_spec(const WorkloadSpec& workload);
 
 }  // namespace wherry

@@ -127,6 +127,16 @@ class Bookkeeper {
     }
   }
 
+  Demand demand() {
+    gather();
+    Demand demand{limit_, {}};
+    for (const Party& party : parties_) {
+      if (!party.wants && party.leaving) continue;
+      demand.wanted = demand.wanted + (party.wants ? party.want : party.hold);
+    }
+    return demand;
+  }
+
   Rooms run() {
     gather();
     list_dimensions();
@@ -418,6 +428,8 @@ std::vector<const ContainerStatus*> resized_containers(const PodSpec& spec, cons
   }
   return resized;
 }
+
+Demand find_demand(const PlanInput& input) { return Bookkeeper(input).demand(); }
 
 Rooms find_rooms(const PlanInput& input) { return Bookkeeper(input).run(); }
 

@@ -31,6 +31,12 @@ struct Rooms {
 std::vector<const runtime::ContainerStatus*> resized_containers(const runtime::PodSpec& spec,
                                                                 const runtime::PodStatus& pod);
 
+// What Pods hold or want together when all that is wanted is done, beside what there is for them.
+struct Demand {
+  Amounts limit, wanted;
+};
+Demand find_demand(const PlanInput& input);
+
 // Higher priority first, then those that had their place before, then by name. A Pod that runs goes
 // only for one of higher priority, and only where that one then fits; the lowest go first.
 Rooms find_rooms(const PlanInput& input);

@@ -61,6 +61,14 @@ Status ControllerDesk::load() {
   return {};
 }
 
+ControllerDesk ControllerDesk::rehearsal() const {
+  ControllerDesk copy = *this;
+  copy.records_ = nullptr;
+  copy.choices_.clear();  // they point into what was copied
+  copy.changed_ = true;
+  return copy;
+}
+
 void ControllerDesk::set(const Merged& merged, const std::set<std::string>& held) {
   controllers_.clear();
   for (const ControllerSpec& controller : merged.controllers) {

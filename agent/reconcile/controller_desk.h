@@ -28,6 +28,9 @@ class ControllerDesk {
   ControllerDesk(ControllerRecords* records, const Clock& clock, std::string boot, ClockDoubt doubt)
       : records_(records), clock_(clock), boot_(std::move(boot)), doubt_(std::move(doubt)) {}
 
+  // One that knows what this one knows, and stores nothing.
+  ControllerDesk rehearsal() const;
+
   Status load();  // call once, first
   // What the documents want from now on. State of sources in `held` is kept whatever they want.
   void set(const Merged& merged, const std::set<std::string>& held);
@@ -66,7 +69,7 @@ class ControllerDesk {
   ControllerView view_of(const ControllerSpec& controller) const;
   ControllerView view_of(const ControllerSpec& controller, const JobRun& run) const;
 
-  ControllerRecords* const records_;
+  ControllerRecords* records_;
   const Clock& clock_;
   const std::string boot_;
   const ClockDoubt doubt_;

@@ -27,7 +27,8 @@ DocumentDesk::DocumentDesk(std::vector<std::string> sources, DeviceFacts facts, 
     : facts_(std::move(facts)),
       records_(records),
       clock_(clock),
-      signatures_(std::move(signatures)) {
+      signatures_(signatures),
+      local_signatures_({false, signatures.keys_dir}) {
   for (std::string& source : sources) {
     slots_.emplace_back();
     slots_.back().source = std::move(source);
@@ -51,6 +52,7 @@ Status DocumentDesk::load() {
     slot->digest = document.digest;
     Document parsed = parse_desired_state(document.payload);
     if (parsed.valid()) {
+      parsed.digest = document.digest;  // of what was signed, where it was
       slot->document = std::move(parsed);
     } else {
       slot->errors = std::move(parsed.errors);
@@ -63,6 +65,12 @@ Status DocumentDesk::load() {
 }
 
 DocumentDesk::Slot* DocumentDesk::find(const std::string& source) {
+  const auto found = std::find_if(slots_.begin(), slots_.end(),
+                                  [&](const Slot& slot) { return slot.source == source; });
+  return found == slots_.end() ? nullptr : &*found;
+}
+
+const DocumentDesk::Slot* DocumentDesk::find(const std::string& source) const {
   const auto found = std::find_if(slots_.begin(), slots_.end(),
                                   [&](const Slot& slot) { return slot.source == source; });
   return found == slots_.end() ? nullptr : &*found;
@@ -103,14 +111,18 @@ bool DocumentDesk::receive(const std::string& source, const std::string& payload
 std::vector<Finding> DocumentDesk::refusals(const Slot& slot, const Document& document,
                                             bool is_signed) const {
   std::vector<Finding> errors;
+  const std::string& target = target_of(slot);
   if (is_signed && document.target.empty()) {
     errors.push_back({"metadata.target", "is missing: a signed document says whom it is for (" +
-                                             slot.source + "), or it could be sent to any device"});
+                                             target + "), or it could be sent to any device"});
   }
-  if (!document.target.empty() && document.target != slot.source) {
-    errors.push_back({"metadata.target", "is for " + document.target +
-                                             ", but came on the topic of " + slot.source +
-                                             ": publish it on its own topic"});
+  if (!document.target.empty() && document.target != target) {
+    const bool local = slot.source == kLocalSource;
+    errors.push_back(
+        {"metadata.target",
+         "is for " + document.target +
+             (local ? ", but this device is " + target + ": apply it there"
+                    : ", but came on the topic of " + target + ": publish it on its own topic")});
   }
   if (document.expires && *document.expires < clock_.wall()) {
     errors.push_back({"metadata.expires", "expired at " + to_rfc3339(*document.expires) +
@@ -215,6 +227,21 @@ bool DocumentDesk::try_all_waiting() {
 }
 
 bool DocumentDesk::commit(Slot& slot) {
+  const uint64_t revision = slot.waiting->document.revision;
+  const std::string digest = slot.waiting->document.digest;
+  if (Status stored = store(slot); !stored) {
+    const Error error = stored.error().wrap(
+        "the document cannot be stored, so it is not "
+        "accepted; it is tried again");
+    reject(slot, revision, digest, {{"", error.full()}});
+    retry_at_ = clock_.now() + kStoreRetry;
+    return false;
+  }
+  return true;
+}
+
+// What waits becomes what is accepted, or stays as it is.
+Status DocumentDesk::store(Slot& slot) {
   Candidate& candidate = *slot.waiting;
   const uint64_t revision = candidate.document.revision;
   StoredDocument stored{slot.source, revision, candidate.document.digest,
@@ -230,12 +257,7 @@ bool DocumentDesk::commit(Slot& slot) {
   if (store_status_) store_status_ = failpoint("reconcile.after-accept");
   if (!store_status_) {
     candidate.payload = std::move(stored.payload);
-    const Error error = store_status_.error().wrap(
-        "the document cannot be stored, so it is not "
-        "accepted; it is tried again");
-    reject(slot, revision, candidate.document.digest, {{"", error.full()}});
-    retry_at_ = clock_.now() + kStoreRetry;
-    return false;
+    return store_status_;
   }
   slot.document = std::move(candidate.document);
   slot.revision = revision;
@@ -245,7 +267,7 @@ bool DocumentDesk::commit(Slot& slot) {
   slot.rejected_digest.clear();
   slot.waiting.reset();
   log_info("document accepted", {{"source", slot.source}, {"revision", std::to_string(revision)}});
-  return true;
+  return {};
 }
 
 void DocumentDesk::reject(Slot& slot, uint64_t revision, const std::string& digest,

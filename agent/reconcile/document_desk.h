@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "agent/manifest/document.h"
+#include "agent/reconcile/document_requests.h"
 #include "agent/reconcile/mailbox.h"
 #include "agent/reconcile/records.h"
 #include "agent/reconcile/state_view.h"
@@ -21,8 +22,8 @@ inline constexpr const char* kManifestsSource = "manifests";
 
 class DocumentDesk {
  public:
-  // `sources` in the order of their precedence, the strongest last; local manifests come before
-  // them. References must outlive the desk.
+  // `sources` in the order of their precedence, the strongest, that of the device itself, last;
+  // local manifests come before them. References must outlive the desk. A copy may be read only.
   DocumentDesk(std::vector<std::string> sources, DeviceFacts facts, Records& records,
                const Clock& clock, SignatureOptions signatures = {});
 
@@ -32,6 +33,25 @@ class DocumentDesk {
   // Each returns true when what is wanted may be another now.
   bool receive(const std::string& source, const std::string& payload);
   bool take_manifests(const LocalManifests& manifests);
+  // As source kLocalSource, which must be among the sources. What is refused or cannot be stored
+  // leaves no trace: whoever asks has the answer. `changed` in it: what is wanted may be another.
+  Result<Applied> apply(const ApplyRequest& request);
+
+  // A document as it would be taken now.
+  struct Considered {
+    Document document;                 // its errors say why it would be refused
+    std::string content;               // what is to be read of the payload
+    bool known = false;                // it is what was accepted already
+    Merged merged{};                   // what would be wanted then; where there are no errors
+    std::vector<Finding> overruled{};  // its objects that a stronger source has, too
+  };
+  // `source` is one that the desk has. Changes nothing.
+  Considered consider(const std::string& source, const std::string& payload,
+                      bool needs_signature) const;
+  bool has(const std::string& source) const;
+  std::vector<std::string> source_names() const;
+  // All accepted documents, the strongest last. They live as long as the desk is left alone.
+  std::vector<Source> sources() const;
   // Tries again what could not be stored; does nothing before retry_at().
   bool retry();
   std::optional<MonoTime> retry_at() const { return retry_at_; }
@@ -66,6 +86,9 @@ class DocumentDesk {
   using Overrides = std::map<std::string, const Document*>;
 
   Slot* find(const std::string& source);
+  const Slot* find(const std::string& source) const;
+  const std::string& target_of(const Slot& slot) const;
+  std::vector<Finding> overruled(const Slot& slot, const Document& document) const;
   std::vector<Finding> refusals(const Slot& slot, const Document& document, bool is_signed) const;
   Merged merge_with(const Overrides& overrides, const std::vector<Document>& manifests) const;
   void take(Merged merged);
@@ -74,6 +97,7 @@ class DocumentDesk {
   bool try_waiting(Slot& slot);
   bool try_all_waiting();
   bool commit(Slot& slot);
+  Status store(Slot& slot);
   void reject(Slot& slot, uint64_t revision, const std::string& digest,
               std::vector<Finding> errors);
 
@@ -81,7 +105,7 @@ class DocumentDesk {
   const DeviceFacts facts_;
   Records& records_;
   const Clock& clock_;
-  const Signatures signatures_;
+  const Signatures signatures_, local_signatures_;
 
   std::vector<Document> manifests_;  // good ones, in file order
   std::map<std::string, Document> good_files_;

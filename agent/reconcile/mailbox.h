@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -13,6 +14,7 @@
 
 #include "agent/fleet/fleet_link.h"
 #include "agent/reconcile/actions.h"
+#include "agent/reconcile/document_requests.h"
 #include "agent/reconcile/eviction.h"
 #include "agent/reconcile/order.h"
 #include "agent/store/store.h"
@@ -59,6 +61,16 @@ struct OrderMail {
   std::function<void(const Status&)> answer;
 };
 
+// Likewise: what came of a document, or why that is not known.
+struct ApplyMail {
+  ApplyRequest request;
+  std::function<void(const Result<Applied>&)> answer;
+};
+
+struct Rehearsal;
+// Likewise.
+using RehearsalAnswer = std::function<void(const Result<std::shared_ptr<const Rehearsal>>&)>;
+
 struct Mail {
   std::map<std::string, std::string> documents;  // newest payload by source
   std::optional<LocalManifests> manifests;
@@ -91,7 +103,10 @@ struct Mail {
   std::vector<PruneAnswer> prunes;
   std::optional<Result<runtime::PruneReport>> pruned;  // of the round under way
 
-  std::vector<OrderMail> orders;  // bounded by those who wait for them
+  // Bounded by those who wait for them.
+  std::vector<OrderMail> orders;
+  std::vector<ApplyMail> applies;
+  std::vector<RehearsalAnswer> rehearsals;
 
   bool stop = false;
 };

@@ -78,6 +78,7 @@ void Reconciler::run() {
   pruning_.done(fail(stopped));
   pruning_.refuse(stopped);
   orders_.refuse(stopped);
+  for (const RehearsalAnswer& answer : std::exchange(rehearsals_, {})) answer(fail(stopped));
 }
 
 Status Reconciler::alive() const {
@@ -106,6 +107,7 @@ void Reconciler::step() {
     desired_changed_ = false;
   }
   want();
+  answer_rehearsals();
   look();
   keep_images();
   const Plan done = act();
@@ -202,6 +204,7 @@ void Reconciler::read(Mail mail) {
   for (const auto& [source, payload] : mail.documents) {
     desired_changed_ = desk_.receive(source, payload) || desired_changed_;
   }
+  read_requests(mail);
   for (EventRecord& note : mail.notes) ledger_.note(std::move(note));
   if (mail.link) {
     const LinkStatus& link = *mail.link;

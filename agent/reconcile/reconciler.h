@@ -19,6 +19,7 @@
 #include "agent/reconcile/ledger.h"
 #include "agent/reconcile/order_desk.h"
 #include "agent/reconcile/prune_desk.h"
+#include "agent/reconcile/rehearsal.h"
 #include "agent/reconcile/reporter.h"
 #include "agent/reconcile/service_desk.h"
 
@@ -82,11 +83,13 @@ class Reconciler {
   void want();
   void read_runtime(Mail& mail);
   void read_results(Mail& mail);
+  void read_requests(Mail& mail);
   void looked(const LookResult& result);
   Plan act();
   void act_on(const Plan& plan);
   void begin_pulls(const Plan& plan, MonoTime now);
   void record();
+  void answer_rehearsals();
   void look();
   void show(const Plan& plan);
   void keep_images();
@@ -136,6 +139,7 @@ class Reconciler {
   std::map<std::string, uint64_t> served_;  // workload -> when it was last acted on
   uint64_t serving_ = 0;
   bool stopping_ = false;
+  std::vector<RehearsalAnswer> rehearsals_;  // answered when what is known is as in the mail
   std::atomic<int64_t> busy_since_{0};  // 0: waiting
 };
 

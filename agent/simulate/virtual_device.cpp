@@ -104,7 +104,8 @@ CommandParts VirtualDevice::command_parts() {
           [](const CancelToken&) -> Result<runtime::PruneReport> {
             return fail(Code::Unimplemented, "a simulated device keeps its images");
           },
-          [this] { mailbox_.post([](Mail& mail) { mail.images_changed = true; }); }};
+          [this] { mailbox_.post([](Mail& mail) { mail.images_changed = true; }); },
+          {}};
 }
 
 Duration VirtualDevice::jittered(Duration duration) {

@@ -4,7 +4,7 @@
 # _wherry_commands [COMMAND]: those of the program, or the inner ones of a command.
 _wherry_commands() {
   case ${1-} in
-    '') echo status list get why logs events restart stop start exec validate sign images metrics version ;;
+    '') echo status list get why logs events restart stop start exec apply plan validate sign images metrics version ;;
     images) echo list import pull prune ;;
   esac
 }
@@ -17,7 +17,8 @@ _wherry_options() {
     logs) echo -h --help -c --container -f --follow --tail --since --until --pattern --timestamps ;;
     events) echo -h --help -o --output --after -f --follow ;;
     exec) echo -h --help -o --output -c --container --timeout ;;
-    validate) echo -h --help -o --output -f --file ;;
+    apply | validate) echo -h --help -o --output -f --file ;;
+    plan) echo -h --help -o --output -f --file --source ;;
     sign) echo -h --help -f --file --key --kid ;;
     *) echo -h --help ;;
   esac
@@ -37,7 +38,7 @@ _wherry() {
     case ${COMP_WORDS[i]} in
       --) return ;;  # what follows is another program's
       --socket) socket=${COMP_WORDS[++i]} ;;
-      -o | --output | -c | --container | --tail | --since | --until | --pattern | --after | --timeout | --kid) ((++i)) ;;
+      -o | --output | -c | --container | --tail | --since | --until | --pattern | --after | --timeout | --kid | --source) ((++i)) ;;
       -f | --file | --key)
         # For these two commands -f is a switch.
         case "${COMP_WORDS[i]} $command" in '-f logs' | '-f events') ;; *) ((++i)) ;; esac
@@ -60,13 +61,15 @@ _wherry() {
     -o | --output) mapfile -t COMPREPLY < <(compgen -W 'table json yaml' -- "$word"); return ;;
     --socket | --file | --key) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
     -f)
-      if [ "$command" = validate ] || [ "$command" = sign ]; then
-        compopt -o filenames 2>/dev/null
-        mapfile -t COMPREPLY < <(compgen -f -- "$word")
-        return
-      fi
+      case $command in
+        apply | plan | validate | sign)
+          compopt -o filenames 2>/dev/null
+          mapfile -t COMPREPLY < <(compgen -f -- "$word")
+          return
+          ;;
+      esac
       ;;
-    -c | --container | --tail | --since | --after | --timeout | --kid) return ;;
+    -c | --container | --tail | --since | --after | --timeout | --kid | --source) return ;;
   esac
   if [[ $word == -* ]]; then
     local arguments=()

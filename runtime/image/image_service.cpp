@@ -34,6 +34,7 @@ ImageService::ImageService(ImageBackend& backend, const ImageServiceOptions& opt
       made_room_(options.made_room),
       gc_high_(options.gc_high),
       gc_low_(options.gc_low),
+      disk_reserve_(options.disk_reserve),
       platform_(options.platform),
       space_(backend, options.facts, options.disk_reserve,
              [this](const DiskSpace::Enough& enough, const CancelToken& cancel) {

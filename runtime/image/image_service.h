@@ -12,6 +12,7 @@
 
 #include "base/cancel.h"
 #include "base/result.h"
+#include "runtime/estimate.h"
 #include "runtime/image/import.h"
 #include "runtime/image/pull.h"
 #include "runtime/runtime.h"
@@ -39,7 +40,7 @@ struct PreloadReport {
 };
 
 // Thread-safe. `backend` must outlive it.
-class ImageService final : public Images {
+class ImageService final : public Images, public Estimates {
  public:
   ImageService(ImageBackend& backend, const ImageServiceOptions& options);
 
@@ -58,6 +59,8 @@ class ImageService final : public Images {
   // Bytes per second over all pulls, from now on; 0: no limit.
   void set_bandwidth_limit(int64_t limit) { puller_.set_bandwidth_limit(limit); }
   Result<PruneReport> prune(const PruneRequest& request, CancelToken cancel) override;
+  Result<StoreEstimate> estimate(const std::vector<PullRequest>& wanted,
+                                 CancelToken cancel) override;
 
   // Imports every archive and OCI layout in `dir` (not below), in name order; hidden files are left
   // alone. What was imported before and has the same name, size and time of change is skipped while
@@ -95,6 +98,7 @@ class ImageService final : public Images {
   StoreFacts* const facts_;
   const std::function<void(const PruneReport&)> made_room_;
   const int gc_high_, gc_low_;
+  const int64_t disk_reserve_;
   const Platform platform_;
   DiskSpace space_;
   Gate pruning_;  // one at a time

@@ -69,6 +69,7 @@ struct Puller::Job {
   CancelToken cancel;  // of the caller, or of ourselves when a layer has failed
   Throttle::Share share;
   bool leased = false;
+  bool only_looks = false;  // nothing is stored
   std::unique_ptr<Registry> registry{};
   ImageLayout layout{};
   StringMap source{};
@@ -139,6 +140,12 @@ Result<std::string> Puller::fetch_document(Job& job, const Descriptor& blob) {
   return job.registry->document(blob, job.cancel);
 }
 
+Status Puller::put_document(const Job& job, std::string_view kind, const Descriptor& blob,
+                            std::string_view bytes, const StringMap& labels) {
+  if (job.only_looks) return {};
+  return store_document(backend_, kind, blob, bytes, labels, leases_.current(job.name));
+}
+
 Status Puller::store_documents(Job& job, const Descriptor& target) {
   if (Status reached = failpoint("image.manifest"); !reached) return reached;
   ImageLayout& layout = job.layout;
@@ -155,8 +162,7 @@ Status Puller::store_documents(Job& job, const Descriptor& target) {
     if (!entry) return fail(entry.error());
     StringMap labels = index_labels(*entries);
     labels.insert(job.source.begin(), job.source.end());
-    Status stored = store_document(backend_, "index", layout.manifest, *bytes, labels,
-                                   leases_.current(job.name));
+    Status stored = put_document(job, "index", layout.manifest, *bytes, labels);
     if (!stored) return stored;
     layout.index_size += layout.manifest.size;
     layout.manifest = entry->target;
@@ -172,8 +178,7 @@ Status Puller::store_documents(Job& job, const Descriptor& target) {
     if (Status added = add_rootfs(layout, ""); !added) return added;
     labels.merge(config_labels(options_.snapshotter, layout.top_chain()));
   }
-  return store_document(backend_, "manifest", layout.manifest, *bytes, labels,
-                        leases_.current(job.name));
+  return put_document(job, "manifest", layout.manifest, *bytes, labels);
 }
 
 Status Puller::fetch_config(Job& job) {
@@ -202,7 +207,7 @@ Status Puller::fetch_config(Job& job) {
   if (!job.layout.is_artifact()) {
     labels.merge(config_labels(options_.snapshotter, job.layout.top_chain()));
   }
-  return store_document(backend_, "config", blob, bytes, labels, leases_.current(job.name));
+  return put_document(job, "config", blob, bytes, labels);
 }
 
 Status Puller::fetch_layer(Job& job, size_t index) {
@@ -352,6 +357,24 @@ Result<ImageLayout> Puller::pull(const Reference& reference, const PullRequest& 
   static_cast<void>(failpoint("image.release"));
   if (job.leased) leases_.settle(job.name, outcome);
   if (!outcome) return fail(outcome.error());
+  return std::move(job.layout);
+}
+
+Result<ImageLayout> Puller::look(const Reference& reference, const PullRequest& request,
+                                 const CancelToken& cancel) {
+  Job job{reference, reference.name(), request, cancel, Throttle::Share(throttle_)};
+  job.only_looks = true;
+  const auto registry = connect(job);
+  if (!registry) return fail(registry.error());
+  Status looked;
+  do {
+    const auto target = (*registry)->resolve(cancel);
+    if (!target) return fail(target.error());
+    looked = store_documents(job, *target);
+  } while (!looked && is_wrong_image(looked.error()) &&
+           (*registry)->blame_resolved(looked.error()));
+  if (looked) looked = fetch_config(job);
+  if (!looked) return fail(looked.error());
   return std::move(job.layout);
 }
 

@@ -58,6 +58,11 @@ class Puller {
   Result<ImageLayout> pull(const Reference& reference, const PullRequest& request,
                            const CancelToken& cancel);
 
+  // What a pull would bring, by the documents of the registry, or of the store where they are there
+  // and a digest is asked for; stores nothing. Errors as of a pull.
+  Result<ImageLayout> look(const Reference& reference, const PullRequest& request,
+                           const CancelToken& cancel);
+
   // Unpacks what is in the store already; for images whose snapshots went missing.
   Status unpack(const ImageLayout& layout, const CancelToken& cancel);
 
@@ -77,6 +82,8 @@ class Puller {
   Result<Registry*> connect(Job& job);
   Result<std::string> fetch_document(Job& job, const Descriptor& blob);
   Status store_documents(Job& job, const Descriptor& target);
+  Status put_document(const Job& job, std::string_view kind, const Descriptor& blob,
+                      std::string_view bytes, const StringMap& labels);
   Status fetch_config(Job& job);
   Status fetch_and_unpack(Job& job);
   int64_t stored(const Descriptor& layer);

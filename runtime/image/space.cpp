@@ -102,14 +102,19 @@ Status add_need(ImageBackend& backend, StoreFacts& facts, const ImageLayout& lay
 
 }  // namespace
 
-Result<SpaceNeed> space_needed(ImageBackend& backend, StoreFacts& facts,
-                               const ImageLayout& layout) {
+Result<SpaceNeed> space_needed_besides(ImageBackend& backend, StoreFacts& facts,
+                                       const ImageLayout& layout, std::set<std::string>& counted) {
   SpaceNeed need;
-  std::set<std::string> counted;
   if (Status added = add_need(backend, facts, layout, counted, need); !added) {
     return fail(added.error());
   }
   return need;
+}
+
+Result<SpaceNeed> space_needed(ImageBackend& backend, StoreFacts& facts,
+                               const ImageLayout& layout) {
+  std::set<std::string> counted;
+  return space_needed_besides(backend, facts, layout, counted);
 }
 
 // Not by its words: they may be a registry's, about a disk of its own.

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -67,6 +68,9 @@ struct Filesystem {
 // Else compressed layers are taken to double.
 int64_t unpacked_estimate(ImageBackend& backend, const Descriptor& layer, bool in_store);
 Result<SpaceNeed> space_needed(ImageBackend& backend, StoreFacts& facts, const ImageLayout& layout);
+// The same beside others: without what was `counted` for them (digests, chain ids), which grows.
+Result<SpaceNeed> space_needed_besides(ImageBackend& backend, StoreFacts& facts,
+                                       const ImageLayout& layout, std::set<std::string>& counted);
 int64_t free_of(const std::vector<Filesystem>& disks);  // bytes, of all
 bool is_disk_full(const Error& error);                  // of the container stack, not of a registry
 

@@ -36,6 +36,7 @@ std::string broken_promise(const Command& command) {
   if (command.max_output > kMostExecOutput) return "maxOutput";
   if ((command.kind == CommandKind::Exec) == command.argv.empty()) return "argv";
   if ((command.kind == CommandKind::Pull) == command.image.empty()) return "image";
+  if ((command.kind == CommandKind::Plan) == command.document.empty()) return "document";
   for (const std::string& text : command.argv) {
     if (text.find('\0') != std::string::npos) return "a NUL in argv";
   }

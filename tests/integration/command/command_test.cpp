@@ -133,7 +133,7 @@ TEST_F(CommandsTest, EachIsCarriedOutAndAnswered) {
 
   EXPECT_EQ(ask("prune", command("prune"))["ok"], true);
   EXPECT_EQ(ask("pull", command("pull", {{"image", "127.0.0.1:1/none:1"}}))["ok"], false);
-  EXPECT_EQ(code(ask("plan", command("plan"))), "Unimplemented");
+  EXPECT_EQ(code(ask("bundle", command("support-bundle"))), "Unimplemented");
   EXPECT_EQ(pid_of("other"), other) << "nobody else was disturbed";
 }
 

@@ -373,6 +373,22 @@ void ApiTest::answer_orders(Status answer) {
   order_answer_ = std::move(answer);
 }
 
+void ApiTest::answer_documents(Result<Applied> applied, Result<Planned> planned) {
+  const std::lock_guard lock(documents_mutex_);
+  applied_ = std::move(applied);
+  planned_ = std::move(planned);
+}
+
+ApplyRequest ApiTest::apply_asked() const {
+  const std::lock_guard lock(documents_mutex_);
+  return apply_asked_;
+}
+
+PlanRequest ApiTest::plan_asked() const {
+  const std::lock_guard lock(documents_mutex_);
+  return plan_asked_;
+}
+
 void ApiTest::add_event(const EventRecord& event) {
   {
     const std::lock_guard lock(events_mutex);
@@ -404,7 +420,20 @@ void ApiTest::start() {
                        [this](const CancelToken& cancel) { return images.prune({}, cancel); },
                        [this] { return alive; },
                        [] { return std::string("wherry_build_info 1\n"); },
-                       commands.get()};
+                       commands.get(),
+                       [](const CancelToken&) -> Result<std::string> {
+                         return std::string(R"({"kind":"DesiredState"})");
+                       },
+                       [this](ApplyRequest request, const CancelToken&) {
+                         const std::lock_guard lock(documents_mutex_);
+                         apply_asked_ = std::move(request);
+                         return applied_;
+                       },
+                       [this](const PlanRequest& request, const CancelToken&) {
+                         const std::lock_guard lock(documents_mutex_);
+                         plan_asked_ = request;
+                         return planned_;
+                       }};
   server = std::make_unique<ApiServer>(options, std::move(deps));
   const Status started = server->start();
   ASSERT_TRUE(started) << started.error().full();

@@ -158,6 +158,15 @@ class ApiTest : public ::testing::Test {
   std::vector<Order> orders_;
   Status order_answer_;
   std::unique_ptr<Commands> commands;
+  // What the agent says of documents from now on, and what it was last asked.
+  void answer_documents(Result<Applied> applied, Result<Planned> planned);
+  ApplyRequest apply_asked() const;
+  PlanRequest plan_asked() const;
+  mutable std::mutex documents_mutex_;
+  Result<Applied> applied_ = Applied{};
+  Result<Planned> planned_ = Planned{{}, "{}"};
+  ApplyRequest apply_asked_;
+  PlanRequest plan_asked_;
   std::atomic<int> images_changed{0};
   ApiOptions options;
   std::unique_ptr<ApiServer> server;

@@ -158,20 +158,27 @@ class DeskTest : public ::testing::Test {
   std::atomic<int> orders_{0};
   Order order_;
   Status order_answer_;
-  Commands commands_{CommandParts{board_,
-                                  clock_,
-                                  logs_,
-                                  images_,
-                                  execs_,
-                                  [this](Order order, const CancelToken&) {
-                                    ++orders_;
-                                    order_ = std::move(order);
-                                    return order_answer_;
-                                  },
-                                  [](const CancelToken&) -> Result<runtime::PruneReport> {
-                                    return runtime::PruneReport{{{"old:1", "sha256:2", 5}}, 9, {}};
-                                  },
-                                  {}}};
+  Commands commands_{CommandParts{
+      board_,
+      clock_,
+      logs_,
+      images_,
+      execs_,
+      [this](Order order, const CancelToken&) {
+        ++orders_;
+        order_ = std::move(order);
+        return order_answer_;
+      },
+      [](const CancelToken&) -> Result<runtime::PruneReport> {
+        return runtime::PruneReport{{{"old:1", "sha256:2", 5}}, 9, {}};
+      },
+      {},
+      [](const PlanRequest& request, const CancelToken&) {
+        if (request.source == "groups/g") {
+          return Planned{{{"kind", "is wrong"}, {"", "more"}}, ""};
+        }
+        return Planned{{}, json{{"source", request.source}, {"payload", request.payload}}.dump()};
+      }}};
   CommandRules options_;
   int64_t max_rows_ = 20;
   std::mutex mutex_;

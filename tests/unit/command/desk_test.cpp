@@ -24,7 +24,13 @@ TEST_F(DeskTest, EachCommandIsAnsweredWithItsResult) {
                R"("maxOutput":3}})");
   EXPECT_EQ(exec["result"],
             json::parse(R"({"exitCode":0,"stdout":"123","stderr":"","truncated":true})"));
-  for (const char* name : {"check", "support-bundle", "plan"}) {
+  const json plan = ask("8", R"({"command":"plan","args":{"document":{"kind":"x"}}})");
+  EXPECT_EQ(plan["result"]["source"], "devices/dev-1") << "the device's own, unless it says whose";
+  EXPECT_EQ(plan["result"]["payload"], R"({"kind":"x"})");
+  const json bad = ask("9", R"({"command":"plan","args":{"document":"x","source":"groups/g"}})");
+  EXPECT_EQ(code(bad), "InvalidArgument");
+  EXPECT_EQ(bad["error"]["message"], "the document would not be accepted: kind: is wrong; more");
+  for (const char* name : {"check", "support-bundle"}) {
     EXPECT_EQ(code(ask(std::string("u-") + name, R"({"command":")" + std::string(name) + "\"}")),
               "Unimplemented");
   }

@@ -52,6 +52,11 @@ TEST(CommandTest, GoodOnesAreReadWhole) {
   EXPECT_EQ(exec.timeout, std::chrono::seconds(5));
   EXPECT_EQ(exec.max_output, 0u);
   EXPECT_EQ(good(R"({"command":"pull","args":{"image":"a:1"}})").image, "a:1");
+  const Command plan = good(
+      R"({"command":"plan","args":{"document":{"kind":"DesiredState","a":[1]},"source":"groups/g"}})");
+  EXPECT_EQ(plan.document, R"({"a":[1],"kind":"DesiredState"})");
+  EXPECT_EQ(plan.source, "groups/g");
+  EXPECT_EQ(good(R"({"command":"plan","args":{"document":"kind: x\n"}})").document, "kind: x\n");
   EXPECT_EQ(good(R"({"command":"support-bundle","args":{"any":1}})").kind,
             CommandKind::SupportBundle);
 }
@@ -68,6 +73,9 @@ TEST(CommandTest, BadOnesAreToldWhatIsWrong) {
       {R"({"command":"ping"} x)", "not JSON"},
       {"{\"command\":\"\xff\"}", "not JSON"},
       {"null", "must be an object"},
+      {R"({"command":"plan"})", "args.document: is missing"},
+      {R"({"command":"plan","args":{"document":[]}})", "args.document: must be a DesiredState"},
+      {R"({"command":"plan","args":{"document":""}})", "args.document: must not be empty"},
       {"[]", "must be an object"},
       {"\"ping\"", "must be an object"},
       {"{}", "command: must be the name"},

@@ -34,9 +34,10 @@ std::vector<json> commands() {
                                  10'001,
                                  300'000};
   std::vector<json> all{json::object(), json::array(), 7, {{"command", "pong"}}, {{"command", 7}}};
-  const json good{{"workload", "web"}, {"container", "c"}, {"tail", 10},     {"since", "10m"},
-                  {"until", "5m"},     {"pattern", "x"},   {"argv", {"sh"}}, {"timeout", "5s"},
-                  {"maxOutput", 100},  {"image", "i:1"}};
+  const json good{{"workload", "web"}, {"container", "c"},      {"tail", 10},
+                  {"since", "10m"},    {"until", "5m"},         {"pattern", "x"},
+                  {"argv", {"sh"}},    {"timeout", "5s"},       {"maxOutput", 100},
+                  {"image", "i:1"},    {"document", "kind: x"}, {"source", "local"}};
   for (const std::string_view name : command_names()) {
     const json plain{{"command", name}};
     all.push_back(plain);
@@ -46,7 +47,7 @@ std::vector<json> commands() {
       all.push_back(std::move(other));
     }
     for (const auto& [argument, value] : good.items()) {
-      for (const char* with : {"", "workload", "argv"}) {
+      for (const char* with : {"", "workload", "argv", "document"}) {
         json base = plain;
         base["args"][argument] = value;
         if (*with != 0) base["args"][with] = good[with];

@@ -57,7 +57,7 @@ class BenchTest : public testing::Test {
     reconciler_.reset();
     (void)mailbox_.take();
     ReconcilerOptions options;
-    options.sources = {"groups/g", kDevice};
+    options.sources = {kLocalSource, "groups/g", kDevice};
     options.facts = facts_;
     options.device.id = "d";
     options.device.boot = boot_;
