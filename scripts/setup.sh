@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs everything that building, testing and the demo need. --check only tells whether it is there.
+# Installs everything that building, testing and the demo need; with device-test, what that needs besides.
+# --check only tells whether it is there.
 set -euo pipefail
 
 # llvm names the functions in what the sanitizers find, without which tests/tsan.supp matches nothing.
@@ -23,13 +24,22 @@ case "$(. /etc/os-release && echo "${VERSION_ID:-}")" in
   *) build_packages+=(libclang-rt-dev) ;;
 esac
 
+check=
+for argument in "$@"; do
+  case "$argument" in
+    --check) check=yes ;;
+    device-test) run_packages+=(qemu-system-x86 qemu-system-arm qemu-utils qemu-user-static e2fsprogs util-linux) ;;
+    *) echo "usage: ./dev setup [device-test]" >&2; exit 2 ;;
+  esac
+done
+
 missing=()
 for package in "${build_packages[@]}" "${run_packages[@]}"; do
   status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
   [ "$status" = installed ] || missing+=("$package")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
-[ "${1:-}" = --check ] && exit 1
+[ -z "$check" ] || exit 1
 
 if [ "$(id -u)" -ne 0 ]; then
   echo "dev setup: needs root to install packages; run: sudo ./dev setup" >&2

@@ -31,30 +31,19 @@ bool accepts(int family, const sockaddr* address, socklen_t length) {
   return connected;
 }
 
-}  // namespace
-
-bool accepts_unix(const std::string& path) {
-  const auto address = address_of(path);
-  return address && accepts(AF_UNIX, reinterpret_cast<const sockaddr*>(&*address), sizeof *address);
-}
-
-bool accepts_tcp(int port) {
+sockaddr_in loopback(int port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   address.sin_port = htons(static_cast<uint16_t>(port));
-  return accepts(AF_INET, reinterpret_cast<sockaddr*>(&address), sizeof address);
+  return address;
 }
 
-std::string ask_unix(const std::string& path, const std::string& request) {
+std::string ask(int family, const sockaddr* address, socklen_t length, const std::string& request) {
   constexpr timeval kSilence{30, 0};
-  const auto address = address_of(path);
-  if (!address) return {};
-  const Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const Fd fd(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &kSilence, sizeof kSilence);
-  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) != 0) {
-    return {};
-  }
+  if (connect(fd.get(), address, length) != 0) return {};
   for (size_t sent = 0; sent < request.size();) {
     const ssize_t done = send(fd.get(), request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
     if (done <= 0) return {};
@@ -66,6 +55,29 @@ std::string ask_unix(const std::string& path, const std::string& request) {
     answer.append(buffer, static_cast<size_t>(got));
   }
   return answer;
+}
+
+}  // namespace
+
+bool accepts_unix(const std::string& path) {
+  const auto address = address_of(path);
+  return address && accepts(AF_UNIX, reinterpret_cast<const sockaddr*>(&*address), sizeof *address);
+}
+
+bool accepts_tcp(int port) {
+  const sockaddr_in address = loopback(port);
+  return accepts(AF_INET, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+}
+
+std::string ask_unix(const std::string& path, const std::string& request) {
+  const auto address = address_of(path);
+  if (!address) return {};
+  return ask(AF_UNIX, reinterpret_cast<const sockaddr*>(&*address), sizeof *address, request);
+}
+
+std::string ask_tcp(int port, const std::string& request) {
+  const sockaddr_in address = loopback(port);
+  return ask(AF_INET, reinterpret_cast<const sockaddr*>(&address), sizeof address, request);
 }
 
 }  // namespace wherry::test

@@ -4,7 +4,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "tests/support/net.h"
 #include "tests/support/wait.h"
 
 namespace wherry::test {
@@ -21,9 +20,8 @@ void pause(Millis time) {
 
 }  // namespace
 
-RecordProducers::RecordProducers(std::string socket, std::string notes_file, size_t count,
-                                 uint32_t seed)
-    : socket_(std::move(socket)),
+RecordProducers::RecordProducers(Ask ask, std::string notes_file, size_t count, uint32_t seed)
+    : ask_(std::move(ask)),
       notes_file_(std::move(notes_file)),
       file_(notes_file_, std::ios::app),
       last_(count) {
@@ -70,10 +68,9 @@ void RecordProducers::produce(size_t producer, uint32_t seed) {
 bool RecordProducers::hand_in(const std::string& stream, const std::string& body,
                               StreamJudge::Note& note) {
   const std::string answer =
-      ask_unix(socket_, "POST /v1/streams/" + stream +
-                            " HTTP/1.1\r\nHost: data\r\nContent-Type: application/x-ndjson\r\n"
-                            "Content-Length: " +
-                            std::to_string(body.size()) + "\r\n\r\n" + body);
+      ask_("POST /v1/streams/" + stream +
+           " HTTP/1.1\r\nHost: data\r\nContent-Type: application/x-ndjson\r\nContent-Length: " +
+           std::to_string(body.size()) + "\r\n\r\n" + body);
   const size_t head = answer.find("\r\n\r\n");
   if (head == std::string::npos || answer.find(" 200 ") > answer.find("\r\n")) return false;
   const json said = json::parse(answer.substr(head + 4), nullptr, false);

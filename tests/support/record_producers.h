@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <fstream>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -17,7 +18,10 @@ namespace wherry::test {
 // answered with success are repeated for ever, as they are.
 class RecordProducers {
  public:
-  RecordProducers(std::string socket, std::string notes_file, size_t count, uint32_t seed);
+  // Sends one request to the workload's socket; the whole answer, "" where there is none.
+  using Ask = std::function<std::string(const std::string& request)>;
+
+  RecordProducers(Ask ask, std::string notes_file, size_t count, uint32_t seed);
   ~RecordProducers();
   RecordProducers(const RecordProducers&) = delete;
   RecordProducers& operator=(const RecordProducers&) = delete;
@@ -35,7 +39,8 @@ class RecordProducers {
   bool hand_in(const std::string& stream, const std::string& body, StreamJudge::Note& note);
   void write_down(const StreamJudge::Note& note);
 
-  const std::string socket_, notes_file_;
+  const Ask ask_;
+  const std::string notes_file_;
   std::mutex mutex_;
   std::ofstream file_;
   std::atomic<bool> stopping_{false}, giving_up_{false};

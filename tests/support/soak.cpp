@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "base/files.h"
+#include "tests/support/net.h"
 #include "tests/support/test_image.h"
 
 namespace wherry::test {
@@ -74,8 +75,10 @@ Soak::Soak(uint32_t seed) : random_(seed), agent_port_(free_port()) {
   receiver_->publish_retained(std::string(kDevice) + "/desired",
                               desired_document(1, nlohmann::json::array({pod})));
   require(agent_->wait_phase("pump", "Running"), "the workload does not run: " + agent_->log());
-  producers_ = std::make_unique<RecordProducers>(agent_->run_dir() + "/pods/pump/data/data.sock",
-                                                 files_ / "accepted", kProducers, random_());
+  const std::string socket = agent_->run_dir() + "/pods/pump/data/data.sock";
+  producers_ = std::make_unique<RecordProducers>(
+      [socket](const std::string& request) { return ask_unix(socket, request); },
+      files_ / "accepted", kProducers, random_());
 }
 
 Soak::~Soak() {

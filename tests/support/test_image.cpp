@@ -143,7 +143,7 @@ std::string text(uint64_t size, uint64_t seed) {
 }
 
 std::vector<Layer> make_layers(const ImageOptions& options) {
-  const Result<std::string> busybox = read_file("/bin/busybox");
+  const Result<std::string> busybox = read_file(options.busybox);
   if (!busybox) throw std::runtime_error(busybox.error().full());
   std::vector<Layer> layers;
   layers.push_back(make_layer(options.gzip, [&](Tar& tar) { fill_base(tar, options, *busybox); }));
@@ -161,6 +161,7 @@ json make_config(const ImageOptions& options, const std::vector<Layer>& layers) 
 #if defined(__aarch64__)
   config["architecture"] = "arm64";
 #endif
+  if (!options.architecture.empty()) config["architecture"] = options.architecture;
   json& run = config["config"];
   run["Env"] = json::array({"PATH=/bin"});
   for (const auto& [name, value] : options.env) run["Env"].push_back(name + "=" + value);

@@ -24,6 +24,8 @@ struct ImageOptions {
   bool half_text = false;  // each extra layer has as many bytes again that compress well
   bool gzip = false;       // compressed layers
   ArchiveFormat format = ArchiveFormat::Oci;
+  std::string busybox = "/bin/busybox";  // a static one
+  std::string architecture;              // of that, as OCI names it; empty: this machine's
 };
 
 struct TestImage {
