@@ -5,6 +5,7 @@
 
 #include "tests/bench/bench_table.h"
 #include "tests/bench/bench_world.h"
+#include "tests/bench/process_stats.h"
 #include "tests/support/browser.h"
 
 namespace wherry::bench {
@@ -13,6 +14,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kToken = "a-token-of-the-benchmark-0123456789";
+constexpr test::Millis kLooking{20'000};
 constexpr const char* kShown = "return performance.getEntriesByName('data-shown').length";
 // The page and what it loads, of the browser's own accounts (Resource Timing): plain and as it
 // came.
@@ -64,6 +66,12 @@ void dashboard() {
     row("data painted, " + workloads + ", nothing cached", shown_after(browser, true), "ms", 300);
     row("data painted, " + workloads + ", once more", shown_after(browser, false), "ms", 300);
   }
+  const int64_t before = cpu_nanoseconds(world.agent_pid());
+  (void)test::wait_until([] { return false; }, kLooking);
+  row("the agent's CPU while somebody looks, 50 workloads",
+      static_cast<double>(cpu_nanoseconds(world.agent_pid()) - before) / 1e6 /
+          static_cast<double>(kLooking.count()) * 100,
+      "%", 0);
   world.clear();
 }
 

@@ -1,5 +1,8 @@
 // The list of workloads.
 
+// What a workload waits for without anything being wrong (docs/troubleshooting.md).
+const kWaits = /^(|DependencyNotReady|DependentStillRunning|ContainerCreating|PodInitializing|Pulling|Replacing|NoLongerWanted|StoppingSidecars|WaitingForPredecessor|WaitingForRollout|Recreating|RestartedByOperator|Completed)$/;
+
 // Which sign a workload has, and whether it is in trouble; the word beside it is its phase.
 function stateOf(workload) {
   switch (workload.phase) {
@@ -9,7 +12,7 @@ function stateOf(workload) {
     case 'BackOff': return {sign: 'bad', word: workload.phase, trouble: true};
     case 'Pending':
       if (workload.reason === 'StoppedByOperator') return {sign: 'halt', word: 'Stopped', stopped: true};
-      return {sign: 'busy', word: 'Pending', trouble: /^(Err|Invalid|Insufficient|Failed)/.test(workload.reason)};
+      return kWaits.test(workload.reason) ? {sign: 'busy', word: 'Pending'} : {sign: 'warn', word: 'Pending', trouble: true};
     default: return {sign: 'busy', word: workload.phase};
   }
 }

@@ -94,7 +94,7 @@ function wakeLog() {
 function away(error) {
   if (error instanceof Refused && error.busy) {
     showLink('busy', 'busy', 'The agent is busy');
-    return error.retryAfter * 1000;
+    return Math.max(1, error.retryAfter) * 1000;
   }
   eventStream.stop();
   if (detail.log) detail.log.stop();

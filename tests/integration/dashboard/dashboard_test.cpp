@@ -237,7 +237,7 @@ TEST_F(DashboardTest, ItFitsAPhoneAndADeskByDayAndNight) {
   open();
   expect_text("#no-workloads", "No workload yet");
   picture("empty");
-  // As long as names can be, with no image to be had: their messages are long as well.
+  // As long as names can be, without their images: their messages are long as well.
   std::vector<json> items{talker("web"), sleeper("calm")};
   for (int i = 0; i < 48; ++i) {
     const std::string name = "n" + std::to_string(i) + "-" + std::string(60 - (i > 9 ? 1 : 0), 'x');
@@ -245,6 +245,9 @@ TEST_F(DashboardTest, ItFitsAPhoneAndADeskByDayAndNight) {
                                "registry.invalid/" + std::string(80, 'y') + "/" +
                                    std::string(80, 'z') + "@sha256:" + std::string(64, 'a'),
                                {}));
+  }
+  for (size_t i = 2; i < items.size(); ++i) {
+    items[i]["spec"]["containers"][0]["imagePullPolicy"] = "Never";
   }
   publish(1, items);
   running("web");
@@ -268,7 +271,7 @@ TEST_F(DashboardTest, ItFitsAPhoneAndADeskByDayAndNight) {
     picture(look.name);
     browser_->run("location.hash = '#workload/n11-' + 'x'.repeat(59)");
     ASSERT_TRUE(browser_->wait(is_open("detail")));
-    EXPECT_TRUE(browser_->wait("return document.querySelector('#d-why li')"));
+    expect_text("#d-why", "ErrImageNeverPull");
     expect_sound(std::string(look.name) + ", a workload in trouble");
     picture(std::string(look.name) + "-trouble");
     browser_->click("#d-close");
