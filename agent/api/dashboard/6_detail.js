@@ -147,7 +147,7 @@ function drawDetail() {
   const use = measured.cpu.get(name) || new History(), held = measured.memory.get(name) || new History();
   const limit = measured.limit.get(name);
   const most = Math.max(0.1, roundUp(use.most)), mostHeld = limit || roundUp(held.most, true);
-  figures.cpu.draw(use, most, `${cores(use.latest)} cores`, use.most > 0 ? cores(most) : '');
+  figures.cpu.draw(use, most, Number.isFinite(use.latest) ? `${cores(use.latest)} cores` : '–', use.most > 0 ? cores(most) : '');
   figures.memory.draw(held, mostHeld, bytes(held.latest), limit ? `limit ${bytes(limit)}` : held.most > 0 ? bytes(mostHeld) : '');
 }
 

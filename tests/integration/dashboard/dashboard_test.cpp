@@ -6,7 +6,9 @@
 
 #include "tests/integration/dashboard/page_checks.h"
 #include "tests/support/browser.h"
+#include "tests/support/registry.h"
 #include "tests/support/system_fixture.h"
+#include "tests/support/tcp_relay.h"
 
 namespace wherry::test {
 namespace {
@@ -201,6 +203,31 @@ TEST_F(DashboardTest, LogsAndEventsAreFollowedAndStayText) {
   expect_text("#rows .row[data-sign=ok]", "later");
   publish(3, {talker("web")});
   EXPECT_TRUE(browser_->wait("return document.querySelectorAll('#rows .row').length === 1"));
+}
+
+TEST_F(DashboardTest, APullShowsHowFarItIs) {
+  Registry registry;
+  ImageOptions large;
+  large.extra_layers = {4'000'000};
+  registry.push(make_busybox_archive(files_ / "large.tar", "registry.local/large:1", large).path,
+                "large:1");
+  TcpRelay link(registry.port());
+  link.slow_down(40'000);  // longer than any test lasts
+  const std::string image = "127.0.0.1:" + std::to_string(link.port()) + "/large:1";
+  json pod = sleeper("large");
+  pod["spec"]["containers"][0]["image"] = image;
+  publish(1, {pod});
+  open();
+  expect_text("#rows .c-state", "Pulling");
+  expect_text("#rows .c-why", "pulling " + image);
+  EXPECT_TRUE(browser_->wait("return document.querySelector('#rows progress').value > 1"));
+  expect_text("#pulls", image);
+  expect_text("#pulls", " % of ");
+  EXPECT_TRUE(browser_->wait("return document.querySelector('#pulls progress').value > 1"));
+  link.slow_down(0);
+  expect_text("#rows .c-state", "Running");
+  EXPECT_TRUE(browser_->wait("return document.querySelectorAll('#pulls li').length === 0"));
+  expect_text("#images", "used by large");
 }
 
 TEST_F(DashboardTest, ItSaysThatTheAgentIsAwayAndComesBackWithIt) {
