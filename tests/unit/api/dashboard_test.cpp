@@ -2,7 +2,9 @@
 #include "agent/api/dashboard.h"
 
 #include <array>
+#include <map>
 #include <regex>
+#include <set>
 #include <sys/socket.h>
 
 #include "agent/api/guard.h"
