@@ -1,5 +1,6 @@
 #include "tests/bench/dashboard_bench.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <vector>
 
@@ -16,6 +17,9 @@ using nlohmann::json;
 constexpr const char* kToken = "a-token-of-the-benchmark-0123456789";
 constexpr test::Millis kLooking{20'000};
 constexpr const char* kShown = "return performance.getEntriesByName('data-shown').length";
+constexpr const char* kPainted =
+    "return ['data-shown', 'first-contentful-paint'].every("
+    "(name) => performance.getEntriesByName(name).length)";
 // The page and what it loads, of the browser's own accounts (Resource Timing): plain and as it
 // came.
 constexpr const char* kBytes = R"js(
@@ -37,12 +41,13 @@ Painted painted_after(test::Browser& browser, bool anew) {
   std::vector<double> first, data;
   for (int round = 0; round < 9; ++round) {
     browser.reload(anew);
-    wait(browser, kShown);
-    const auto time_of = [&](const std::string& entry) {
+    wait(browser, kPainted);
+    const auto time_of = [&](const std::string& entry) -> double {
       return browser.run("return performance.getEntriesByName('" + entry + "')[0].startTime");
     };
     first.push_back(time_of("first-contentful-paint"));
-    data.push_back(time_of("data-shown"));
+    // Where data is there before anything was painted, it is in the first picture.
+    data.push_back(std::max(time_of("data-shown"), first.back()));
   }
   return {median(first), median(data)};
 }

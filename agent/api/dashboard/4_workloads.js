@@ -32,7 +32,8 @@ function whyLine(workload) {
 
 const restartsOf = (workload) => workload.containers.reduce((all, each) => all + each.restarts, 0);
 
-const shown = {workloads: [], filter: 'all', find: ''};
+const kFirstRows = 25;  // more than a screen has; the others follow once those are painted
+const shown = {workloads: [], filter: 'all', find: '', all: false};
 
 const kFilters = [
   {id: 'all', word: 'All', has: () => true},
@@ -98,7 +99,7 @@ function showWorkloads() {
   const counts = kFilters.map((filter) => ({filter, number: found.filter(filter.has).length}));
   sync($('chips'), counts, ({filter}) => filter.id, makeChip);
   const list = found.filter(kFilters.find((filter) => filter.id === shown.filter).has);
-  sync($('rows'), list, (workload) => workload.name, makeRow);
+  sync($('rows'), shown.all ? list : list.slice(0, kFirstRows), (workload) => workload.name, makeRow);
   $('workloads').hidden = !list.length;
   $('no-workloads').hidden = Boolean(list.length);
   put($('no-workloads'), shown.workloads.length ? 'No workload is like that.' : 'No workload yet. A document over MQTT, or a file in the manifests folder, brings the first.');
