@@ -74,6 +74,7 @@ nlohmann::ordered_json image_json(const runtime::Image& image);
 void answer_healthz(const HandlerContext& context, http::Exchange& exchange);
 void answer_readyz(const HandlerContext& context, http::Exchange& exchange);
 void answer_metrics(const HandlerContext& context, http::Exchange& exchange);
+void answer_openapi(const HandlerContext& context, http::Exchange& exchange);
 void answer_status(const HandlerContext& context, http::Exchange& exchange);
 void answer_workloads(const HandlerContext& context, http::Exchange& exchange);
 void answer_workload(const HandlerContext& context, http::Exchange& exchange,

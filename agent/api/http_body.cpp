@@ -59,6 +59,9 @@ Result<std::string> BodyReader::line() {
     return fail(Code::InvalidArgument, "a chunk's line does not end in CRLF");
   }
   text.pop_back();
+  if (has_control(text)) {
+    return fail(Code::InvalidArgument, "a chunk's line holds a control character");
+  }
   return text;
 }
 
@@ -71,9 +74,12 @@ Status BodyReader::next_chunk() {
   }
   auto text = line();
   if (!text) return fail(text.error());
-  const std::string size = text->substr(0, text->find_first_of("; \t"));
-  const auto parsed = std::from_chars(size.data(), size.data() + size.size(), left_, 16);
-  if (parsed.ec != std::errc() || parsed.ptr != size.data() + size.size()) {
+  // What follows the size is an extension, or nothing.
+  const char* const end = text->data() + text->size();
+  const auto parsed = std::from_chars(text->data(), end, left_, 16);
+  const char* rest = parsed.ptr;
+  while (rest != end && (*rest == ' ' || *rest == '\t')) ++rest;
+  if (parsed.ec != std::errc() || (rest != end && *rest != ';')) {
     return fail(Code::InvalidArgument, "a chunk's size is not a hexadecimal number");
   }
   if (left_ > 0) {

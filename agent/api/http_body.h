@@ -14,9 +14,12 @@ namespace wherry::http {
 struct Timeouts {
   Duration head = std::chrono::seconds(5);    // for the whole request head
   Duration body = std::chrono::seconds(15);   // without a byte of body
-  Duration write = std::chrono::seconds(30);  // without a byte taken
+  Duration write = std::chrono::seconds(30);  // for 64 KiB of an answer to be taken
   Duration linger = std::chrono::seconds(2);  // for the client to read an early answer
-  // A body must arrive at this rate on the whole, or it is there only to hold the connection.
+  // Of what it still sends then, over TCP: who may not ask at all could else keep a thread busy.
+  size_t linger_bytes = 1u << 20;
+  // A body must arrive, and an answer be taken, at this rate on the whole, or it is there only to
+  // hold the connection.
   int64_t min_bytes_per_second = 4096;
 };
 

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstdio>
 #include <ctime>
 #include <utility>
 
 namespace wherry::http {
 namespace {
+
+constexpr size_t kSendBytes = 64u << 10;
 
 // RFC 9110, section 5.6.7; the agent never sets a locale.
 std::string date_now() {
@@ -28,8 +31,7 @@ Exchange::Exchange(std::shared_ptr<Socket> socket, Peer peer, const Timeouts& ti
       cancel_(std::move(cancel)) {}
 
 bool Exchange::receive() {
-  const SystemClock clock;
-  const MonoTime until = clock.now() + timeouts_.head;
+  const MonoTime until = clock_.now() + timeouts_.head;
   std::string bytes;
   std::array<char, 2048> part{};
   size_t end = std::string::npos;
@@ -38,7 +40,7 @@ bool Exchange::receive() {
       respond(Problem{431, "the request head is too large"});
       return false;
     }
-    const auto got = socket_->read(part.data(), part.size(), until - clock.now());
+    const auto got = socket_->read(part.data(), part.size(), until - clock_.now());
     if (!got && got.error().code() == Code::DeadlineExceeded && !bytes.empty()) {
       respond(Problem{408, "the request head took too long"});
     }
@@ -61,9 +63,7 @@ bool Exchange::receive() {
 Result<size_t> Exchange::read_body(char* buffer, size_t size) {
   if (request_.expects_continue && !continued_) {
     continued_ = true;
-    if (Status sent = socket_->write("HTTP/1.1 100 Continue\r\n\r\n", timeouts_.write); !sent) {
-      return fail(sent.error());
-    }
+    if (Status sent = send("HTTP/1.1 100 Continue\r\n\r\n"); !sent) return fail(sent.error());
   }
   return body_->read(buffer, size);
 }
@@ -95,7 +95,7 @@ void Exchange::respond(int status, std::string_view content_type, std::string_vi
   text += "\r\n";
   if (request_.method != "HEAD") text += body;
   // A client that is gone already is no concern of the handler.
-  (void)socket_->write(text, timeouts_.write);
+  (void)send(text);
 }
 
 void Exchange::respond(const Problem& problem) {
@@ -107,30 +107,46 @@ Status Exchange::begin(int status, std::string_view content_type) {
   chunked_ = !request_.http_1_0;
   std::string text = head(status, content_type, {});
   if (chunked_) text += "Transfer-Encoding: chunked\r\n";
-  return socket_->write(text + "\r\n", timeouts_.write);
+  return send(text + "\r\n");
 }
 
 Status Exchange::write(std::string_view bytes) {
   if (bytes.empty() || request_.method == "HEAD") return {};
-  if (!chunked_) return socket_->write(bytes, timeouts_.write);
+  if (!chunked_) return send(bytes);
   std::array<char, 24> size{};
   const int digits = std::snprintf(size.data(), size.size(), "%zx\r\n", bytes.size());
   std::string chunk(size.data(), static_cast<size_t>(digits));
   chunk.append(bytes).append("\r\n");
-  return socket_->write(chunk, timeouts_.write);
+  return send(chunk);
 }
 
 Status Exchange::finish() {
   if (!chunked_ || request_.method == "HEAD") return {};
-  return socket_->write("0\r\n\r\n", timeouts_.write);
+  return send("0\r\n\r\n");
+}
+
+// A client that takes a little now and then would otherwise hold its thread for hours.
+Status Exchange::send(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const std::string_view part = bytes.substr(0, kSendBytes);
+    const Duration allowed =
+        timeouts_.write + std::chrono::seconds(sent_ / timeouts_.min_bytes_per_second);
+    const MonoTime begin = clock_.now();
+    Status sent = socket_->write(part, std::min(allowed - waited_, timeouts_.write));
+    if (!sent) return sent;
+    waited_ += clock_.now() - begin;
+    sent_ += static_cast<int64_t>(part.size());
+    bytes.remove_prefix(part.size());
+  }
+  return {};
 }
 
 void Exchange::close() {
   const bool all_read = body_ && body_->finished();
   if (status_ != 0 && !all_read) {
-    socket_->linger(timeouts_.linger);
+    socket_->linger(timeouts_.linger, peer_.tcp ? timeouts_.linger_bytes : SIZE_MAX);
   } else {
-    socket_->end();
+    socket_->part();  // one that sends several requests at once would not see the first's answer
   }
 }
 

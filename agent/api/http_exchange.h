@@ -19,6 +19,9 @@ struct Peer {
   bool tcp = false;
   bool loopback = false;  // only with tcp
   std::string tag{};      // of the listener
+  // With tcp: whom it counts for. An IPv4 address, or the /64 that an IPv6 address is of, as one
+  // host has as many addresses of it as it likes.
+  std::string client{};
 };
 
 // Used by one thread.
@@ -51,6 +54,7 @@ class Exchange {
   void close();                           // after the handler: lets the client read the answer
 
  private:
+  Status send(std::string_view bytes);
   std::string head(int status, std::string_view content_type, const Headers& headers) const;
 
   std::shared_ptr<Socket> socket_;
@@ -59,6 +63,9 @@ class Exchange {
   Request request_;
   std::optional<BodyReader> body_;
   CancelToken cancel_;
+  SystemClock clock_;  // the kernel's timeouts know no other
+  Duration waited_{};  // for the client to take what was sent
+  int64_t sent_ = 0;
   int status_ = 0;
   bool continued_ = false;
   bool chunked_ = false;

@@ -22,13 +22,6 @@ bool is_token(std::string_view text) {
   });
 }
 
-bool has_control(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte < 0x20 || byte == 0x7f;
-  });
-}
-
 std::string lower(std::string_view text) {
   std::string result(text);
   for (char& c : result) {
@@ -94,15 +87,15 @@ std::optional<Problem> parse_request_line(std::string_view line, Request& reques
   }
   request.http_1_0 = version == "HTTP/1.0";
   if (target.size() > kMaxTargetBytes) return Problem{414, "the path and query are too long"};
-  if (has_control(target) || target.find(' ') != std::string_view::npos) {
-    return Problem{400, "the path holds a blank or a control character"};
+  // A fragment is the client's own: what sends it may mean something else by the path.
+  if (has_control(target) || target.find_first_of(" \t#") != std::string_view::npos) {
+    return Problem{400, "the path holds a blank, a # or a control character"};
   }
   request.target = target;
-  const std::string_view local = target.substr(0, target.find('#'));
-  const size_t question = local.find('?');
-  if (auto problem = parse_path(local.substr(0, question), request)) return problem;
+  const size_t question = target.find('?');
+  if (auto problem = parse_path(target.substr(0, question), request)) return problem;
   if (question == std::string_view::npos) return std::nullopt;
-  return parse_query(local.substr(question + 1), request);
+  return parse_query(target.substr(question + 1), request);
 }
 
 std::optional<Problem> parse_header(std::string_view line, Request& request) {
@@ -113,9 +106,7 @@ std::optional<Problem> parse_header(std::string_view line, Request& request) {
   std::string_view value = line.substr(colon + 1);
   while (!value.empty() && (value.front() == ' ' || value.front() == '\t')) value.remove_prefix(1);
   while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.remove_suffix(1);
-  if (std::any_of(value.begin(), value.end(), [](char c) {
-        return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
-      })) {
+  if (has_control(value)) {
     return Problem{400, "a header holds a control character"};
   }
   if (request.headers.size() >= kMaxHeaders) return Problem{431, "there are too many headers"};
@@ -202,8 +193,16 @@ std::optional<std::string> percent_decode(std::string_view text) {
     result += static_cast<char>(high * 16 + low);
     i += 2;
   }
-  if (has_control(result) || !is_valid_utf8(result)) return std::nullopt;
+  if (has_control(result) || result.find('\t') != std::string::npos || !is_valid_utf8(result)) {
+    return std::nullopt;
+  }
   return result;
+}
+
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
+  });
 }
 
 std::string_view status_text(int status) {

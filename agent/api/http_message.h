@@ -43,6 +43,8 @@ tl::expected<Request, Problem> parse_head(std::string_view head);
 // control character. "+" stays "+".
 std::optional<std::string> percent_decode(std::string_view text);
 
+bool has_control(std::string_view text);  // but for a tab
+
 std::string_view status_text(int status);
 
 }  // namespace wherry::http

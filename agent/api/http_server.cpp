@@ -1,6 +1,8 @@
 #include "agent/api/http_server.h"
 
 #include <algorithm>
+#include <arpa/inet.h>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
@@ -25,16 +27,36 @@ namespace {
 constexpr int kOutOfDescriptorsPauseMs = 200;
 
 Peer peer_of(const sockaddr_storage& address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
   if (address.ss_family == AF_INET) {
-    const auto* v4 = reinterpret_cast<const sockaddr_in*>(&address);
-    return {true, (ntohl(v4->sin_addr.s_addr) >> 24) == 127};
+    const in_addr& v4 = reinterpret_cast<const sockaddr_in*>(&address)->sin_addr;
+    inet_ntop(AF_INET, &v4, text.data(), text.size());
+    return {true, (ntohl(v4.s_addr) >> 24) == 127, "", text.data()};
   }
-  if (address.ss_family == AF_INET6) {
-    const in6_addr& v6 = reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr;
-    const bool mapped = IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127;
-    return {true, IN6_IS_ADDR_LOOPBACK(&v6) || mapped};
+  if (address.ss_family != AF_INET6) return {};
+  in6_addr v6 = reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr;
+  if (IN6_IS_ADDR_V4MAPPED(&v6)) {
+    inet_ntop(AF_INET, &v6.s6_addr[12], text.data(), text.size());
+    return {true, v6.s6_addr[12] == 127, "", text.data()};
   }
-  return {};
+  const bool loopback = IN6_IS_ADDR_LOOPBACK(&v6);
+  std::fill(&v6.s6_addr[8], &v6.s6_addr[16], 0);
+  inet_ntop(AF_INET6, &v6, text.data(), text.size());
+  return {true, loopback, "", std::string(text.data()) + "/64"};
+}
+
+// A stream that says nothing would else never notice that its client lost the network.
+void set_up_tcp(int fd) {
+  constexpr int kOn = 1, kIdleSeconds = 60, kBetweenSeconds = 15, kProbes = 4;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &kOn, sizeof kOn);
+  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &kOn, sizeof kOn);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &kIdleSeconds, sizeof kIdleSeconds);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &kBetweenSeconds, sizeof kBetweenSeconds);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &kProbes, sizeof kProbes);
+}
+
+Problem too_many(int status, std::string detail) {
+  return {status, std::move(detail), "TooManyConnections", {{"Retry-After", "1"}}};
 }
 
 }  // namespace
@@ -78,10 +100,11 @@ struct Server::Registry {
   }
 };
 
-Server::Server(std::string name, ServerLimits limits, Handler handler)
+Server::Server(std::string name, ServerLimits limits, Handler handler, Admission admit)
     : name_(std::move(name)),
       limits_(limits),
       handler_(std::move(handler)),
+      admit_(std::move(admit)),
       registry_(std::make_unique<Registry>()) {}
 
 Server::~Server() {
@@ -206,29 +229,37 @@ void Server::accept_from(const Listener& listener) {
   connection->socket = std::make_shared<Socket>(fd);
   connection->peer = peer_of(address);
   connection->peer.tag = listener.tag();
-  if (connection->peer.tcp) {
-    const int on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  }
-  const bool tag_full = is_full(*connection);
-  const bool full = connection->peer.tcp && registry_->count([](const Peer& p) { return p.tcp; }) >=
-                                                limits_.tcp_connections;
-  if (!full && !tag_full) {
+  if (connection->peer.tcp) set_up_tcp(fd);
+  std::optional<Problem> refused = refusal(connection->peer);
+  if (!refused) {
     registry_->add(connection);
     if (workers_->post([this, connection] { serve(connection); })) return;
     registry_->remove(connection);
+    refused = too_many(503, "too many connections at once; try again");
   }
-  Exchange(connection->socket, connection->peer, limits_.timeouts)
-      .respond(Problem{tag_full ? 429 : 503,
-                       "too many connections at once; try again",
-                       "",
-                       {{"Retry-After", "1"}}});
+  // It fits into the new socket's buffer: nothing waits for the client here.
+  Exchange(connection->socket, connection->peer, limits_.timeouts).respond(*refused);
+  connection->socket->part();
 }
 
-bool Server::is_full(const Connection& connection) const {
-  const std::string& tag = connection.peer.tag;
-  if (limits_.tag_connections == 0 || tag.empty()) return false;
-  return registry_->count([&](const Peer& p) { return p.tag == tag; }) >= limits_.tag_connections;
+std::optional<Problem> Server::refusal(const Peer& peer) const {
+  if (limits_.tag_connections > 0 && !peer.tag.empty() && registry_->count([&](const Peer& p) {
+        return p.tag == peer.tag;
+      }) >= limits_.tag_connections) {
+    return too_many(429, "too many connections at once; try again");
+  }
+  if (!peer.tcp) return std::nullopt;
+  if (admit_) {
+    if (auto problem = admit_(peer)) return problem;
+  }
+  if (registry_->count([&](const Peer& p) { return p.client == peer.client; }) >=
+      limits_.client_connections) {
+    return too_many(429, "too many connections at once from your address; end one and try again");
+  }
+  if (registry_->count([](const Peer& p) { return p.tcp; }) >= limits_.tcp_connections) {
+    return too_many(503, "too many connections at once; try again");
+  }
+  return std::nullopt;
 }
 
 void Server::serve(const std::shared_ptr<Connection>& connection) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <poll.h>
 #include <thread>
 #include <vector>
@@ -16,11 +17,11 @@
 namespace wherry::http {
 
 struct ServerLimits {
-  size_t threads = 12;
-  size_t queued = 16;  // accepted, waiting for a thread; more are told 503
-  // So that the network can never starve the local socket; a browser takes up to six.
-  size_t tcp_connections = 8;
-  size_t tag_connections = 0;  // of one listener's tag; 0: no limit. More are told 429
+  size_t threads = 16;
+  size_t queued = 16;             // accepted, waiting for a thread; more are told 503
+  size_t tcp_connections = 10;    // so that the network can never starve the local socket
+  size_t client_connections = 6;  // of one client over TCP: as many as a browser opens. Else 429
+  size_t tag_connections = 0;     // of one listener's tag; 0: no limit. More are told 429
   Timeouts timeouts;
 };
 
@@ -28,8 +29,11 @@ class Server {
  public:
   // Answers; exceptions become 500. Runs on several threads at once.
   using Handler = std::function<void(Exchange&)>;
+  // What a new connection over TCP is refused with, before anything is read of it; or nothing. Must
+  // not wait: nobody else is let in meanwhile.
+  using Admission = std::function<std::optional<Problem>(const Peer&)>;
 
-  Server(std::string name, ServerLimits limits, Handler handler);
+  Server(std::string name, ServerLimits limits, Handler handler, Admission admit = {});
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -53,13 +57,14 @@ class Server {
   void accept_loop();
   void accept_ready(const std::vector<pollfd>& ready);
   void accept_from(const Listener& listener);
-  bool is_full(const Connection& connection) const;
+  std::optional<Problem> refusal(const Peer& peer) const;
   void serve(const std::shared_ptr<Connection>& connection);
   void wake() const;
 
   const std::string name_;
   const ServerLimits limits_;
   const Handler handler_;
+  const Admission admit_;
   std::mutex listeners_mutex_;
   std::vector<Listener> listeners_;
   std::unique_ptr<Registry> registry_;

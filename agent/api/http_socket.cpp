@@ -45,12 +45,11 @@ Result<size_t> Socket::read(char* buffer, size_t size, Duration timeout) {
 }
 
 Status Socket::write(std::string_view bytes, Duration timeout) {
-  MonoTime until = clock_.now() + timeout;
+  const MonoTime until = clock_.now() + timeout;
   while (!bytes.empty()) {
     const ssize_t sent = send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent > 0) {
       bytes.remove_prefix(static_cast<size_t>(sent));
-      until = clock_.now() + timeout;
       continue;
     }
     if (errno == EINTR) continue;
@@ -62,7 +61,7 @@ Status Socket::write(std::string_view bytes, Duration timeout) {
 
 void Socket::end() { shutdown(fd_, SHUT_WR); }
 
-void Socket::linger(Duration timeout) {
+void Socket::linger(Duration timeout, size_t most) {
   if (shutdown(fd_, SHUT_WR) != 0) return;
   const MonoTime until = clock_.now() + timeout;
   std::array<char, 4096> scrap{};
@@ -70,7 +69,16 @@ void Socket::linger(Duration timeout) {
     const Duration left = until - clock_.now();
     if (left <= Duration::zero()) return;
     const auto got = read(scrap.data(), scrap.size(), left);
-    if (!got || *got == 0) return;
+    if (!got || *got == 0 || *got >= most) return;
+    most -= *got;
+  }
+}
+
+void Socket::part() {
+  end();
+  std::array<char, 4096> scrap{};
+  for (int i = 0; i < 8; ++i) {
+    if (recv(fd_, scrap.data(), scrap.size(), MSG_DONTWAIT) <= 0) return;
   }
 }
 

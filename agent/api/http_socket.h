@@ -21,13 +21,15 @@ class Socket {
 
   // At least one byte; 0 when the peer has closed its side. DeadlineExceeded, Unavailable.
   Result<size_t> read(char* buffer, size_t size, Duration timeout);
-  // All of it. DeadlineExceeded when the peer takes nothing for `timeout`, Unavailable.
+  // All of it. DeadlineExceeded when the peer has not taken it within `timeout`, Unavailable.
   Status write(std::string_view bytes, Duration timeout);
   // Ends our side: the peer reads to here and no further.
   void end();
   // The same, and swallows what the peer still sends, so that it reads our answer before it
   // sees the connection end; closing on unread bytes would cut the answer off.
-  void linger(Duration timeout);
+  void linger(Duration timeout, size_t most);  // bytes
+  // The same, of what is there already: waits for nothing.
+  void part();
   // Wakes whoever reads or writes. Thread-safe.
   void abort();
 

@@ -22,18 +22,15 @@ using Json = nlohmann::ordered_json;
 constexpr size_t kMaxBody = 16u << 10;
 constexpr Duration kLineEvery = std::chrono::milliseconds(250);
 
-tl::expected<std::string, Problem> read_reference(http::Exchange& exchange) {
-  const auto refuse = [](int status, std::string detail) {
-    return tl::unexpected<Problem>(Problem{status, std::move(detail)});
-  };
+tl::expected<std::string, Problem> read_reference(http::Exchange& exchange, WallTime now) {
   const auto body = read_small_body(exchange, kMaxBody, "the name of an image");
   if (!body) return tl::unexpected<Problem>(body.error());
-  const Json json = Json::parse(*body, nullptr, false);
-  constexpr const char* kForm = R"(the body must be {"image":"<reference>"})";
-  if (!json.is_object() || json.size() != 1 || !json.contains("image")) return refuse(400, kForm);
-  const Json& image = json["image"];
-  if (!image.is_string() || image.get<std::string>().empty()) return refuse(400, kForm);
-  return image.get<std::string>();
+  auto command = parse_arguments(CommandKind::Pull, *body, now, "");
+  if (!command) {
+    return tl::unexpected<Problem>(
+        Problem{400, command.error().full() + R"(; send {"image":"<reference>"})"});
+  }
+  return std::move(command->image);
 }
 
 // A pull on a thread of its own, so that a client that reads slowly does not slow it down.
@@ -144,7 +141,7 @@ std::vector<PullView> ShownPulls::list() const {
 }
 
 void pull_image(HandlerContext& context, http::Exchange& exchange) {
-  const auto reference = read_reference(exchange);
+  const auto reference = read_reference(exchange, context.deps.clock.wall());
   if (!reference) return exchange.respond(reference.error());
   const auto slot = context.pulls.take();
   if (!slot) {

@@ -54,6 +54,12 @@ Router::Router(std::vector<Route> routes) {
   }
 }
 
+std::vector<const Route*> Router::routes() const {
+  std::vector<const Route*> all;
+  for (const Entry& entry : entries_) all.push_back(&entry.route);
+  return all;
+}
+
 void Router::handle(http::Exchange& exchange) const {
   const http::Request& request = exchange.request();
   const std::string method = request.method == "HEAD" ? "GET" : request.method;

@@ -24,6 +24,7 @@ struct Route {
 class Router {
  public:
   explicit Router(std::vector<Route> routes);
+  std::vector<const Route*> routes() const;
   // 400, 404, 405 or 501 problem where no handler takes it.
   void handle(http::Exchange& exchange) const;
 

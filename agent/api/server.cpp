@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "agent/api/dashboard.h"
-#include "agent/api/guard.h"
 #include "agent/api/handlers.h"
 #include "agent/api/router.h"
 #include "base/log.h"
@@ -71,7 +70,7 @@ std::vector<Route> make_routes(HandlerContext& context) {
       {"GET", "/dashboard.css", page},
       {"GET", "/dashboard.js", page},
       {"GET", "/favicon.svg", page},
-      {"GET", "/openapi.json", {}},
+      {"GET", "/openapi.json", plain(answer_openapi)},
       {"GET", "/v1/workloads/{name}/why", why},
       {"POST", "/v1/workloads/{name}/restart", order(CommandKind::Restart)},
       {"POST", "/v1/workloads/{name}/stop", order(CommandKind::Stop)},
@@ -108,9 +107,9 @@ struct ApiServer::Routes {
                 {},
                 {}},
         router(make_routes(context)),
-        guard(options.token_file) {}
+        guard(options.token_file, options.rates, deps.clock) {}
 
-  void handle(http::Exchange& exchange) const {
+  void handle(http::Exchange& exchange) {
     if (const auto problem = guard.check(exchange)) {
       exchange.respond(*problem);
     } else {
@@ -124,15 +123,15 @@ struct ApiServer::Routes {
   const ApiDependencies deps;
   HandlerContext context;
   const Router router;
-  const Guard guard;
+  Guard guard;
 };
 
 ApiServer::ApiServer(ApiOptions options, ApiDependencies dependencies)
     : options_(std::move(options)),
       routes_(std::make_unique<Routes>(options_, std::move(dependencies))),
       server_(std::make_unique<http::Server>(
-          "api", options_.limits,
-          [this](http::Exchange& exchange) { routes_->handle(exchange); })) {
+          "api", options_.limits, [this](http::Exchange& exchange) { routes_->handle(exchange); },
+          [this](const http::Peer& peer) { return routes_->guard.admit(peer); })) {
   routes_->context.watch = [this](http::Exchange& exchange) { return server_->watch(exchange); };
 }
 
@@ -161,6 +160,10 @@ Status ApiServer::start() {
   log_info("api ready", {{"socket", options_.socket}, {"listen", options_.listen}});
   return {};
 }
+
+std::vector<const Route*> ApiServer::routes() const { return routes_->router.routes(); }
+
+void ApiServer::answer(http::Exchange& exchange) const { routes_->handle(exchange); }
 
 void ApiServer::stop() { server_->stop(kStopGrace); }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/api/guard.h"
 #include "agent/api/http_server.h"
 #include "agent/command/commands.h"
 #include "agent/reconcile/document_requests.h"
@@ -19,6 +20,8 @@
 #include "runtime/runtime.h"
 
 namespace wherry {
+
+struct Route;
 
 struct ApiOptions {
   std::string socket = "/run/wherry/api.sock";
@@ -35,6 +38,7 @@ struct ApiOptions {
   size_t max_execs = 4;
   size_t max_plans = 2;  // which may ask registries
   http::ServerLimits limits;
+  ApiRates rates;
 };
 
 // What the server reads and asks. References and functions must outlive it; all are called from
@@ -82,6 +86,11 @@ class ApiServer {
   // The reason why TCP is not served although it was asked for.
   const Status& tcp_status() const { return tcp_status_; }
   int tcp_port() const { return tcp_port_; }  // 0 where TCP is not served
+
+  // Everything that can be asked for, in the table's order.
+  std::vector<const Route*> routes() const;
+  // Answers a request that has been received; what the server does with each. Thread-safe.
+  void answer(http::Exchange& exchange) const;
 
  private:
   struct Routes;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/api/handlers.h"
+#include "agent/api/openapi.h"
 #include "agent/reconcile/event_json.h"
 #include "agent/reconcile/why.h"
 #include "base/text.h"
@@ -90,6 +91,10 @@ void answer_metrics(const HandlerContext& context, http::Exchange& exchange) {
   if (!context.deps.metrics) return exchange.respond(Problem{501, "there are no metrics"});
   // The exposition format of Prometheus.
   exchange.respond(200, "text/plain; version=0.0.4; charset=utf-8", context.deps.metrics());
+}
+
+void answer_openapi(const HandlerContext&, http::Exchange& exchange) {
+  answer_json(exchange, 200, openapi_document());
 }
 
 void answer_status(const HandlerContext& context, http::Exchange& exchange) {

@@ -2,38 +2,15 @@
 
 #include <stdexcept>
 
-#include <nlohmann/json.hpp>
 #include <yaml-cpp/yaml.h>
 
-#include "base/files.h"
 #include "base/text.h"
 #include "tests/support/batch_receiver.h"
-#include "tests/support/process.h"
-#include "tests/support/temp_dir.h"
 
 namespace wherry::test {
 namespace {
 
-using nlohmann::json;
-
 const std::string kConfigs = std::string(WHERRY_SOURCE_DIR) + "/configs/";
-
-constexpr const char* kJudge = R"(
-import json, sys
-from jsonschema import validators
-checks = {}
-def check(name):
-    if name not in checks:
-        schema = json.load(open(sys.argv[1] + name))
-        kind = validators.validator_for(schema)
-        kind.check_schema(schema)
-        checks[name] = kind(schema)
-    return checks[name]
-def verdict(case):
-    errors = sorted(check(case["schema"]).iter_errors(case["payload"]), key=lambda e: e.json_path)
-    return "; ".join(e.json_path + ": " + e.message[:300] for e in errors[:3])
-print(json.dumps([verdict(c) for c in json.load(open(sys.argv[2]))]))
-)";
 
 // What "#/a/b" in a reference leads to.
 YAML::Node resolve(const YAML::Node& document, YAML::Node node) {
@@ -97,48 +74,26 @@ const AsyncApi::Channel* AsyncApi::channel_of(const std::string& topic,
   return nullptr;
 }
 
-std::vector<std::string> AsyncApi::problems(const std::vector<MqttMessage>& messages,
-                                            const std::string& root, bool both) const {
-  std::vector<std::string> found;
-  std::vector<SchemaCase> cases;
-  std::vector<const MqttMessage*> judged;
-  std::set<std::string> known;
+void AsyncApi::add(const std::vector<MqttMessage>& messages, const std::string& root, bool both,
+                   SchemaJudge& judge) const {
   for (const MqttMessage& message : messages) {
     const Channel* channel = channel_of(message.topic, root);
     if (channel == nullptr) {
-      found.push_back(message.topic + " is no topic of the document");
+      judge.complain(message.topic + " is no topic of the document");
       continue;
     }
     if ((!channel->from_device && !both) || message.payload.empty()) continue;
     // A broker hands on with at most the QoS of the subscription, which is 1 here.
-    if (message.qos != channel->qos) found.push_back(message.topic + " has another QoS");
-    const std::string text = plain_payload(message);
-    if (!known.insert(channel->schema + text).second) continue;
-    if (!json::accept(text)) {
-      found.push_back(message.topic + " is no JSON: " + printable(text));
-      continue;
-    }
-    cases.push_back({channel->schema, text});
-    judged.push_back(&message);
+    if (message.qos != channel->qos) judge.complain(message.topic + " has another QoS");
+    judge.add(channel->schema, plain_payload(message), message.topic);
   }
-  if (cases.empty()) return found;
-  const std::vector<std::string> verdicts = judge_by_schema(cases);
-  for (size_t i = 0; i < verdicts.size(); ++i) {
-    if (verdicts[i].empty()) continue;
-    found.push_back(judged[i]->topic + ": " + verdicts[i] + ": " + printable(cases[i].payload));
-  }
-  return found;
 }
 
-std::vector<std::string> judge_by_schema(const std::vector<SchemaCase>& cases) {
-  json all = json::array();
-  for (const SchemaCase& one : cases) {
-    all.push_back({{"schema", one.schema}, {"payload", json::parse(one.payload)}});
-  }
-  const TempDir directory;
-  const std::string path = directory / "cases.json";
-  if (!write_file_atomic(path, all.dump())) throw std::runtime_error("cannot write " + path);
-  return json::parse(run_ok({"python3", "-c", kJudge, kConfigs, path}));
+std::vector<std::string> AsyncApi::problems(const std::vector<MqttMessage>& messages,
+                                            const std::string& root, bool both) const {
+  SchemaJudge judge;
+  add(messages, root, both, judge);
+  return judge.problems();
 }
 
 }  // namespace wherry::test

@@ -1,12 +1,11 @@
 #pragma once
 // configs/asyncapi.yaml and its JSON Schemas, as a judge of what was heard on the broker.
 
-#include <map>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "tests/support/mqtt_client.h"
+#include "tests/support/schema_judge.h"
 
 namespace wherry::test {
 
@@ -29,17 +28,11 @@ class AsyncApi {
   // it is judged as well where `both`: other tests send rubbish on purpose.
   std::vector<std::string> problems(const std::vector<MqttMessage>& messages,
                                     const std::string& root, bool both = false) const;
+  void add(const std::vector<MqttMessage>& messages, const std::string& root, bool both,
+           SchemaJudge& judge) const;
 
  private:
   std::vector<Channel> channels_;
 };
-
-struct SchemaCase {
-  std::string schema;   // file in configs/
-  std::string payload;  // JSON
-};
-// For each, by Python's jsonschema: "" where it is as the schema says, else what is wrong. The
-// schemas themselves are checked, too.
-std::vector<std::string> judge_by_schema(const std::vector<SchemaCase>& cases);
 
 }  // namespace wherry::test

@@ -75,7 +75,10 @@ void SystemTest::SetUp() {
 
 void SystemTest::TearDown() {
   if (tap_ && agent_) {
-    const auto problems = AsyncApi().problems(tap_->messages(), agent_->options().topic_prefix);
+    SchemaJudge judge;
+    AsyncApi().add(tap_->messages(), agent_->options().topic_prefix, false, judge);
+    OpenApi().add(agent_->answers(), judge);
+    const auto problems = judge.problems();
     EXPECT_TRUE(problems.empty()) << json(problems).dump(1);
   }
   if (HasFailure() && agent_) std::fprintf(stderr, "%s\n", tail(agent_->log(), 60).c_str());

@@ -133,7 +133,7 @@ bool WherryDaemon::wait_ready(Millis timeout) {
 }
 
 RestAnswer WherryDaemon::get(const std::string& path) {
-  return answer_from(client_for(api_socket()).Get(path));
+  return noted("GET", path, answer_from(client_for(api_socket()).Get(path)));
 }
 
 RestAnswer WherryDaemon::request(const std::string& method, const std::string& path,
@@ -143,7 +143,27 @@ RestAnswer WherryDaemon::request(const std::string& method, const std::string& p
   request.path = path;
   request.body = body;
   if (!body.empty()) request.set_header("Content-Type", content_type);
-  return answer_from(client_for(api_socket()).send(request));
+  return noted(method, path, answer_from(client_for(api_socket()).send(request)));
+}
+
+RestAnswer WherryDaemon::noted(const std::string& method, const std::string& target,
+                               RestAnswer answer) {
+  constexpr size_t kKept = 10;
+  if (answer.status == 0) return answer;
+  const std::string sort =
+      method + target.substr(0, target.find('?')) + std::to_string(answer.status);
+  const std::lock_guard lock(answers_mutex_);
+  std::deque<RestAnswered>& same = answers_[sort];
+  same.push_back({method, target, answer.status, answer.content_type, answer.body});
+  if (same.size() > kKept) same.pop_front();
+  return answer;
+}
+
+std::vector<RestAnswered> WherryDaemon::answers() const {
+  std::vector<RestAnswered> all;
+  const std::lock_guard lock(answers_mutex_);
+  for (const auto& [sort, same] : answers_) all.insert(all.end(), same.begin(), same.end());
+  return all;
 }
 
 json WherryDaemon::reported() {

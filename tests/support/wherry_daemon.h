@@ -1,15 +1,18 @@
 #pragma once
 // The agent itself, as a process with a configuration of its own.
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
+#include "tests/support/openapi.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
 
@@ -67,6 +70,8 @@ class WherryDaemon {
   RestAnswer get(const std::string& path);
   RestAnswer request(const std::string& method, const std::string& path, const std::string& body,
                      const std::string& content_type = "application/json");
+  // What get() and request() were answered so far: the newest few of each sort.
+  std::vector<RestAnswered> answers() const;
   // GET /v1/status; a null value while it does not answer.
   nlohmann::json reported();
   // Waits until the reported state satisfies `wanted`; returns the last one seen either way.
@@ -82,10 +87,13 @@ class WherryDaemon {
 
  private:
   std::string config_text() const;
+  RestAnswer noted(const std::string& method, const std::string& target, RestAnswer answer);
 
   WherryOptions options_;
   TempDir dir_;
   std::unique_ptr<Process> process_;
+  mutable std::mutex answers_mutex_;
+  std::map<std::string, std::deque<RestAnswered>> answers_;
 };
 
 // A DesiredState document (contract section 3) around Kubernetes objects.

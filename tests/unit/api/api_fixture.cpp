@@ -1,13 +1,6 @@
 #include "tests/unit/api/api_fixture.h"
 
 #include <algorithm>
-#include <arpa/inet.h>
-#include <array>
-#include <cstring>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "base/digest.h"
 #include "base/files.h"
@@ -176,113 +169,6 @@ runtime::ExecRequest FakeExecs::asked() const {
   return asked_;
 }
 
-// --- RawClient
-
-namespace {
-
-int connect_to(int family, const sockaddr* address, socklen_t size) {
-  const int fd = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (connect(fd, address, size) == 0) return fd;
-  close(fd);
-  return -1;
-}
-
-std::string join_chunks(const std::string& text, bool& complete) {
-  std::string body;
-  size_t at = 0;
-  while (true) {
-    const size_t end = text.find("\r\n", at);
-    if (end == std::string::npos) return body;
-    const size_t size = std::stoul(text.substr(at, end - at), nullptr, 16);
-    if (size == 0) {
-      complete = text.substr(end) == "\r\n\r\n";
-      return body;
-    }
-    body += text.substr(end + 2, size);
-    at = end + 2 + size + 2;
-  }
-}
-
-}  // namespace
-
-std::string Answer::header(const std::string& name) const {
-  const size_t at = head.find("\r\n" + name + ": ");
-  if (at == std::string::npos) return {};
-  const size_t begin = at + name.size() + 4;
-  return head.substr(begin, head.find("\r\n", begin) - begin);
-}
-
-std::unique_ptr<RawClient> RawClient::unix_socket(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path, path.data(), path.size());
-  return std::make_unique<RawClient>(
-      connect_to(AF_UNIX, reinterpret_cast<const sockaddr*>(&address), sizeof address));
-}
-
-std::unique_ptr<RawClient> RawClient::tcp(int port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return std::make_unique<RawClient>(
-      connect_to(AF_INET, reinterpret_cast<const sockaddr*>(&address), sizeof address));
-}
-
-RawClient::~RawClient() { close(); }
-
-void RawClient::half_close() const { shutdown(fd_, SHUT_WR); }
-
-void RawClient::close() {
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = -1;
-}
-
-bool RawClient::send(const std::string& bytes) const {
-  size_t sent = 0;
-  while (sent < bytes.size()) {
-    const ssize_t got = ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
-    if (got < 0) return false;
-    sent += static_cast<size_t>(got);
-  }
-  return true;
-}
-
-bool RawClient::receive_more() {
-  pollfd entry{fd_, POLLIN, 0};
-  if (poll(&entry, 1, static_cast<int>(kPatience.count())) <= 0) return false;
-  std::array<char, 4096> part{};
-  const ssize_t got = recv(fd_, part.data(), part.size(), 0);
-  if (got <= 0) return false;
-  received_.append(part.data(), static_cast<size_t>(got));
-  return true;
-}
-
-bool RawClient::wait_for(const std::string& text) {
-  while (received_.find(text) == std::string::npos) {
-    if (!receive_more()) return false;
-  }
-  return true;
-}
-
-Answer RawClient::answer() {
-  while (receive_more()) {
-  }
-  Answer answer;
-  const size_t end = received_.find("\r\n\r\n");
-  if (end == std::string::npos) return answer;
-  answer.head = received_.substr(0, end + 2);
-  const std::string rest = received_.substr(end + 4);
-  answer.status = std::stoi(answer.head.substr(9, 3));
-  if (answer.header("Transfer-Encoding") == "chunked") {
-    answer.body = join_chunks(rest, answer.complete);
-  } else {
-    answer.body = rest;
-    answer.complete = answer.header("Content-Length") == std::to_string(rest.size());
-  }
-  return answer;
-}
-
 // --- ApiTest
 
 StateView sample_state() {
@@ -439,17 +325,45 @@ void ApiTest::start() {
   ASSERT_TRUE(started) << started.error().full();
 }
 
+namespace {
+
+std::vector<RestAnswered>& answered() {
+  static std::vector<RestAnswered> all;
+  return all;
+}
+
+Answer noted(const std::string& request_line, Answer answer) {
+  const size_t blank = request_line.find(' ');
+  if (answer.complete && blank != std::string::npos) {
+    answered().push_back({request_line.substr(0, blank), request_line.substr(blank + 1),
+                          answer.status, answer.header("Content-Type"), answer.body});
+  }
+  return answer;
+}
+
+}  // namespace
+
+void ApiTest::TearDownTestSuite() {
+  for (const std::string& problem : OpenApi().problems(answered())) ADD_FAILURE() << problem;
+  answered().clear();
+}
+
 Answer ApiTest::ask(const std::string& request_line, const std::string& more_headers,
                     const std::string& body) const {
   const auto client = RawClient::unix_socket(options.socket);
   client->send(request_line + " HTTP/1.1\r\nHost: localhost\r\n" + more_headers + "\r\n" + body);
-  return client->answer();
+  return noted(request_line, client->answer());
 }
 
 Answer ApiTest::ask_tcp(const std::string& request_line, const std::string& more_headers) const {
-  const auto client = RawClient::tcp(server->tcp_port());
-  client->send(request_line + " HTTP/1.1\r\n" + more_headers + "\r\n");
-  return client->answer();
+  return ask_tcp(request_line, more_headers, "", "127.0.0.1");
+}
+
+Answer ApiTest::ask_tcp(const std::string& request_line, const std::string& more_headers,
+                        const std::string& body, const std::string& from) const {
+  const auto client = RawClient::tcp(server->tcp_port(), from);
+  client->send(request_line + " HTTP/1.1\r\n" + more_headers + "\r\n" + body);
+  return noted(request_line, client->answer());
 }
 
 }  // namespace wherry::test

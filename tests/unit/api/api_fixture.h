@@ -14,6 +14,8 @@
 #include <gtest/gtest.h>
 
 #include "agent/api/server.h"
+#include "tests/support/openapi.h"
+#include "tests/support/raw_client.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/wait.h"
 
@@ -91,52 +93,21 @@ class FakeExecs final : public runtime::Execs {
   runtime::ExecRequest asked_;
 };
 
-struct Answer {
-  int status = 0;
-  std::string head;       // status line and headers
-  std::string body;       // chunks put together
-  bool complete = false;  // ended as its head said it would
-
-  std::string header(const std::string& name) const;  // "" where missing
-};
-
-// One connection. Reads give up after kPatience.
-class RawClient {
- public:
-  static std::unique_ptr<RawClient> unix_socket(const std::string& path);
-  static std::unique_ptr<RawClient> tcp(int port);
-  explicit RawClient(int fd) : fd_(fd) {}
-  ~RawClient();
-  RawClient(const RawClient&) = delete;
-  RawClient& operator=(const RawClient&) = delete;
-
-  // False when the other side does not take it any more.
-  bool send(const std::string& bytes) const;
-  // Until `text` has come; false when the connection ended before.
-  bool wait_for(const std::string& text);
-  // To the end of the connection.
-  Answer answer();
-  void half_close() const;  // says that no more will be sent
-  void close();
-
- private:
-  bool receive_more();
-
-  int fd_;
-  std::string received_;
-};
-
 StateView sample_state();
 
 class ApiTest : public ::testing::Test {
  protected:
   ApiTest();
+  // Every answer to ask() and ask_tcp() must be as configs/openapi.json says; judged all at once.
+  static void TearDownTestSuite();
 
   void start();
   // "GET /v1/status" and the like, with a Host; the whole answer.
   Answer ask(const std::string& request_line, const std::string& more_headers = "",
              const std::string& body = "") const;
   Answer ask_tcp(const std::string& request_line, const std::string& more_headers = "") const;
+  Answer ask_tcp(const std::string& request_line, const std::string& more_headers,
+                 const std::string& body, const std::string& from) const;
   std::string socket() const { return dir / "run/api.sock"; }
   void set_state(const StateView& state);
   void add_event(const EventRecord& event);  // also while the server runs

@@ -1,6 +1,7 @@
 // The protocol itself: what is cut, slow, too large, ambiguous or simply not HTTP.
+#include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
-#include <thread>
 
 #include "agent/api/http_message.h"
 #include "base/files.h"
@@ -36,7 +37,26 @@ TEST_F(ApiTest, MalformedRequestsAreRefused) {
       {"GET /healthz HTTP/1.1\r\nHost: x\nX: y\r\n\r\n", 400},
       {"POST /v1/images HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
        400},
+      {"POST /v1/images HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+       400},
+      {"POST /v1/images HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 1\r\n\r\n", 400},
       {"POST /v1/images HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400},
+      {"POST /v1/images HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\n", 400},
+      {"POST /v1/images HTTP/1.1\r\nHost: x\r\nContent-Length: 0x1\r\n\r\n", 400},
+      {"POST /v1/images HTTP/1.1\r\nHost: x\r\nContent-Length: 1 1\r\n\r\n", 400},
+      {"POST /v1/images HTTP/1.1\r\nHost: x\r\nContent-Length:\r\n\r\n", 400},
+      {"POST /v1/images HTTP/1.1\r\nHost: x\r\nContent-Length\t: 1\r\n\r\n", 400},
+      {"POST /v1/images HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: "
+       "identity\r\n\r\n",
+       400},
+      {"POST /v1/images HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", 501},
+      {"POST /v1/images HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n", 501},
+      {"POST /v1/images HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: \x0b"
+       "chunked\r\n\r\n",
+       400},
+      {"GET /healthz HTTP/1.1\r\nHost: x\r\nX: a\x01\r\n\r\n", 400},
+      {std::string("GET /healthz HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n", 42), 400},
+      {std::string("GET /heal\0thz HTTP/1.1\r\nHost: x\r\n\r\n", 35), 400},
       {"POST /v1/images HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n", 400},
       {"POST /v1/images HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: "
        "chunked\r\n\r\n",
@@ -45,7 +65,8 @@ TEST_F(ApiTest, MalformedRequestsAreRefused) {
       {"POST /v1/images HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501},
       {"POST /v1/images HTTP/1.1\r\nHost: x\r\nExpect: a miracle\r\n\r\n", 417},
       {"GET /healthz HTTP/1.0\r\n\r\n", 200},  // a Host is new in 1.1
-      {"GET /healthz?#x HTTP/1.1\r\nHost: x\r\nX: \xC3\xA4\r\n\r\n", 200},
+      {"GET /healthz? HTTP/1.1\r\nHost: x\r\nX: \xC3\xA4\r\n\r\n", 200},
+      {"GET /healthz#x HTTP/1.1\r\nHost: x\r\n\r\n", 400},
   };
   for (const auto& [bytes, status] : cases) {
     EXPECT_EQ(talk(socket(), bytes).status, status) << bytes;
@@ -74,6 +95,72 @@ TEST_F(ApiTest, ASlowHeadIsCutOff) {
   EXPECT_EQ(client->answer().status, 408);
   // One that says nothing is not worth an answer.
   EXPECT_EQ(RawClient::unix_socket(socket())->answer().status, 0);
+}
+
+// However steadily it drips.
+TEST_F(ApiTest, AHeadThatNeverEndsIsCutOff) {
+  options.limits.timeouts.linger = std::chrono::milliseconds(50);
+  options.limits.timeouts.head = std::chrono::milliseconds(50);
+  start();
+  const auto client = RawClient::unix_socket(socket());
+  client->send("GET /healthz HTTP/1.1\r\nX: ");
+  EXPECT_TRUE(wait_until([&] { return !client->send("x"); }));
+}
+
+TEST_F(ApiTest, AnAnswerThatIsTakenTooSlowlyIsCutOff) {
+  options.limits.timeouts.write = std::chrono::milliseconds(50);
+  StateView state = sample_state();
+  state.workloads[1].message = std::string(8u << 20, 'm');  // more than the socket's buffers hold
+  set_state(state);
+  start();
+  const auto client = RawClient::unix_socket(socket());
+  client->send("GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n");
+  // Reading a little now and then does not help it: the other side gives up.
+  char byte = 0;
+  ASSERT_TRUE(client->wait_for("200 OK"));
+  EXPECT_TRUE(wait_until([&] {
+    (void)recv(client->fd(), &byte, 1, MSG_DONTWAIT);
+    pollfd entry{client->fd(), POLLRDHUP, 0};
+    return poll(&entry, 1, 0) == 1;
+  }));
+  EXPECT_FALSE(client->answer().complete);
+  EXPECT_EQ(ask("GET /healthz").status, 200);
+}
+
+TEST_F(ApiTest, OnlyTheFirstOfSeveralRequestsIsAnswered) {
+  start();
+  const std::string first = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+  const std::string order =
+      "POST /v1/workloads/web/restart HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+  for (const std::string& begin : std::vector<std::string>{
+           first, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n",
+           "POST /v1/workloads/nobody/exec HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+           "POST /v1/workloads/nobody/exec HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+           "chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"}) {
+    std::string all = begin;
+    for (int i = 0; i < 50; ++i) all += order;
+    const Answer answer = talk(socket(), all);
+    EXPECT_NE(answer.status, 0) << begin;
+    EXPECT_TRUE(answer.complete) << answer.body;
+    EXPECT_EQ(answer.header("Connection"), "close");
+  }
+  EXPECT_TRUE(orders().empty());
+}
+
+TEST_F(ApiTest, OtherMethodsDoNothing) {
+  start();
+  const Answer trace = ask("TRACE /healthz", "X-Secret: s3cr3t\r\n");
+  EXPECT_EQ(trace.status, 405);
+  EXPECT_EQ(trace.head.find("s3cr3t") + trace.body.find("s3cr3t"), 2 * std::string::npos);
+  EXPECT_EQ(ask("CONNECT 10.0.0.1:80").status, 400);
+  EXPECT_EQ(ask("OPTIONS *").status, 400);
+  for (const char* method : {"OPTIONS", "CONNECT", "PATCH", "DELETE", "get", "M-SEARCH", "PRI"}) {
+    const Answer answer = ask(std::string(method) + " /v1/workloads/web/restart");
+    EXPECT_EQ(answer.status, 405) << method;
+    EXPECT_EQ(answer.header("Allow"), "POST");
+  }
+  EXPECT_EQ(ask("HEAD /v1/workloads/web/restart").status, 405);
+  EXPECT_TRUE(orders().empty());
 }
 
 TEST_F(ApiTest, AHeadInSmallPiecesIsFine) {

@@ -76,9 +76,14 @@ TEST_F(ImportTest, ChunkedBodies) {
   EXPECT_EQ(
       import("Transfer-Encoding: chunked\r\n", "3;ext=1\r\nabc\r\n0\r\nTrailer: x\r\n\r\n").status,
       201);
+  EXPECT_EQ(import("Transfer-Encoding: chunked\r\n", "0003 \t;x\r\nabc\r\n000\r\n\r\n").status,
+            201);
   for (const char* bad :
        {"x\r\nabc\r\n0\r\n\r\n", "3\r\nabcd\r\n0\r\n\r\n", "-3\r\nabc\r\n0\r\n\r\n",
-        "3\nabc\n0\n\n", "\r\n", "fffffffffffffffff\r\n", "0x3\r\nabc\r\n0\r\n\r\n"}) {
+        "3\nabc\n0\n\n", "\r\n", "fffffffffffffffff\r\n", "0x3\r\nabc\r\n0\r\n\r\n",
+        "3 3\r\nabc\r\n0\r\n\r\n", "+3\r\nabc\r\n0\r\n\r\n", " 3\r\nabc\r\n0\r\n\r\n",
+        "3;a\rb\r\nabc\r\n0\r\n\r\n", "3;\x01\r\nabc\r\n0\r\n\r\n", "3\r\nabc0\r\n\r\n",
+        "3\r\nabc\r\n0\r\nTrailer: \x7f\r\n\r\n"}) {
     EXPECT_EQ(import("Transfer-Encoding: chunked\r\n", bad).status, 400) << bad;
   }
   EXPECT_EQ(import("Transfer-Encoding: chunked\r\n", std::string(2000, '1') + "\r\n").status, 400);

@@ -70,7 +70,7 @@ TEST_F(TcpTest, HealthIsNotFreeFromElsewhere) {
     http::Exchange exchange(std::make_shared<http::Socket>(ends[1]), {true, loopback},
                             options.limits.timeouts);
     ASSERT_TRUE(exchange.receive());
-    const auto problem = Guard(options.token_file).check(exchange);
+    const auto problem = Guard(options.token_file, {}, clock).check(exchange);
     EXPECT_EQ(problem.has_value(), !loopback);
     if (problem) {
       EXPECT_EQ(problem->status, 401);
@@ -80,8 +80,11 @@ TEST_F(TcpTest, HealthIsNotFreeFromElsewhere) {
 
 TEST_F(TcpTest, AForeignHostIsTurnedAway) {
   start();
-  for (const char* host : {"evil.example", "evil.example:7070", "127.0.0.1.evil.example", "",
-                           "[::1", "localhost.evil.example", "1.2.3", "[evil]"}) {
+  for (const char* host :
+       {"evil.example", "evil.example:7070", "127.0.0.1.evil.example", "", "[::1",
+        "localhost.evil.example", "1.2.3", "[evil]", "127.0.0.1:80:80", "localhost:x",
+        "127.0.0.1@evil.example", "evil.example@127.0.0.1", "::1", "0x7f.1", "localhost.",
+        "127.0.0.1, evil.example", "evil.example#127.0.0.1"}) {
     EXPECT_EQ(ask_tcp("GET /healthz", std::string("Host: ") + host + "\r\n").status, 421) << host;
   }
   for (const char* host : {"127.0.0.1:7070", "[::1]:7070", "[::1]", "LOCALHOST", "192.168.1.9"}) {
@@ -100,7 +103,7 @@ TEST_F(TcpTest, AChangedTokenCountsAtOnce) {
 
 TEST_F(TcpTest, WithoutAUsableTokenOnlyTheSocketIsServed) {
   const std::vector<std::pair<std::string, unsigned>> bad = {
-      {"", 0600}, {"short\n", 0600}, {std::string(kToken), 0644}};
+      {"", 0600}, {"short\n", 0600}, {std::string(kToken), 0644}, {std::string(kToken), 0642}};
   for (const auto& [text, mode] : bad) {
     write_text(options.token_file, text, mode);
     ASSERT_EQ(chmod(options.token_file.c_str(), mode), 0);
@@ -140,6 +143,124 @@ TEST_F(TcpTest, TheNetworkCannotStarveTheSocket) {
   EXPECT_EQ(ask("GET /v1/status").status, 200);
   const Answer refused = idle.back()->answer();
   EXPECT_TRUE(refused.status == 503 || refused.status == 0) << refused.status;
+}
+
+// The clock of the fixture stands still: nothing is refilled but by advance().
+TEST_F(TcpTest, TooManyRequestsAreToldWhenToComeBack) {
+  options.rates.requests = {.per_second = 2, .at_once = 5};
+  start();
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(ask_tcp("GET /v1/status", bearer(kToken)).status, 200);
+  const Answer refused = ask_tcp("GET /v1/status", bearer(kToken));
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(refused.header("Retry-After"), "1");
+  EXPECT_NE(refused.body.find("TooManyRequests"), std::string::npos) << refused.body;
+  // What is no request at all counts, too.
+  EXPECT_EQ(ask_tcp("rubbish", "").status, 429);
+  EXPECT_EQ(ask_tcp("GET /v1/status", bearer(kToken), "", "127.0.0.2").status, 200);
+  EXPECT_EQ(ask("GET /v1/status").status, 200) << "the unix socket has no such limit";
+  clock.advance(std::chrono::seconds(1));
+  EXPECT_EQ(ask_tcp("GET /v1/status", bearer(kToken)).status, 200);
+}
+
+TEST_F(TcpTest, WrongTokensAreLimitedHarder) {
+  start();
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(ask_tcp("GET /v1/status", bearer("guess")).status, 401);
+  const Answer refused = ask_tcp("GET /v1/status", bearer("guess"));
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(refused.header("Retry-After"), "10");
+  EXPECT_NE(refused.body.find("TooManyWrongTokens"), std::string::npos) << refused.body;
+  // Else the difference of the answers would say which guess was right.
+  EXPECT_EQ(ask_tcp("GET /v1/status", bearer(kToken)).status, 429);
+  EXPECT_EQ(ask_tcp("GET /v1/status", "Host: localhost\r\n").status, 401) << "no guess";
+  EXPECT_EQ(ask_tcp("GET /v1/status", bearer(kToken), "", "127.0.0.2").status, 200);
+  EXPECT_EQ(ask_tcp("GET /healthz", "Host: localhost\r\n").status, 200);
+  clock.advance(std::chrono::seconds(11));
+  EXPECT_EQ(ask_tcp("GET /v1/status", bearer(kToken)).status, 200);
+}
+
+TEST_F(TcpTest, OneClientTakesNotAllPlaces) {
+  options.limits.tcp_connections = 4;
+  options.limits.client_connections = 2;
+  start();
+  std::vector<std::unique_ptr<RawClient>> idle;
+  for (int i = 0; i < 2; ++i) {
+    idle.push_back(RawClient::tcp(server->tcp_port()));
+    idle.back()->send("GET /healthz");
+  }
+  const Answer refused = ask_tcp("GET /healthz", "Host: localhost\r\n");
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(refused.header("Retry-After"), "1");
+  const auto other = [&](const std::string& from) {
+    return ask_tcp("GET /healthz", "Host: localhost\r\n", "", from).status;
+  };
+  EXPECT_EQ(other("127.0.0.2"), 200);
+  for (int i = 0; i < 2; ++i) {
+    idle.push_back(RawClient::tcp(server->tcp_port(), "127.0.0.3"));
+    idle.back()->send("GET /healthz");
+  }
+  EXPECT_TRUE(wait_until([&] { return other("127.0.0.2") == 503; })) << "all places are taken";
+  EXPECT_EQ(ask("GET /healthz").status, 200);
+  idle.clear();
+  EXPECT_TRUE(wait_until([&] { return other("127.0.0.1") == 200; }));
+}
+
+TEST_F(TcpTest, APageOfAnotherSiteChangesNothing) {
+  start();
+  const std::string good = bearer(kToken) + "Content-Length: 0\r\n";
+  for (const char* from :
+       {"Origin: http://evil.example\r\n", "Origin: null\r\n", "Origin: \r\n",
+        "Origin: http://127.0.0.1:8080\r\n", "Origin: http://127.0.0.1.evil.example\r\n",
+        "Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-site\r\n",
+        "Sec-Fetch-Site: cross-site\r\nOrigin: http://127.0.0.1\r\n",
+        "Sec-Fetch-Site: Same-Origin\r\n"}) {
+    const Answer refused = ask_tcp("POST /v1/workloads/web/restart", good + from);
+    EXPECT_EQ(refused.status, 403) << from;
+    EXPECT_NE(refused.body.find("CrossSite"), std::string::npos) << from;
+    // By whatever way the browser comes, and without a token: nothing is told of that either.
+    EXPECT_EQ(ask("POST /v1/workloads/web/restart", from).status, 403) << from;
+    EXPECT_EQ(ask_tcp("PUT /v1/desired", std::string("Host: localhost\r\n") + from).status, 403);
+  }
+  EXPECT_TRUE(orders().empty());
+  for (const char* from : {"", "Origin: http://127.0.0.1\r\n", "Origin: HTTPS://127.0.0.1\r\n",
+                           "Sec-Fetch-Site: same-origin\r\n", "Sec-Fetch-Site: none\r\n",
+                           "Sec-Fetch-Site: same-origin\r\nOrigin: https://a.proxy.example\r\n"}) {
+    EXPECT_EQ(ask_tcp("POST /v1/workloads/web/restart", good + from).status, 202) << from;
+  }
+  // A link elsewhere that leads here is no harm.
+  EXPECT_EQ(ask_tcp("GET /v1/status", bearer(kToken) + "Sec-Fetch-Site: cross-site\r\n").status,
+            200);
+}
+
+TEST_F(TcpTest, AFormChangesNothing) {
+  start();
+  for (const char* type :
+       {"application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain",
+        "Text/Plain;charset=utf-8", "application/x-www-form-urlencoded ; a=b"}) {
+    const std::string header = std::string("Content-Type: ") + type + "\r\n";
+    const Answer refused =
+        ask_tcp("POST /v1/workloads/web/stop", bearer(kToken) + header + "Content-Length: 2\r\n",
+                "a=", "127.0.0.1");
+    EXPECT_EQ(refused.status, 415) << type;
+    EXPECT_NE(refused.body.find("Content-Type: application/json"), std::string::npos);
+    EXPECT_EQ(ask_tcp("POST /v1/workloads/web/stop", "Host: localhost\r\n" + header).status, 401);
+  }
+  EXPECT_TRUE(orders().empty());
+  // curl's -d, on the unix socket, where no browser gets.
+  EXPECT_EQ(ask("POST /v1/workloads/web/stop",
+                "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 2\r\n", "{}")
+                .status,
+            202);
+  EXPECT_EQ(orders().size(), 1U);
+}
+
+TEST_F(TcpTest, APreflightIsNotGranted) {
+  start();
+  const Answer answer = ask_tcp("OPTIONS /v1/workloads/web/restart",
+                                "Host: 127.0.0.1\r\nOrigin: http://evil.example\r\n"
+                                "Access-Control-Request-Method: POST\r\n"
+                                "Access-Control-Request-Headers: authorization\r\n");
+  EXPECT_EQ(answer.status, 403);
+  EXPECT_EQ(answer.head.find("Access-Control"), std::string::npos) << answer.head;
 }
 
 }  // namespace

@@ -1,0 +1,32 @@
+# Turns text files into a header of string constants. Two uses of one file:
+#   include(EmbedText); wherry_embed_text(<target> <header> <namespace> <files...>)
+#   cmake -D FILES=… -D NAMESPACE=… -D OUTPUT=… -P EmbedText.cmake   writes it, at build time
+# configs/a-b.json becomes `a_b_json`.
+
+function(wherry_embed_text target header namespace)
+  set(output ${CMAKE_CURRENT_BINARY_DIR}/generated/${header})
+  string(REPLACE ";" "," files "${ARGN}")  # a list would not survive the command line
+  add_custom_command(OUTPUT ${output}
+    COMMAND ${CMAKE_COMMAND} -D FILES=${files} -D NAMESPACE=${namespace} -D OUTPUT=${output}
+      -P ${CMAKE_SOURCE_DIR}/cmake/EmbedText.cmake
+    DEPENDS ${ARGN} ${CMAKE_SOURCE_DIR}/cmake/EmbedText.cmake
+    COMMENT "Embedding text of ${target}" VERBATIM)
+  target_sources(${target} PRIVATE ${output})
+  target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/generated)
+endfunction()
+
+if(NOT CMAKE_SCRIPT_MODE_FILE)
+  return()
+endif()
+
+set(header "#pragma once\n// Generated: change the files it is made from instead.\n\n")
+string(APPEND header "#include <string_view>\n\nnamespace ${NAMESPACE} {\n\n")
+string(REPLACE "," ";" FILES "${FILES}")
+foreach(file IN LISTS FILES)
+  get_filename_component(name ${file} NAME)
+  string(MAKE_C_IDENTIFIER ${name} name)
+  file(READ ${file} content)
+  string(APPEND header "inline constexpr std::string_view ${name} = R\"text(${content})text\";\n")
+endforeach()
+string(APPEND header "\n}  // namespace ${NAMESPACE}\n")
+file(WRITE ${OUTPUT} "${header}")
