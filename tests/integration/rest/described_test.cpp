@@ -10,6 +10,8 @@
 namespace wherry::test {
 namespace {
 
+using nlohmann::json;
+
 class DescribedTest : public SystemTest {};
 
 TEST_F(DescribedTest, EveryRouteOfADevice) {
@@ -18,10 +20,19 @@ TEST_F(DescribedTest, EveryRouteOfADevice) {
   publish(1, {sleeper("web"), simple_pod("bad", kImage, {"/bin/sh", "-c", "echo no; exit 3"})});
   running("web");
   ASSERT_TRUE(agent_->wait_phase("bad", "BackOff"));
+  const auto local = [](int revision, const json& pod) {
+    return json{{"apiVersion", "wherry/v1"},
+                {"kind", "DesiredState"},
+                {"metadata", {{"revision", revision}}},
+                {"spec", {{"items", json::array({pod})}}}}
+        .dump();
+  };
   // What a route is given, where it takes something.
   const std::map<std::string, std::pair<std::string, std::string>> given = {
       {"POST /v1/workloads/{name}/exec", {"application/json", R"({"argv":["/bin/echo","hi"]})"}},
       {"POST /v1/images", {"application/x-tar", read_text(archive)}},
+      {"PUT /v1/desired", {"application/json", local(7, sleeper("here"))}},
+      {"POST /v1/plan", {"application/json", local(8, sleeper("there"))}},
       {"POST /v1/images:pull", {"application/json", R"({"image":"127.0.0.1:1/none:1"})"}}};
   const OpenApi api;
   for (const OpenApi::Operation& operation : api.operations()) {

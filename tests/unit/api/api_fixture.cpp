@@ -308,7 +308,7 @@ void ApiTest::start() {
                        [] { return std::string("wherry_build_info 1\n"); },
                        commands.get(),
                        [](const CancelToken&) -> Result<std::string> {
-                         return std::string(R"({"kind":"DesiredState"})");
+                         return std::string(kMerged);
                        },
                        [this](ApplyRequest request, const CancelToken&) {
                          const std::lock_guard lock(documents_mutex_);

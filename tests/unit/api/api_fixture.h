@@ -21,6 +21,13 @@
 
 namespace wherry::test {
 
+// What a device with nothing on it says.
+inline constexpr const char* kPlan =
+    R"({"source":"local","revision":7,"digest":"sha256:1","possible":true,"workloads":[],"images":[],)"
+    R"("downloadBytes":0,"disks":[],"resources":[],"down":[],"warnings":[]})";
+inline constexpr const char* kMerged =
+    R"({"apiVersion":"wherry/v1","kind":"DesiredState","metadata":{},"spec":{"items":[]},"sources":[]})";
+
 // Log lines in memory; followers see what is appended. Thread-safe.
 class FakeLogs final : public runtime::Logs {
  public:
@@ -134,8 +141,8 @@ class ApiTest : public ::testing::Test {
   ApplyRequest apply_asked() const;
   PlanRequest plan_asked() const;
   mutable std::mutex documents_mutex_;
-  Result<Applied> applied_ = Applied{};
-  Result<Planned> planned_ = Planned{{}, "{}"};
+  Result<Applied> applied_ = Applied{7, "sha256:1", true, {}, {}};
+  Result<Planned> planned_ = Planned{{}, kPlan};
   ApplyRequest apply_asked_;
   PlanRequest plan_asked_;
   std::atomic<int> images_changed{0};

@@ -25,7 +25,7 @@ TEST_F(DocumentsTest, AreHandedOnByteForByte) {
   applied.digest = "sha256:1";
   applied.changed = true;
   applied.warnings = {{"spec.items[0]", "so", 3, 4}};
-  answer_documents(applied, Planned{{}, R"({"possible":true})"});
+  answer_documents(applied, Planned{{}, kPlan});
   const std::string text = "kind: DesiredState # \xc3\xa4\n";
   const Answer put = send("PUT /v1/desired", text);
   EXPECT_EQ(put.status, 200);
@@ -39,7 +39,7 @@ TEST_F(DocumentsTest, AreHandedOnByteForByte) {
   EXPECT_EQ(plan_asked().source, "local");
   EXPECT_EQ(send("POST /v1/plan?source=groups%2Fg", text).status, 200);
   EXPECT_EQ(plan_asked().source, "groups/g");
-  EXPECT_EQ(ask("GET /v1/desired").body, R"({"kind":"DesiredState"})");
+  EXPECT_EQ(ask("GET /v1/desired").body, kMerged);
 }
 
 TEST_F(DocumentsTest, ARefusalNamesEveryError) {

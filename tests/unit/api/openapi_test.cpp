@@ -144,6 +144,8 @@ TEST_F(OpenApiTest, EveryRouteAnswersAsItIsDescribed) {
   const std::map<std::string, std::string> bodies = {
       {"POST /v1/workloads/{name}/exec", R"({"argv":["ls"]})"},
       {"POST /v1/images", "archive"},
+      {"PUT /v1/desired", "{}"},
+      {"POST /v1/plan", "{}"},
       {"POST /v1/images:pull", R"({"image":"registry.local/web:1"})"}};
   for (const OpenApi::Operation& operation : api_.operations()) {
     const std::string line = operation.method + " " + operation.path;
