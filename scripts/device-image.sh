@@ -17,7 +17,7 @@ esac
 made_of() {
   cat "${BASH_SOURCE[0]}"
   find "$files" -type f -print -exec cat {} + | LC_ALL=C sort
-  dpkg-deb -f "$package" Pre-Depends Depends
+  dpkg-deb -f "$package" Pre-Depends Depends | sed 's/([^)]*)//g; s/ //g'
 }
 key=$(made_of | sha256sum | cut -d' ' -f1)
 [ "$(cat "$directory/key" 2>/dev/null)" != "$key" ] || exit 0
@@ -27,37 +27,29 @@ rm -f "$directory"/{key,disk.img,vmlinuz,initrd.img,busybox}
 root=$directory/root.tmp
 rm -rf "$root"
 
-# Programs of another architecture run through QEMU where the kernel knows how to start them. Debian's
-# systemd sees to that; elsewhere it is arranged for as long as this takes.
-misc=/proc/sys/fs/binfmt_misc
-registered=
-cleanup() {
-  rm -rf "$root"
-  [ -z "$registered" ] || in_mounts 'echo -1 >"$0/$1"' "$misc" "$registered"
-}
-trap cleanup EXIT
-# in_mounts SCRIPT ARGUMENTS...: where the list of foreign formats can be reached and nobody else sees it mounted.
-in_mounts() {
-  # shellcheck disable=SC2016  # for the inner shell
-  unshare --mount sh -ec '[ -e "$0/register" ] || mount -t binfmt_misc binfmt_misc "$0"
-    script=$1; shift; exec sh -ec "$script" "$0" "$@"' "$misc" "$@"
-}
+trap 'rm -rf "$root"' EXIT
 
-if [ "$architecture" != "$(dpkg --print-architecture)" ]; then
-  format=qemu-aarch64
-  # shellcheck disable=SC2016
-  if ! in_mounts '[ -e "$0/$1" ]' "$format"; then
-    in_mounts 'cat "$1" >"$0/register"' "/usr/lib/binfmt.d/$format.conf"
-    registered=$format
-  fi
-fi
+# foreign COMMAND...: where programs of another architecture run through QEMU. Debian's systemd tells the kernel
+# how to start them; elsewhere that is done here, out of everybody's sight and for as long as this takes.
+foreign() {
+  # shellcheck disable=SC2016  # for the inner shell
+  unshare --mount sh -euc 'misc=/proc/sys/fs/binfmt_misc format=qemu-aarch64
+    [ -e "$misc/register" ] || mount -t binfmt_misc binfmt_misc "$misc"
+    if [ ! -e "$misc/$format" ]; then
+      cat "/usr/lib/binfmt.d/$format.conf" >"$misc/register"
+      trap "echo -1 >$misc/$format" EXIT
+    fi
+    "$@"' foreign "$@"
+}
+run=
+[ "$architecture" = "$(dpkg --print-architecture)" ] || run=foreign
 
 echo "making a Debian 12 device for $architecture; minutes, but only once" >&2
 mkdir -p "$root"
 cp "$package" "$directory/package.deb"
 # systemd and its network service, a kernel for virtual machines, and what the test looks with.
 # shellcheck disable=SC2016  # $1 is for mmdebstrap's hooks
-in_mounts 'shift; exec "$@"' _ mmdebstrap --quiet --mode=root --variant=minbase --architectures="$architecture" \
+$run mmdebstrap --quiet --mode=root --variant=minbase --architectures="$architecture" \
   --include="linux-image-cloud-$architecture,systemd-sysv,dbus,udev,kmod,iproute2,procps,ca-certificates,curl,sqlite3,busybox-static" \
   --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='APT::Install-Recommends "false"' \
   --essential-hook="cp -r '$files'/. \"\$1\"" \

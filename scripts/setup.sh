@@ -28,7 +28,7 @@ check=
 for argument in "$@"; do
   case "$argument" in
     --check) check=yes ;;
-    device-test) run_packages+=(qemu-system-x86 qemu-system-arm qemu-utils qemu-user-static e2fsprogs util-linux) ;;
+    device-test) run_packages+=(qemu-system-x86 qemu-system-arm qemu-utils qemu-user-static arch-test e2fsprogs) ;;
     *) echo "usage: ./dev setup [device-test]" >&2; exit 2 ;;
   esac
 done

@@ -24,7 +24,7 @@ Machine::Machine(MachineOptions options) : options_(std::move(options)), data_po
           options_.image_dir + "/disk.img", options_.scratch_dir + "/disk.qcow2"});
 }
 
-std::vector<std::string> Machine::arguments() const {
+std::vector<std::string> Machine::arguments(Flushes flushes) const {
   const bool arm = is_arm(options_);
   std::vector<std::string> all = {arm ? "qemu-system-aarch64" : "qemu-system-x86_64"};
   const auto add = [&all](const std::vector<std::string>& more) {
@@ -37,12 +37,12 @@ std::vector<std::string> Machine::arguments() const {
   add({"-append",
        std::string("root=/dev/vda rw mitigations=off console=") + (arm ? "ttyAMA0" : "ttyS0")});
   add({"-serial", "file:" + console_path()});
-  // A disk with a cache that forgets: what the guest flushes is on the host's disk, and what it
-  // does not may be lost with QEMU, which keeps qcow2's tables in memory until then. cache=unsafe
-  // would ignore the flushes, and cache=writethrough would not need them, which hides a missing
-  // one.
-  add({"-drive",
-       "if=none,id=disk,format=qcow2,cache=none,file=" + options_.scratch_dir + "/disk.qcow2"});
+  // cache=none is a disk with a cache that forgets: what the guest flushes is on the host's disk,
+  // and what it does not may be lost with QEMU, which keeps qcow2's tables in memory until then.
+  // cache=writethrough would hide a flush that is missing.
+  const std::string cache = flushes == Flushes::Honoured ? "none" : "unsafe";
+  add({"-drive", "if=none,id=disk,format=qcow2,cache=" + cache + ",file=" + options_.scratch_dir +
+                     "/disk.qcow2"});
   add({"-device", "virtio-blk-pci,drive=disk"});
   add({"-drive", "if=none,id=payload,format=raw,readonly=on,file=" + options_.payload});
   add({"-device", "virtio-blk-pci,drive=payload"});
@@ -66,10 +66,10 @@ void Machine::monitor(const std::string& request) {
   throw std::runtime_error("QEMU does not answer " + request);
 }
 
-void Machine::boot(Cable cable) {
+void Machine::boot(Cable cable, Flushes flushes) {
   write_text(console_path(), "");
   ProcessOptions options;
-  options.argv = arguments();
+  options.argv = arguments(flushes);
   options.output_path = options_.scratch_dir + "/qemu.log";
   process_ = std::make_unique<Process>(std::move(options));
   monitor_ = std::make_unique<LineSocket>(sockets_ / "monitor");
@@ -93,7 +93,8 @@ void Machine::cut_power() {
 }
 
 void Machine::shut_down() {
-  check("systemctl --no-block reboot");  // with -no-reboot QEMU ends instead
+  // With -no-reboot QEMU ends instead. The shell may be gone before it answers.
+  shell_->send("0 " + base64_encode("systemctl reboot"));
   if (!process_->wait(kGuestPatience)) throw std::runtime_error("the machine does not shut down");
   monitor_.reset();
   shell_.reset();

@@ -32,12 +32,15 @@ class Machine {
   // Emulation is slow, and so may be the machine below it.
   static constexpr Millis kGuestPatience{1'800'000};
   enum class Cable { In, Out };
+  // What becomes of the guest's flushes. Ignored: fast, until it is shut down; a cut breaks the
+  // disk.
+  enum class Flushes { Honoured, Ignored };
 
   // With a disk of its own, off. Throws std::runtime_error, like everything here.
   explicit Machine(MachineOptions options);
 
   // Until commands are carried out; with the network's cable in its socket or not.
-  void boot(Cable cable);
+  void boot(Cable cable, Flushes flushes = Flushes::Honoured);
   void plug_in();
   // From one moment to the next. What the guest has written and not flushed may be lost.
   void cut_power();
@@ -58,7 +61,7 @@ class Machine {
 
  private:
   std::string console_path() const { return options_.scratch_dir + "/console.log"; }
-  std::vector<std::string> arguments() const;
+  std::vector<std::string> arguments(Flushes flushes) const;
   void monitor(const std::string& request);
 
   MachineOptions options_;
