@@ -7,15 +7,16 @@ set -euo pipefail
 build_packages=(
   g++ clang llvm clang-format clang-tidy cmake ninja-build ccache pkg-config git ca-certificates
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
-  libmosquitto-dev libcpp-httplib-dev nlohmann-json3-dev libyaml-cpp-dev libyaml-dev
+  libmosquitto-dev libwslay-dev libcpp-httplib-dev nlohmann-json3-dev libyaml-cpp-dev libyaml-dev
   libsqlite3-dev libspdlog-dev libcli11-dev libexpected-dev libarchive-dev libtomlplusplus-dev libssl-dev libzstd-dev
   libhowardhinnant-date-dev zlib1g-dev libcrypt-dev prometheus-cpp-dev libgtest-dev libgmock-dev
   mandoc python3
 )
 run_packages=(
   containerd runc containernetworking-plugins iptables iproute2 mosquitto mosquitto-clients
-  docker-registry skopeo busybox-static curl jq procps openssl python3-jsonschema
-  golang-github-containerd-containerd-dev mmdebstrap tzdata chromium chromium-driver
+  docker-registry skopeo softhsm2 libengine-pkcs11-openssl python3-websockets busybox-static curl jq procps
+  openssl python3-jsonschema golang-github-containerd-containerd-dev mmdebstrap tzdata chromium
+  chromium-driver
 )
 
 # The compiler runtime that fuzzing needs carries clang's version in its name.

@@ -27,7 +27,9 @@ struct Config {
     int version = 5;  // 5, or 4 for 3.1.1
     std::string topic_prefix = "wherry/v1";
     std::string client_id;  // default: device id
-    std::string username, password_file, ca_file, cert_file, key_file;
+    std::string username, password_file, ca_file, cert_file;
+    std::string key_file;  // or a PKCS#11 URI
+    std::string alpn;
     Duration keepalive = std::chrono::seconds(60);
     Duration session_expiry = std::chrono::hours(7 * 24);
     Duration reconnect_min = std::chrono::seconds(1);

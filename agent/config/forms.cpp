@@ -297,6 +297,9 @@ const Form kOptionalPath{"path or \"\"", Shape::Scalar, read_string<check_option
                          show_string};
 const Form kSocketPath{"path", Shape::Scalar, read_string<check_socket_path>, show_string};
 const Form kTopic{"topic", Shape::Scalar, read_string<check_topic>, show_string};
+const Form kKeyFile{"path, PKCS#11 URI or \"\"", Shape::Scalar, read_string<check_key_file>,
+                    show_string};
+const Form kAlpn{"name or \"\"", Shape::Scalar, read_string<check_alpn>, show_string};
 const Form kBoolean{"true or false", Shape::Scalar, read_boolean, show_boolean};
 const Form kCount{"number", Shape::Scalar, read_count, show_count};
 const Form kPercent{"percentage", Shape::Scalar, read_percent, show_percent};

@@ -35,7 +35,8 @@ constexpr Key kKeys[] = {
     {"mqtt.password_file", &kOptionalPath, at<&C::mqtt, &C::Mqtt::password_file>},
     {"mqtt.ca_file", &kOptionalPath, at<&C::mqtt, &C::Mqtt::ca_file>},
     {"mqtt.cert_file", &kOptionalPath, at<&C::mqtt, &C::Mqtt::cert_file>},
-    {"mqtt.key_file", &kOptionalPath, at<&C::mqtt, &C::Mqtt::key_file>},
+    {"mqtt.key_file", &kKeyFile, at<&C::mqtt, &C::Mqtt::key_file>},
+    {"mqtt.alpn", &kAlpn, at<&C::mqtt, &C::Mqtt::alpn>},
     // MQTT 5.0, 3.1.2.10: sixteen bits of seconds. The MQTT library takes no less than five.
     {"mqtt.keepalive",
      &kSeconds,

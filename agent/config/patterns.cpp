@@ -150,23 +150,57 @@ Status check_broker(std::string_view text) {
   const size_t separator = text.find("://");
   const std::string_view scheme =
       text.substr(0, separator == std::string_view::npos ? 0 : separator);
-  if (scheme == "ws" || scheme == "wss") {
-    return bad(text,
-               "needs WebSocket, which this version does not support; use mqtt:// or mqtts://");
-  }
-  if (scheme != "mqtt" && scheme != "mqtts") {
-    return bad(text, "must begin with mqtt:// or mqtts://");
+  const bool websocket = scheme == "ws" || scheme == "wss";
+  if (!websocket && scheme != "mqtt" && scheme != "mqtts") {
+    return bad(text, "must begin with mqtt://, mqtts://, ws:// or wss://");
   }
   std::string_view rest = text.substr(separator + 3);
   if (rest.find('@') != std::string_view::npos) {
     return bad("…" + std::string(rest.substr(rest.find('@'))),
                "must not hold a user; set mqtt.username and mqtt.password_file");
   }
-  if (rest.find('/') != std::string_view::npos) return bad(text, "must not have a path");
+  const size_t slash = rest.find('/');
+  if (slash != std::string_view::npos) {
+    const std::string_view path = rest.substr(slash);
+    const bool good = std::all_of(path.begin(), path.end(), [](char c) {
+      return is_alnum(c) || std::string_view("/-._~%").find(c) != std::string_view::npos;
+    });
+    if (!websocket) return bad(text, "must not have a path, which only ws:// and wss:// have");
+    if (!good) return bad(text, "must have a path of letters, digits and any of / - . _ ~ %");
+    rest = rest.substr(0, slash);
+  }
   if (!split_host_port(rest).good) {
     return bad(text, "must name a host and may name a port from 1 to 65535, e.g. mqtt://host:1883");
   }
   return {};
+}
+
+Status check_key_file(std::string_view text) {
+  constexpr std::string_view kPin = "?pin-source=file:/";
+  if (!text.starts_with("pkcs11:")) return check_optional_path(text);
+  if (Status plain = check_text(text); !plain) return plain;
+  if (text.find("pin-value") != std::string_view::npos) {
+    return fail(
+        Code::InvalidArgument,
+        "must not hold a PIN; put it into a file and write ?pin-source=file:/etc/wherry/pin "
+        "instead of pin-value");
+  }
+  const size_t query = text.find('?');
+  const bool good = query == std::string_view::npos || (text.substr(query).starts_with(kPin) &&
+                                                        text.find('&') == std::string_view::npos);
+  if (!good || text.substr(7, 1).empty() || query == 7) {
+    return bad(text,
+               "is no URI of a key; write for example "
+               "pkcs11:token=device;object=mqtt?pin-source=file:/etc/wherry/pin");
+  }
+  return {};
+}
+
+Status check_alpn(std::string_view text) {
+  const bool good = text.size() <= 255 && std::all_of(text.begin(), text.end(),
+                                                      [](char c) { return c > ' ' && c < 0x7f; });
+  if (good) return {};
+  return bad(text, "must be the name of one protocol, e.g. x-amzn-mqtt-ca");
 }
 
 Status check_subnet(std::string_view text) {

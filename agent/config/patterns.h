@@ -24,6 +24,9 @@ Status check_socket_path(std::string_view text);  // absolute, fits sockaddr_un
 // A topic name without wildcards (MQTT 5.0, 4.7) and without empty levels.
 Status check_topic(std::string_view text);
 Status check_broker(std::string_view text);  // mqtt://host[:port] or ws://host[:port][/path]
+// "", a path, or a PKCS#11 URI (RFC 7512) that names its PIN's file and not the PIN.
+Status check_key_file(std::string_view text);
+Status check_alpn(std::string_view text);    // "", or a protocol's name (RFC 7301): 1 to 255 bytes
 Status check_subnet(std::string_view text);  // IPv4 CIDR, a network address, /8 to /29
 // Two that check_subnet() finds good: is one within the other?
 bool networks_overlap(std::string_view a, std::string_view b);

@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "agent/fleet/certificate_watch.h"
 #include "agent/fleet/traffic.h"
 #include "agent/manifest/document.h"
 #include "agent/signing/jws.h"
@@ -26,11 +28,16 @@ struct FleetOptions {
   std::string boot_id;  // in presence
   std::vector<std::string> brokers;
   int version = 5;  // 5, or 4 for 3.1.1
-  std::string topic_prefix, client_id, username, password_file, ca_file, cert_file, key_file;
+  std::string topic_prefix, client_id, username, password_file;
+  std::string ca_file, cert_file, key_file, alpn;  // see TlsOptions
   Duration keepalive, session_expiry, reconnect_min, reconnect_max;
   // From the first SYN to CONNACK; then the next broker's turn.
   Duration connect_timeout = std::chrono::seconds(20);
   std::shared_ptr<Traffic> traffic{};  // counts what goes over the link; may be null
+  std::string socket_dir = "/tmp";     // where a unix socket may be made for a moment
+  // Between two looks at files of certificates. While the link is up they are part of its own
+  // wake-ups.
+  Duration certificate_look = std::chrono::seconds(5);
 };
 
 struct DesiredMessage {
@@ -65,11 +72,13 @@ struct LinkStatus {
   bool connected = false;
   std::string broker;  // the one connected to or tried last
   // CamelCase: why it is not connected (ConnectionRefused, NotAuthorized, DnsLookupFailed,
-  // TlsError, Timeout, ProtocolError, InvalidBroker …), or SubscriptionRefused while it is. Else
-  // empty.
+  // BrokerCertificateExpired, Timeout, ProtocolError, InvalidBroker …), or SubscriptionRefused
+  // while it is. Else empty.
   std::string reason;
   std::string message;  // the same in a sentence, with what to do
   WallTime since{};
+  // Where there are files of certificates and a broker to use them with.
+  std::optional<CertificateStatus> certificate{};
 };
 
 // Callbacks come on the link's own thread, never after stop() has returned: bound and enqueue,

@@ -23,6 +23,13 @@ constexpr int kStableFactor = 10;
 constexpr const char* kStopped = "Stopped";
 constexpr Duration kMaxIdle = std::chrono::seconds(60);
 
+bool any_has_tls(const std::vector<std::string>& brokers) {
+  return std::any_of(brokers.begin(), brokers.end(), [](const std::string& broker) {
+    const auto url = parse_broker_url(broker);
+    return url && url->tls;
+  });
+}
+
 int poll_timeout(Duration duration) {
   const auto millis = std::chrono::ceil<std::chrono::milliseconds>(duration).count();
   return static_cast<int>(std::clamp<int64_t>(millis, 0, 60'000));
@@ -41,6 +48,7 @@ LinkWorker::LinkWorker(FleetOptions options, FleetHandlers handlers, const Clock
   status_.message = options_.brokers.empty() ? "no broker is configured; set mqtt.brokers"
                                              : "the first connection is being made";
   status_.since = clock_.wall();
+  if (any_has_tls(options_.brokers)) certificates_.emplace(tls_options(options_));
 }
 
 LinkWorker::~LinkWorker() { close(wake_fd_); }
@@ -69,6 +77,7 @@ void LinkWorker::run() {
 }
 
 LinkWorker::Outcome LinkWorker::attempt(const std::string& broker) {
+  look_at_certificates();
   const Result<SessionOptions> made = session_options(options_, topics_, broker, clock_.wall());
   if (!made) {
     set_status(false, broker, std::string(made.error().reason()), made.error().full());
@@ -94,7 +103,7 @@ Result<std::unique_ptr<MqttSession>> LinkWorker::open(const SessionOptions& opti
     const std::lock_guard lock(mutex_);
     resolving_ = true;
   }
-  auto session = MqttSession::open(options);
+  auto session = MqttSession::open(options, keys_, clock_.wall());
   const std::lock_guard lock(mutex_);
   resolving_ = false;
   changed_.notify_all();
@@ -139,6 +148,9 @@ Status LinkWorker::take_turn(MqttSession& session, Conversation& conversation,
   pollfd fds[] = {{session.fd(), session.poll_events(), 0}, {wake_fd_, POLLIN, 0}};
   poll(fds, 2, poll_timeout(wait));
   if (fds[1].revents != 0) drain_wake();
+  if (look_at_certificates() && conversation.connected()) {
+    log_info("files of certificates have changed; the next connection is made with them");
+  }
   if (fds[0].revents != 0) {
     if (Status stepped = session.step(fds[0].revents); !stepped) return stepped;
   }
@@ -278,6 +290,7 @@ void LinkWorker::set_status(bool connected, const std::string& broker, const std
     const bool same_state = status_.connected == connected && status_.reason == reason;
     if (same_state && status_.broker == broker && status_.message == message) return;
     if (same_state) next.since = status_.since;
+    next.certificate = status_.certificate;
     status_ = next;
   }
   if (connected && reason.empty()) {
@@ -288,15 +301,42 @@ void LinkWorker::set_status(bool connected, const std::string& broker, const std
     log_warn(connected ? "the broker refuses a subscription" : "not connected to a broker",
              {{"broker", broker}, {"reason", reason}, {"message", message}});
   }
-  if (handlers_.on_status) handlers_.on_status(next);
+  tell(next);
 }
 
+void LinkWorker::tell(const LinkStatus& status) const {
+  if (handlers_.on_status) handlers_.on_status(status);
+}
+
+bool LinkWorker::look_at_certificates() {
+  if (!certificates_ || clock_.now() < look_again_) return false;
+  look_again_ = clock_.now() + options_.certificate_look;
+  const bool changed = certificates_->changed();
+  auto status = certificates_->status(clock_.wall());
+  LinkStatus next;
+  {
+    const std::lock_guard lock(mutex_);
+    if (abandoned_ || status == status_.certificate) return changed;
+    status_.certificate = std::move(status);
+    next = status_;
+  }
+  const auto log = next.certificate->reason.empty() ? log_info : log_warn;
+  log("certificates",
+      {{"reason", next.certificate->reason}, {"message", next.certificate->message}});
+  tell(next);
+  return changed;
+}
+
+// A changed file of certificates ends it: it may be what was to be mended.
 void LinkWorker::pause(Duration duration) {
   const MonoTime until = clock_.now() + duration;
   for (Duration left = duration; left > Duration::zero() && !stopping();
        left = until - clock_.now()) {
     pollfd fd{wake_fd_, POLLIN, 0};
-    if (poll(&fd, 1, poll_timeout(left)) > 0) drain_wake();
+    if (poll(&fd, 1,
+             poll_timeout(certificates_ ? std::min(left, options_.certificate_look) : left)) > 0)
+      drain_wake();
+    if (look_at_certificates()) return;
   }
 }
 

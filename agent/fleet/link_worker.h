@@ -10,6 +10,7 @@
 #include <string>
 
 #include "agent/fleet/answer_box.h"
+#include "agent/fleet/certificate_watch.h"
 #include "agent/fleet/conversation.h"
 #include "agent/fleet/fleet_link.h"
 #include "agent/fleet/latest_slot.h"
@@ -51,6 +52,9 @@ class LinkWorker {
 
   void set_status(bool connected, const std::string& broker, const std::string& reason,
                   const std::string& message);
+  void tell(const LinkStatus& status) const;
+  // Looks at the files of certificates, now and then. True when one has changed.
+  bool look_at_certificates();
   void pause(Duration duration);
   bool stopping() const;
   void end_session();
@@ -62,8 +66,12 @@ class LinkWorker {
   const Clock& clock_;
   const Topics topics_;
   const int wake_fd_;
-  MonoTime connected_at_{};  // of the present connection; run()'s own
-  std::string last_broker_;  // the one that has our retained messages; run()'s own
+  // run()'s own:
+  ClientKeys keys_;
+  std::optional<CertificateWatch> certificates_;  // where a broker has TLS
+  MonoTime look_again_{};
+  MonoTime connected_at_{};  // of the present connection
+  std::string last_broker_;  // the one that has our retained messages
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

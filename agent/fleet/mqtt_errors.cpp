@@ -25,12 +25,6 @@ const char* const kNotAuthorized =
 const char* const kBadVersion = "the broker does not speak this MQTT version; set mqtt.version";
 const char* const kBadClientId = "the broker refuses the client id; check mqtt.client_id";
 
-Error tls_error(const std::string& detail) {
-  return unavailable("TlsError",
-                     "TLS with the broker failed" + (detail.empty() ? "" : ": " + detail) +
-                         "; check mqtt.ca_file, cert_file and key_file and the broker's name");
-}
-
 }  // namespace
 
 Error socket_error(int number) {
@@ -52,21 +46,21 @@ Error socket_error(int number) {
   }
 }
 
-Error library_error(int code, int saved_errno, const std::string& detail) {
+Error lookup_error(int code) {
+  return unavailable("DnsLookupFailed",
+                     std::string("the broker's name cannot be resolved: ") + gai_strerror(code));
+}
+
+Error library_error(int code, int saved_errno) {
   switch (code) {
     case MOSQ_ERR_EAI:
-      return unavailable("DnsLookupFailed", "the broker's name cannot be resolved: " +
-                                                std::string(gai_strerror(saved_errno)));
+      return lookup_error(saved_errno);
     case MOSQ_ERR_ERRNO:
-      return saved_errno == EPROTO ? tls_error(detail) : socket_error(saved_errno);
+      return socket_error(saved_errno);
     case MOSQ_ERR_CONN_LOST:
       return unavailable("ConnectionLost", "the broker closed the connection");
     case MOSQ_ERR_KEEPALIVE:
       return unavailable("Timeout", "the broker stopped answering pings");
-    case MOSQ_ERR_TLS:
-    case MOSQ_ERR_TLS_HANDSHAKE:
-    case MOSQ_ERR_OCSP:
-      return tls_error(detail);
     case MOSQ_ERR_PROTOCOL:
     case MOSQ_ERR_MALFORMED_PACKET:
     case MOSQ_ERR_MALFORMED_UTF8:

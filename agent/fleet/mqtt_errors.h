@@ -11,9 +11,10 @@ namespace wherry {
 // The reason of an error that is about one message and not about the connection.
 inline constexpr const char* kMessageTooLarge = "MessageTooLarge";
 
-// A return code of libmosquitto (enum mosq_err_t). `detail` is its log's last error line, if any.
-// `saved_errno` is errno right after the call.
-Error library_error(int code, int saved_errno, const std::string& detail);
+// A return code of libmosquitto (enum mosq_err_t). `saved_errno` is errno right after the call.
+Error library_error(int code, int saved_errno);
+// A return code of getaddrinfo(3).
+Error lookup_error(int code);
 // An errno of the socket.
 Error socket_error(int number);
 // CONNACK other than 0: of MQTT 3.1.1 (3.2.2.3, values 1 to 5) or MQTT 5 (3.2.2.2, 0x80 and up).

@@ -10,11 +10,14 @@
 #include <netinet/tcp.h>
 #include <optional>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <utility>
 
 #include <mqtt_protocol.h>
 
+#include "agent/fleet/broker_channel.h"
+#include "agent/fleet/local_door.h"
 #include "agent/fleet/mqtt_errors.h"
 
 namespace wherry {
@@ -24,6 +27,8 @@ namespace {
 // device's memory. Well above the largest document, which must arrive to be refused with a reason.
 constexpr uint32_t kMaximumPacketSize = 8u << 20;
 constexpr const char* kContentType = "application/json";
+// Pieces that are read at once before the link has its turn to look at what came.
+constexpr int kPiecesAtOnce = 64;
 
 class Properties {
  public:
@@ -91,7 +96,13 @@ struct MqttSession::Impl {
   Status set_up();
   Status begin();
   Status check(int code);
-  Status look_at_first_byte(int socket) const;
+  Status connect_library(const std::string& host, int port);
+  Status look_at_first_byte() const;
+  Status read_library();
+  Status step_channel();
+  Status push();
+  Status pass_on() { return channel ? push() : Status{}; }
+  int socket() const { return mosquitto_socket(handle); }
   void set_callbacks();
 
   void count(std::string_view topic, size_t payload, bool sent) const {
@@ -103,12 +114,13 @@ struct MqttSession::Impl {
                          const mosquitto_property* properties);
 
   SessionOptions options;
+  std::unique_ptr<BrokerChannel> channel;  // none for plain TCP
   mosquitto* handle = nullptr;
+  bool begun = false;  // the library speaks
   bool tcp_connected = false;
   bool answered = false;  // the broker's first bytes were those of a CONNACK
   bool connected = false;
   std::optional<Error> failure;  // told by a callback
-  std::string last_error_line;   // of the library's log
   std::vector<SessionEvent> events;
 };
 
@@ -162,15 +174,12 @@ void MqttSession::Impl::set_callbacks() {
     }
     of(self)->events.emplace_back(std::move(event));
   });
-  mosquitto_log_callback_set(handle, [](mosquitto*, void* self, int level, const char* line) {
-    if (level == MOSQ_LOG_ERR) of(self)->last_error_line = line;
-  });
 }
 
 Status MqttSession::Impl::check(int code) {
   const int saved_errno = errno;
   if (failure) return fail(*failure);
-  if (code > 0) return fail(library_error(code, saved_errno, last_error_line));
+  if (code > 0) return fail(library_error(code, saved_errno));
   return {};
 }
 
@@ -203,14 +212,7 @@ Status MqttSession::Impl::set_up() {
     const char* password = options.password.empty() ? nullptr : options.password.c_str();
     mosquitto_username_pw_set(handle, options.username.c_str(), password);
   }
-  if (!options.broker.tls) return {};
-  const auto path = [](const std::string& p) { return p.empty() ? nullptr : p.c_str(); };
-  const char* system_ca = options.ca_file.empty() ? "/etc/ssl/certs" : nullptr;
-  const int tls = mosquitto_tls_set(handle, path(options.ca_file), system_ca,
-                                    path(options.cert_file), path(options.key_file), nullptr);
-  if (tls == MOSQ_ERR_SUCCESS) return {};
-  return fail(Code::InvalidArgument,
-              "cannot read the TLS files; check mqtt.ca_file, cert_file and key_file", "TlsError");
+  return {};
 }
 
 Status MqttSession::Impl::begin() {
@@ -229,50 +231,105 @@ Status MqttSession::Impl::begin() {
     mosquitto_connect_bind_v5(handle, nullptr, options.broker.port, keepalive, nullptr,
                               connect.get());
   }
-  errno = 0;
-  const int code = mosquitto_connect_bind_async(handle, options.broker.host.c_str(),
-                                                options.broker.port, keepalive, nullptr);
-  if (Status begun = check(code); !begun) return begun;
-  const int fd = mosquitto_socket(handle);
-  if (fd < 0) return fail(library_error(MOSQ_ERR_NO_CONN, 0, last_error_line));
-  fcntl(fd, F_SETFD, FD_CLOEXEC);  // not for the programs that the agent runs
+  if (!channel) return connect_library(options.broker.host, options.broker.port);
+  const auto door = LocalDoor::open(options.socket_dir);
+  if (!door) return fail(door.error());
+  // Port 0 stands for a unix socket, with its path for a host.
+  if (Status connected = connect_library(door->path(), 0); !connected) return connected;
+  auto accepted = door->accept();
+  if (!accepted) return fail(accepted.error());
+  channel->attach(std::move(*accepted));
   return {};
 }
 
-// The library would wait for the rest of whatever a first byte promises, and would call a TLS
-// server that hangs up in the handshake again and again.
-Status MqttSession::Impl::look_at_first_byte(int socket) const {
+Status MqttSession::Impl::connect_library(const std::string& host, int port) {
+  errno = 0;
+  const int code = mosquitto_connect_bind_async(handle, host.c_str(), port,
+                                                keepalive_seconds(options.keepalive), nullptr);
+  if (Status connected = check(code); !connected) return connected;
+  if (socket() < 0) return fail(library_error(MOSQ_ERR_NO_CONN, 0));
+  fcntl(socket(), F_SETFD, FD_CLOEXEC);  // not for the programs that the agent runs
+  begun = true;
+  return {};
+}
+
+// The library would wait for the rest of whatever a first byte promises.
+Status MqttSession::Impl::look_at_first_byte() const {
   constexpr unsigned char kConnack = 0x20;  // MQTT 5 and 3.1.1, 3.2.1
   unsigned char byte = 0;
-  const ssize_t got = recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (options.broker.tls) {
-    if (got != 0) return {};
-    return fail(library_error(MOSQ_ERR_TLS, 0, "the broker hung up during the handshake"));
+  if (answered || recv(socket(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1 || byte == kConnack) {
+    return {};
   }
-  if (got == 1 && !answered && byte != kConnack) {
-    return fail(library_error(MOSQ_ERR_PROTOCOL, 0, {}));
+  return fail(library_error(MOSQ_ERR_PROTOCOL, 0));
+}
+
+Status MqttSession::Impl::read_library() {
+  if (Status sane = look_at_first_byte(); !sane) return sane;
+  errno = 0;
+  if (Status read = check(mosquitto_loop_read(handle, 1)); !read) return read;
+  if (socket() < 0) return fail(library_error(MOSQ_ERR_CONN_LOST, 0));
+  return {};
+}
+
+Status MqttSession::Impl::step_channel() {
+  if (!begun) {
+    const Result<bool> ready = channel->get_ready();
+    if (!ready) return fail(ready.error());
+    if (!*ready) return {};
+    if (Status done = begin(); !done) return done;
   }
+  for (int piece = 0; piece < kPiecesAtOnce; ++piece) {
+    const Result<size_t> got = channel->receive();
+    if (!got) return fail(failure.value_or(got.error()));
+    if (*got == 0) break;
+    int waiting = 0;
+    while (ioctl(socket(), FIONREAD, &waiting) == 0 && waiting > 0) {
+      if (Status read = read_library(); !read) return read;
+      answered = true;
+    }
+  }
+  return push();
+}
+
+// What the library has to send.
+Status MqttSession::Impl::push() {
+  do {
+    if (!mosquitto_want_write(handle)) continue;
+    errno = 0;
+    if (Status sent = check(mosquitto_loop_write(handle, 1)); !sent) return sent;
+    if (socket() < 0) return fail(library_error(MOSQ_ERR_CONN_LOST, 0));
+  } while (channel && channel->send() && mosquitto_want_write(handle));
   return {};
 }
 
 MqttSession::MqttSession(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 MqttSession::~MqttSession() = default;
 
-Result<std::unique_ptr<MqttSession>> MqttSession::open(const SessionOptions& options) {
+Result<std::unique_ptr<MqttSession>> MqttSession::open(const SessionOptions& options,
+                                                       ClientKeys& keys, WallTime now) {
   auto impl = std::make_unique<Impl>(options);
   if (Status done = impl->set_up(); !done) return fail(done.error());
-  if (Status done = impl->begin(); !done) return fail(done.error());
+  if (options.broker.tls || options.broker.websocket) {
+    auto channel = BrokerChannel::open(options.broker, options.tls, keys, now);
+    if (!channel) return fail(channel.error());
+    impl->channel = std::move(*channel);
+  } else if (Status done = impl->begin(); !done) {
+    return fail(done.error());
+  }
   return std::unique_ptr<MqttSession>(new MqttSession(std::move(impl)));
 }
 
-int MqttSession::fd() const { return mosquitto_socket(impl_->handle); }
+int MqttSession::fd() const { return impl_->channel ? impl_->channel->fd() : impl_->socket(); }
 
 short MqttSession::poll_events() const {
-  const bool write = !impl_->tcp_connected || mosquitto_want_write(impl_->handle);
-  return static_cast<short>(write ? POLLIN | POLLOUT : POLLIN);
+  const short channel = impl_->channel ? impl_->channel->poll_events() : POLLIN;
+  const bool write =
+      (!impl_->channel && !impl_->tcp_connected) || mosquitto_want_write(impl_->handle);
+  return static_cast<short>(write ? channel | POLLOUT : channel);
 }
 
 Status MqttSession::step(short revents) {
+  if (impl_->channel) return impl_->step_channel();
   const int socket = fd();
   if (!impl_->tcp_connected && revents != 0) {
     int error = 0;
@@ -281,33 +338,22 @@ Status MqttSession::step(short revents) {
     if (error != 0) return fail(socket_error(error));
     impl_->tcp_connected = true;
   }
-  // The TLS handshake advances only in loop_read, whatever it waits for, and does not notice that
-  // the other side has hung up.
-  const bool handshake = impl_->options.broker.tls && !impl_->connected;
-  if (!impl_->connected) {
-    if (Status sane = impl_->look_at_first_byte(socket); !sane) return sane;
-  }
-  errno = 0;
-  if (handshake || (revents & (POLLIN | POLLERR | POLLHUP)) != 0) {
-    if (Status read = impl_->check(mosquitto_loop_read(impl_->handle, 1)); !read) return read;
+  if ((revents & (POLLIN | POLLERR | POLLHUP)) != 0) {
+    if (Status read = impl_->read_library(); !read) return read;
     impl_->answered = impl_->answered || (revents & POLLIN) != 0;
-    if (fd() < 0) return fail(library_error(MOSQ_ERR_CONN_LOST, 0, impl_->last_error_line));
     // Acknowledge what came at once: with Nagle's algorithm at its end, the broker holds back its
     // next small packet until this kernel acknowledges the last one, up to 40 ms later.
     const int on = 1;
     setsockopt(socket, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
   }
-  if (mosquitto_want_write(impl_->handle)) {
-    errno = 0;
-    if (Status sent = impl_->check(mosquitto_loop_write(impl_->handle, 1)); !sent) return sent;
-  }
-  if (fd() < 0) return fail(library_error(MOSQ_ERR_CONN_LOST, 0, impl_->last_error_line));
-  return {};
+  return impl_->push();
 }
 
 Status MqttSession::keep_alive() {
+  if (!impl_->begun) return {};
   errno = 0;
-  return impl_->check(mosquitto_loop_misc(impl_->handle));
+  if (Status alive = impl_->check(mosquitto_loop_misc(impl_->handle)); !alive) return alive;
+  return impl_->pass_on();
 }
 
 std::vector<SessionEvent> MqttSession::take_events() { return std::exchange(impl_->events, {}); }
@@ -327,6 +373,7 @@ Result<int> MqttSession::publish(const std::string& topic, const std::string& pa
                            payload.data(), 1, retain, properties.get());
   if (Status done = impl_->check(code); !done) return fail(done.error());
   impl_->count(topic, payload.size(), true);
+  if (Status pushed = impl_->pass_on(); !pushed) return fail(pushed.error());
   return id;
 }
 
@@ -335,15 +382,24 @@ Status MqttSession::subscribe(const std::vector<std::string>& filters) {
   names.reserve(filters.size());
   for (const std::string& filter : filters) names.push_back(const_cast<char*>(filter.c_str()));
   errno = 0;
-  return impl_->check(mosquitto_subscribe_multiple(
-      impl_->handle, nullptr, static_cast<int>(names.size()), names.data(), 1, 0, nullptr));
+  const int code = mosquitto_subscribe_multiple(
+      impl_->handle, nullptr, static_cast<int>(names.size()), names.data(), 1, 0, nullptr);
+  if (Status done = impl_->check(code); !done) return done;
+  return impl_->pass_on();
 }
 
 Status MqttSession::unsubscribe(const std::string& filter) {
   errno = 0;
-  return impl_->check(mosquitto_unsubscribe(impl_->handle, nullptr, filter.c_str()));
+  const int code = mosquitto_unsubscribe(impl_->handle, nullptr, filter.c_str());
+  if (Status done = impl_->check(code); !done) return done;
+  return impl_->pass_on();
 }
 
-void MqttSession::disconnect() { mosquitto_disconnect(impl_->handle); }
+void MqttSession::disconnect() {
+  mosquitto_disconnect(impl_->handle);
+  if (!impl_->channel) return;
+  impl_->channel->send();
+  impl_->channel->close();
+}
 
 }  // namespace wherry

@@ -1,5 +1,6 @@
 #pragma once
-// One connection to one broker, on libmosquitto, driven by its owner's poll(2) loop.
+// One connection to one broker, on libmosquitto, driven by its owner's poll(2) loop. The library
+// speaks to the network itself where it is plain TCP, else through a BrokerChannel.
 
 #include <functional>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "agent/fleet/broker_url.h"
+#include "agent/fleet/tls_stream.h"
 #include "base/clock.h"
 #include "base/result.h"
 
@@ -18,11 +20,12 @@ struct SessionOptions {
   BrokerUrl broker;
   int version = 5;  // 5, or 4 for 3.1.1
   std::string client_id, username, password;
-  std::string ca_file, cert_file, key_file;  // mqtts only; no ca_file: the system's
-  Duration keepalive{};                      // 0: none; else whole seconds from 5 to 65535
-  Duration session_expiry{};                 // 0: the session ends with the connection
-  std::string will_topic, will_payload;      // QoS 1, retained
-  size_t max_payload = 0;                    // longer ones are cut to this many bytes
+  TlsOptions tls;                        // mqtts and wss only
+  std::string socket_dir = "/tmp";       // for the moment of a connect by mqtts, ws or wss
+  Duration keepalive{};                  // 0: none; else whole seconds from 5 to 65535
+  Duration session_expiry{};             // 0: the session ends with the connection
+  std::string will_topic, will_payload;  // QoS 1, retained
+  size_t max_payload = 0;                // longer ones are cut to this many bytes
   // Told of each message with the size of topic and payload, a longer one's as it came. May be
   // empty.
   std::function<void(std::string_view topic, size_t bytes, bool sent)> on_traffic{};
@@ -55,13 +58,14 @@ struct PublishProperties {  // MQTT 5; left out with 3.1.1
 class MqttSession {
  public:
   // Resolves the broker's name (which blocks for as long as the resolver does) and begins to
-  // connect, without waiting for it.
-  static Result<std::unique_ptr<MqttSession>> open(const SessionOptions& options);
+  // connect, without waiting for it. Certificates must be valid `now`.
+  static Result<std::unique_ptr<MqttSession>> open(const SessionOptions& options, ClientKeys& keys,
+                                                   WallTime now);
   ~MqttSession();
   MqttSession(const MqttSession&) = delete;
   MqttSession& operator=(const MqttSession&) = delete;
 
-  int fd() const;
+  int fd() const;  // may be another one after each step()
   short poll_events() const;
   // What poll(2) returned for fd(); does what can be done without waiting.
   Status step(short revents);

@@ -8,6 +8,10 @@
 
 namespace wherry {
 
+TlsOptions tls_options(const FleetOptions& options) {
+  return {options.ca_file, options.cert_file, options.key_file, options.alpn};
+}
+
 Result<SessionOptions> session_options(const FleetOptions& options, const Topics& topics,
                                        const std::string& broker, WallTime now) {
   Result<BrokerUrl> url = parse_broker_url(broker);
@@ -17,9 +21,8 @@ Result<SessionOptions> session_options(const FleetOptions& options, const Topics
   session.version = options.version;
   session.client_id = options.client_id.empty() ? options.device_id : options.client_id;
   session.username = options.username;
-  session.ca_file = options.ca_file;
-  session.cert_file = options.cert_file;
-  session.key_file = options.key_file;
+  session.tls = tls_options(options);
+  session.socket_dir = options.socket_dir;
   session.keepalive = options.keepalive;
   session.session_expiry = options.session_expiry;
   session.will_topic = topics.presence();
@@ -35,6 +38,9 @@ Result<SessionOptions> session_options(const FleetOptions& options, const Topics
     };
   }
   if (options.password_file.empty()) return session;
+  if (Status safe = check_private_file(options.password_file, "PasswordFileInsecure"); !safe) {
+    return fail(safe.error(), "mqtt.password_file");
+  }
   Result<std::string> password = read_file(options.password_file, 64u << 10);
   if (!password)
     return fail(

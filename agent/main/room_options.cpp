@@ -73,6 +73,8 @@ FleetOptions fleet_options(const Config& config, const std::string& boot) {
   options.ca_file = mqtt.ca_file;
   options.cert_file = mqtt.cert_file;
   options.key_file = mqtt.key_file;
+  options.alpn = mqtt.alpn;
+  options.socket_dir = config.storage.run_dir;
   options.keepalive = mqtt.keepalive;
   options.session_expiry = mqtt.session_expiry;
   options.reconnect_min = mqtt.reconnect_min;

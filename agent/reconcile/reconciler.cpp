@@ -208,7 +208,15 @@ void Reconciler::read(Mail mail) {
   for (EventRecord& note : mail.notes) ledger_.note(std::move(note));
   if (mail.link) {
     const LinkStatus& link = *mail.link;
-    broker_.set(link.connected, link.reason, link.message, parts_.clock.wall());
+    const WallTime now = parts_.clock.wall();
+    broker_.set(link.connected, link.reason, link.message, now);
+    if (!link.certificate) {
+      certificate_.reset();
+    } else {
+      if (!certificate_) certificate_.emplace("CertificateValid", "", "");
+      certificate_->set(link.certificate->valid, link.certificate->reason,
+                        link.certificate->message, now);
+    }
   }
 }
 
@@ -422,6 +430,7 @@ void Reconciler::show(const Plan& plan) {
   view.images = book_.views();
   if (parts_.usage) view.usage = parts_.usage();
   view.conditions = {containerd_.view(), broker_.view(), store_.view()};
+  if (certificate_) view.conditions.push_back(certificate_->view());
   // What is not known yet is nothing to tell the fleet.
   reporter_.show(std::move(view), first_pass_done_ || look_failures_ > 0);
 }

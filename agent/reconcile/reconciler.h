@@ -117,6 +117,7 @@ class Reconciler {
   DeviceDesk devices_;
 
   Condition containerd_, broker_, store_;
+  std::optional<Condition> certificate_;  // where there are certificates
   DeviceView device_;
   std::vector<runtime::ProbeTarget> probed_;
   bool looking_ = false;  // a look is under way

@@ -99,7 +99,7 @@ struct DesiredView {
 };
 
 struct ConditionView {
-  std::string type;  // ContainerdReady, BrokerConnected, StoreReady, …
+  std::string type;  // ContainerdReady, BrokerConnected, StoreReady, CertificateValid
   bool status = false;
   std::string reason, message;
   WallTime since{};

@@ -11,7 +11,8 @@ using Json = nlohmann::ordered_json;
 
 // Without the broker workloads run on, and start.
 bool matters(const ConditionView& condition) {
-  return !condition.status && condition.type != "BrokerConnected";
+  return !condition.status && condition.type != "BrokerConnected" &&
+         condition.type != "CertificateValid";
 }
 
 void add_container(const WorkloadView& workload, const ContainerView& container,

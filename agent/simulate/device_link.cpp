@@ -47,7 +47,7 @@ void DeviceLink::begin() {
   ++attempts_;
   const auto made = session_options(options_, topics_, broker(), clock_.wall());
   if (!made) return lost(made.error());
-  auto session = MqttSession::open(*made);
+  auto session = MqttSession::open(*made, keys_, clock_.wall());
   if (!session) return lost(session.error());
   session_ = std::move(*session);
   conversation_.emplace(*session_, topics_, options_.boot_id, clock_, hooks());

@@ -30,8 +30,9 @@ class DeviceLink {
   DeviceLink(FleetOptions options, MonoTime first, EventQueue& events, const Clock& clock,
              DeviceLinkHandlers handlers);
 
-  int fd() const;                                    // -1: there is no connection
-  uint64_t connection() const { return attempts_; }  // another number: another socket
+  int fd() const;  // -1: there is no connection
+  // Another number: another socket. An attempt may have several, for a name with several addresses.
+  uint64_t connection() const { return attempts_ << 32 | static_cast<uint32_t>(fd()); }
   short poll_events() const { return session_->poll_events(); }
   std::optional<MonoTime> wake_at() const;
   // What the socket is ready for, 0 where only time has passed.
@@ -57,6 +58,7 @@ class DeviceLink {
   EventQueue& events_;
   const Clock& clock_;
   const DeviceLinkHandlers handlers_;
+  ClientKeys keys_;
   std::unique_ptr<MqttSession> session_;
   std::optional<Conversation> conversation_;
   LatestSlot reported_;

@@ -89,7 +89,7 @@ void describe_fleet(CLI::App& app, Options& options, std::vector<std::string>& l
 void describe_link(CLI::App& app, Options& options) {
   FleetOptions& fleet = options.fleet;
   app.add_option("--broker", fleet.brokers,
-                 "mqtt://HOST[:PORT] or mqtts://HOST[:PORT]; may be repeated, tried in order")
+                 "mqtt://, mqtts://, ws:// or wss://HOST[:PORT]; may be repeated, tried in order")
       ->allow_extra_args(false)
       ->check(checked_broker);
   app.add_option("--topic-prefix", fleet.topic_prefix, "mqtt.topic_prefix")->capture_default_str();

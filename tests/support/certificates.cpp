@@ -1,5 +1,6 @@
 #include "tests/support/certificates.h"
 
+#include "base/clock.h"
 #include "tests/support/process.h"
 
 namespace wherry::test {
@@ -16,6 +17,12 @@ std::string config_of(const std::string& dir) {
 
 }  // namespace
 
+std::string days_from_now(int days) {
+  std::string text = to_rfc3339(SystemClock().wall() + std::chrono::hours(24) * days).substr(0, 19);
+  std::erase_if(text, [](char c) { return c == '-' || c == ':' || c == 'T'; });
+  return text + "Z";
+}
+
 CertificateAuthority::CertificateAuthority(const std::string& name) {
   write_text(dir_ / "index", "");
   write_text(dir_ / "serial", "01\n");
@@ -26,6 +33,12 @@ CertificateAuthority::CertificateAuthority(const std::string& name) {
 }
 
 Certificate CertificateAuthority::issue(const std::string& host, bool expired) {
+  return expired ? issue(host, "20000101000000Z", "20010101000000Z")
+                 : issue(host, "20200101000000Z", "20990101000000Z");
+}
+
+Certificate CertificateAuthority::issue(const std::string& host, const std::string& from,
+                                        const std::string& until) {
   const std::string base = dir_ / ("leaf" + std::to_string(++issued_));
   const bool address = host.find_first_not_of("0123456789.") == std::string::npos;
   const Certificate made{base + ".pem", base + ".key"};
@@ -35,8 +48,7 @@ Certificate CertificateAuthority::issue(const std::string& host, bool expired) {
           "-out", base + ".csr"});
   run_ok({"openssl", "ca", "-batch", "-notext", "-config", dir_ / "ca.cnf", "-cert", certificate(),
           "-keyfile", dir_ / "ca.key", "-in", base + ".csr", "-out", made.certificate, "-startdate",
-          expired ? "20000101000000Z" : "20200101000000Z", "-enddate",
-          expired ? "20010101000000Z" : "20990101000000Z"});
+          from, "-enddate", until});
   return made;
 }
 

@@ -1,10 +1,14 @@
 // Bad input and bad days: each gets a clear reason upstream and locally, disturbs nothing else, and
 // is over by itself when its cause is gone.
 
+#include <filesystem>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
 
+#include <gmock/gmock.h>
+
+#include "tests/support/certificates.h"
 #include "tests/support/system_fixture.h"
 
 namespace wherry::test {
@@ -297,6 +301,52 @@ TEST_F(TroubleTest, ABrokerThatGoesAwayStopsNothingAndCatchesUp) {
   wait_upstream([](const json& state) { return in_phase(state, "bystander", "Running"); });
   publish(2, {sleeper("bystander"), sleeper("next")});
   running("next");
+  expect_bystander_untouched();
+}
+
+// From the files to the fleet's side and the journal.
+TEST_F(TroubleTest, CertificatesThatEndAreToldAheadAndStopNothing) {
+  start_bystander();
+  CertificateAuthority authority;
+  const int port = free_port();
+  const Certificate server = authority.issue("127.0.0.1");
+  const Certificate own = authority.issue("dev-1", days_from_now(-300), days_from_now(20));
+  MosquittoBroker secure({.extra_config = "listener " + std::to_string(port) +
+                                          " 127.0.0.1\nrequire_certificate true\ncafile " +
+                                          authority.certificate() + "\ncertfile " +
+                                          server.certificate + "\nkeyfile " + server.key + "\n"});
+  agent_->options().brokers = {"mqtts://127.0.0.1:" + std::to_string(port)};
+  auto& sets = agent_->options().sets;
+  sets.insert(sets.end(),
+              {"mqtt.ca_file=" + authority.certificate(), "mqtt.cert_file=" + own.certificate,
+               "mqtt.key_file=" + own.key, "mqtt.reconnect={min: 20ms, max: 200ms}"});
+  agent_->restart();
+  const auto reason = [](const json& state, const std::string& type) -> std::string {
+    for (const json& condition : state.value("conditions", json::array())) {
+      if (condition["type"] == type) return condition["reason"];
+    }
+    return "none";
+  };
+  MqttClient manager(secure.port());
+  manager.subscribe("wherry/v1/devices/dev-1/reported");
+  EXPECT_TRUE(manager.wait_for([&](const MqttMessage& message) {
+    return reason(json::parse(message.payload), "CertificateValid") == "CertificateExpiring";
+  }));
+  EXPECT_THAT(agent_->log(), testing::HasSubstr("CertificateExpiring"));
+
+  const Certificate late = authority.issue("127.0.0.1", true);
+  secure.stop();
+  std::filesystem::copy_file(late.certificate, server.certificate,
+                             std::filesystem::copy_options::overwrite_existing);
+  std::filesystem::copy_file(late.key, server.key,
+                             std::filesystem::copy_options::overwrite_existing);
+  secure.start();
+  const json state = agent_->wait_reported([&](const json& state) {
+    return reason(state, "BrokerConnected") == "BrokerCertificateExpired";
+  });
+  EXPECT_EQ(reason(state, "BrokerConnected"), "BrokerCertificateExpired");
+  EXPECT_TRUE(wait_until(
+      [&] { return agent_->log().find("BrokerCertificateExpired") != std::string::npos; }));
   expect_bystander_untouched();
 }
 

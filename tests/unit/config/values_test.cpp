@@ -29,17 +29,25 @@ std::vector<ValueCase> cases() {
         "{a: [b]}", "{/a: b}", "{a/: b}"}},
       {"mqtt.brokers",
        {"[]", "[mqtt://h]", "[mqtt://h:1883, mqtt://h:1884]", "[\"mqtt://[::1]:1\"]", "[mqtts://h]",
-        "[mqtts://h:443]"},
-       {"[h]", "[tcp://h]", "[ws://h/mqtt]", "[wss://h]", "[mqtt://]", "[mqtt://h:0]",
-        "[mqtt://h:65536]", "[mqtt://h:x]", "[mqtt://h:]", "[mqtt://h/path]", "[mqtt://u:p@h]",
-        "[\"mqtt://[::1\"]", "[\"mqtt://[h]:1\"]", "[\"mqtt://::1\"]", "[mqtts://h/a?b]",
-        "[\"mqtt://a b\"]", "[mqtt://h, mqtt://h]"}},
+        "[mqtts://h:443]", "[ws://h/mqtt]", "[wss://h]", "[\"ws://[::1]:9001/a.b/c-d\"]"},
+       {"[h]", "[tcp://h]", "[ws://]", "[\"ws://h/a b\"]", "[ws://h/a?b=c]", "[mqtt://]",
+        "[mqtt://h:0]", "[mqtt://h:65536]", "[mqtt://h:x]", "[mqtt://h:]", "[mqtt://h/path]",
+        "[mqtt://u:p@h]", "[\"mqtt://[::1\"]", "[\"mqtt://[h]:1\"]", "[\"mqtt://::1\"]",
+        "[mqtts://h/a?b]", "[\"mqtt://a b\"]", "[mqtt://h, mqtt://h]"}},
       {"mqtt.version", {"5", "3.1.1"}, {"4", "3", "3.1", "5.0", "v5"}},
       {"mqtt.topic_prefix",
        {"a", "a/b/c"},
        {"\"\"", "/a", "a/", "a//b", "a/+", "\"#\"", "$SYS", "\"a\\0b\""}},
       {"mqtt.client_id", {"\"\"", "x y"}, {"\"\\x01\"", std::string(1025, 'x')}},
       {"mqtt.password_file", {"\"\""}, {"relative", "~/x", "./x"}},
+      {"mqtt.alpn",
+       {"\"\"", "mqtt", "x-amzn-mqtt-ca"},
+       {"a b", "\"\\x01\"", std::string(256, 'x')}},
+      {"mqtt.key_file",
+       {"\"\""},
+       {"key.pem", "\"pkcs11:\"", "\"pkcs11:token=a;object=b?pin-value=1\"",
+        "\"pkcs11:token=a?module-path=/x.so\"", "\"pkcs11:token=a?pin-source=file:pin\"",
+        "\"pkcs11:?pin-source=file:/pin\""}},
       {"mqtt.keepalive",
        {"5s", "65535s", "5m"},
        {"0s", "4s", "65536s", "500ms", "1500ms", "5", "-1s"}},
@@ -149,9 +157,9 @@ TEST_F(ConfigValues, ErrorsSayWhatToWrite) {
       "--set: network.bridge_subnet: \"10.89.3.1/16\" is an address inside of a network; write "
       "10.89.0.0/16");
   EXPECT_EQ(
-      set_error("mqtt.brokers=[wss://h]"),
-      "--set: mqtt.brokers: \"wss://h\" needs WebSocket, which this version does not support; use "
-      "mqtt:// or mqtts://");
+      set_error("mqtt.brokers=[mqtts://h/mqtt]"),
+      "--set: mqtt.brokers: \"mqtts://h/mqtt\" must not have a path, which only ws:// and wss:// "
+      "have");
   EXPECT_EQ(set_error("mqtt.keepalive=70000s"),
             "--set: mqtt.keepalive: \"70000s\" must be between 5s and 18h12m15s");
   EXPECT_EQ(set_error("telemetry.node=[cpu, memry]"),
@@ -170,6 +178,15 @@ TEST_F(ConfigValues, WhatOfLogsGoesUp) {
               HasSubstr("telemetry.logs.forward: \"warnings\" must be none, errors or all"));
   EXPECT_THAT(set_error("telemetry.logs.rate=10"), HasSubstr("must be between 1Ki and 1Gi"));
   EXPECT_THAT(errors(load_text("{}", {"telemetry.logs.forward=errors"})), IsEmpty());
+}
+
+TEST_F(ConfigValues, AKeyInATokenNamesTheFileOfItsPin) {
+  EXPECT_THAT(errors(load_text("{}", {"mqtt.cert_file=/own.pem",
+                                      "mqtt.key_file=pkcs11:token=a;object=b?pin-source=file:/p"})),
+              IsEmpty());
+  const std::string refused = set_error("mqtt.key_file=pkcs11:token=a;object=b?pin-value=1234");
+  EXPECT_THAT(refused, HasSubstr("?pin-source=file:/etc/wherry/pin"));
+  EXPECT_THAT(refused, ::testing::Not(HasSubstr("1234")));
 }
 
 TEST_F(ConfigValues, APasswordInAUrlIsNotRepeated) {

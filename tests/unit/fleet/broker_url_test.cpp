@@ -36,7 +36,10 @@ TEST(BrokerUrlTest, BadOnesSayWhatIsWrong) {
                                    {"mqtt://[::1]1883", "valid port"},
                                    {"mqtt://::1", "brackets"},
                                    {"mqtt://u:p@a", "credentials"},
-                                   {"mqtt://a/path", "path"}}) {
+                                   {"mqtt://a/path", "path"},
+                                   {"ws://a?b", "query"},
+                                   {"ws://a/b?c=d", "path"},
+                                   {"ws://a/b c", "path"}}) {
     const auto url = parse_broker_url(text);
     ASSERT_FALSE(url) << text;
     EXPECT_EQ(url.error().code(), Code::InvalidArgument) << text;
@@ -45,13 +48,22 @@ TEST(BrokerUrlTest, BadOnesSayWhatIsWrong) {
   }
 }
 
-TEST(BrokerUrlTest, WebSocketIsRefusedAsNotSupportedYet) {
-  for (const char* text : {"ws://a", "wss://a:443/mqtt"}) {
+TEST(BrokerUrlTest, WebSocketsHaveAPath) {
+  const std::tuple<const char*, int, bool, const char*> cases[] = {
+      {"ws://a", 80, false, "/mqtt"},
+      {"wss://a", 443, true, "/mqtt"},
+      {"wss://a:8443/", 8443, true, "/"},
+      {"ws://[::1]:9001/b-c/d.e", 9001, false, "/b-c/d.e"}};
+  for (const auto& [text, port, tls, path] : cases) {
     const auto url = parse_broker_url(text);
-    ASSERT_FALSE(url);
-    EXPECT_EQ(url.error().code(), Code::Unimplemented);
-    EXPECT_NE(url.error().message().find("WebSocket"), std::string::npos);
+    ASSERT_TRUE(url) << url.error().full();
+    EXPECT_TRUE(url->websocket);
+    EXPECT_EQ(url->port, port);
+    EXPECT_EQ(url->tls, tls);
+    EXPECT_EQ(url->path, path);
   }
+  EXPECT_EQ(parse_broker_url("mqtts://a")->path, "");
+  EXPECT_FALSE(parse_broker_url("mqtts://a")->websocket);
 }
 
 }  // namespace

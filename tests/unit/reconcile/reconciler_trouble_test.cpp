@@ -43,6 +43,32 @@ TEST_F(ReconcilerTroubleTest, AStoppedContainerdIsSaidAndNothingIsRestarted) {
   EXPECT_EQ(workload("new").phase, Phase::Running);
 }
 
+TEST_F(ReconcilerTroubleTest, CertificatesAndAWrongClockStopNoWorkload) {
+  apply(document(1, {pod("web")}));
+  const uint32_t before = pid("web");
+  const auto tell = [&](std::optional<CertificateStatus> certificate) {
+    LinkStatus link;
+    link.reason = "BrokerCertificateNotYetValid";
+    link.certificate = std::move(certificate);
+    mailbox_.post([&](Mail& mail) { mail.link = link; });
+    spin();
+  };
+  tell(CertificateStatus{true, "CertificateExpiring", "renew it"});
+  EXPECT_TRUE(condition("CertificateValid").status);
+  EXPECT_EQ(condition("CertificateValid").reason, "CertificateExpiring");
+  clock_.set_wall({});  // 1970
+  tell(CertificateStatus{false, "CertificateNotYetValid", "set the clock"});
+  EXPECT_FALSE(condition("CertificateValid").status);
+  EXPECT_EQ(condition("CertificateValid").message, "set the clock");
+  EXPECT_EQ(condition("BrokerConnected").reason, "BrokerCertificateNotYetValid");
+  runtime_.exit_container("web", "app", 1);
+  spin();
+  EXPECT_EQ(workload("web").phase, Phase::Running);
+  EXPECT_NE(pid("web"), before);
+  tell(std::nullopt);
+  EXPECT_EQ(board_.get()->conditions.size(), 3u) << "no certificates, no condition";
+}
+
 TEST_F(ReconcilerTroubleTest, ContainerdGoneInTheMiddleOfAnActionCostsNoBackoff) {
   runtime_.fail_next(Op::StartContainer, Error(Code::Unavailable, "connection reset"));
   apply(document(1, {pod("web")}));

@@ -17,7 +17,8 @@ class WhyTest : public testing::Test {
     workload_.ready = true;
     workload_.containers.push_back(container("app", "running", true));
     view_.conditions = {{"ContainerdReady", true, "", "", {}},
-                        {"BrokerConnected", false, "Timeout", "the broker does not answer", {}}};
+                        {"BrokerConnected", false, "Timeout", "the broker does not answer", {}},
+                        {"CertificateValid", false, "CertificateExpired", "renew it", {}}};
     view_.desired.push_back({"devices/d", 7, "sha256:1", "Applied", {}, {}, {}});
   }
   static ContainerView container(const std::string& name, const std::string& state, bool ready) {
@@ -43,7 +44,7 @@ class WhyTest : public testing::Test {
 };
 
 TEST_F(WhyTest, NothingIsSaidOfWhatIsAsItShouldBe) {
-  EXPECT_EQ(chain(), Lines{}) << "the broker has no part in it";
+  EXPECT_EQ(chain(), Lines{}) << "the broker and certificates have no part in it";
   ContainerView done = container("first", "exited", false);
   done.exit_code = 0;
   workload_.containers.push_back(done);
