@@ -59,6 +59,8 @@ struct HandlerContext {
   Slots pulls;
   Slots execs;
   Slots plans;
+  Slots checks;
+  Slots bundles;
   ShownPulls shown_pulls;
   // http::Server::watch
   std::function<std::shared_ptr<void>(http::Exchange&)> watch;
@@ -91,6 +93,8 @@ void order_workload(const HandlerContext& context, http::Exchange& exchange,
 void answer_desired(const HandlerContext& context, http::Exchange& exchange);
 void apply_document(const HandlerContext& context, http::Exchange& exchange);
 void plan_document(HandlerContext& context, http::Exchange& exchange);
+void answer_check(HandlerContext& context, http::Exchange& exchange);
+void answer_support_bundle(HandlerContext& context, http::Exchange& exchange);
 void exec_in_workload(HandlerContext& context, http::Exchange& exchange, const std::string& name);
 
 // Removes archives that a crash left behind.

@@ -11,6 +11,8 @@ namespace wherry {
 namespace {
 
 constexpr Duration kStopGrace = std::chrono::seconds(2);
+constexpr size_t kChecks = 2;  // at once; the second has its turn after the first
+constexpr size_t kBundles = 1;
 
 std::vector<Route> make_routes(HandlerContext& context) {
   const auto plain = [&context](void (*answer)(const HandlerContext&, http::Exchange&)) {
@@ -50,6 +52,12 @@ std::vector<Route> make_routes(HandlerContext& context) {
   const auto plan = [&context](http::Exchange& exchange, const std::string&) {
     plan_document(context, exchange);
   };
+  const auto check = [&context](http::Exchange& exchange, const std::string&) {
+    answer_check(context, exchange);
+  };
+  const auto bundle = [&context](http::Exchange& exchange, const std::string&) {
+    answer_support_bundle(context, exchange);
+  };
   return {
       {"GET", "/healthz", plain(answer_healthz)},
       {"GET", "/readyz", plain(answer_readyz)},
@@ -79,8 +87,8 @@ std::vector<Route> make_routes(HandlerContext& context) {
       {"GET", "/v1/desired", plain(answer_desired)},
       {"PUT", "/v1/desired", plain(apply_document)},
       {"POST", "/v1/plan", plan, {"source"}},
-      {"GET", "/v1/check", {}},
-      {"GET", "/v1/support-bundle", {}},
+      {"GET", "/v1/check", check},
+      {"GET", "/v1/support-bundle", bundle, {"logs"}},
   };
 }
 
@@ -104,6 +112,8 @@ struct ApiServer::Routes {
                 Slots(options.max_pulls),
                 Slots(options.max_execs),
                 Slots(options.max_plans),
+                Slots(kChecks),
+                Slots(kBundles),
                 {},
                 {}},
         router(make_routes(context)),

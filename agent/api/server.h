@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/api/guard.h"
@@ -68,6 +69,13 @@ struct ApiDependencies {
   std::function<Result<std::string>(const CancelToken&)> desired{};
   std::function<Result<Applied>(ApplyRequest, const CancelToken&)> apply{};
   std::function<Result<Planned>(const PlanRequest&, const CancelToken&)> plan{};
+  // What wherry check finds, as JSON; Unavailable where too many ask. May be empty: 501.
+  std::function<Result<std::string>(const CancelToken&)> check{};
+  // Writes the support bundle (tar.gz), with what containers print where `logs`, until the sink
+  // says that nobody takes it. May be empty: 501.
+  std::function<Status(bool logs, const std::function<bool(std::string_view)>& sink,
+                       const CancelToken&)>
+      support_bundle{};
 };
 
 class ApiServer {

@@ -19,11 +19,10 @@ namespace {
 
 constexpr const char* kVersion = WHERRY_VERSION;
 
-// Commands of the contract that this version does not have.
-constexpr std::array<std::string_view, 2> kNotYet{"check", "support-bundle"};
-constexpr std::array<std::string_view, 17> kCommands{
-    "status", "list",  "get",  "why",      "logs", "events", "restart", "stop",   "start",
-    "exec",   "apply", "plan", "validate", "sign", "images", "metrics", "version"};
+constexpr std::array<std::string_view, 19> kCommands{
+    "status", "list",           "get",    "why",  "logs",     "events", "restart", "stop",
+    "start",  "exec",           "apply",  "plan", "validate", "sign",   "images",  "metrics",
+    "check",  "support-bundle", "version"};
 
 struct Options {
   std::string socket = "/run/wherry/api.sock";
@@ -34,6 +33,8 @@ struct Options {
   ExecArguments exec;
   SignArguments sign;
   PlanArguments plan;
+  SupportArguments support;
+  std::string config = "/etc/wherry/wherry.yaml";
   std::vector<std::string> files;
   std::string archive, image, document;
 };
@@ -103,6 +104,8 @@ class CommandLine {
     add_images();
     add("metrics", "Figures of device, workloads and agent, as Prometheus reads them",
         print_metrics);
+    add_check();
+    add_support_bundle();
     add_version();
   }
 
@@ -235,6 +238,24 @@ class CommandLine {
     inner->callback([this, action = std::move(action)] { action_ = action; });
     return inner;
   }
+  void add_check() {
+    add_plain("check", "Look at all that is needed, and say what to do; also without the daemon",
+              [this](const Session& s) { return check_device(s, options_.config); })
+        ->add_option("--config", options_.config,
+                     "The daemon's configuration, where it does not run")
+        ->capture_default_str();
+  }
+  void add_support_bundle() {
+    CLI::App* bundle =
+        add_plain("support-bundle",
+                  "Write what explains the state of this device into a tar.gz, without secrets",
+                  [this](const Session& s) { return write_support_bundle(s, options_.support); });
+    bundle->add_option(
+        "-f,--file", options_.support.file,
+        "Where to, - for standard output (a file named after device and time, here)");
+    bundle->add_flag("--logs", options_.support.logs,
+                     "With the end of what each container printed, whatever that may be");
+  }
   void add_version() {
     add_plain("version", "Versions of this tool, the daemon and containerd",
               [](const Session& s) { return show_version(s, kVersion); });
@@ -280,9 +301,6 @@ int parse_failure(const CLI::ParseError& error, CommandLine& line, const std::st
 
 int run(const std::vector<std::string>& args, const Io& io) {
   const std::string word = command_word(args);
-  if (std::find(kNotYet.begin(), kNotYet.end(), word) != kNotYet.end()) {
-    return report_usage(io, "\"wherry " + word + "\" is not available in this version");
-  }
   if (!word.empty() && std::find(kCommands.begin(), kCommands.end(), word) == kCommands.end()) {
     return report_usage(io, usage_hint(word));
   }

@@ -35,6 +35,10 @@ struct SignArguments {
 struct PlanArguments {
   std::string file, source;
 };
+struct SupportArguments {
+  std::string file;  // "-": standard output; empty: a name of its own, here
+  bool logs = false;
+};
 struct EventsArguments {
   std::string workload;
   int64_t after = 0;
@@ -57,6 +61,9 @@ int import_image(const Session& session, const std::string& path);
 int prune_images(const Session& session);
 int pull_image(const Session& session, const std::string& reference);
 int print_metrics(const Session& session);
+// `config`: of the daemon, where it does not run.
+int check_device(const Session& session, const std::string& config);
+int write_support_bundle(const Session& session, const SupportArguments& arguments);
 // `order`: restart, stop, start.
 int order_workload(const Session& session, const std::string& order, const std::string& workload);
 int exec(const Session& session, const ExecArguments& arguments);

@@ -26,8 +26,8 @@ enum class CommandKind {
   Pull,
   Prune,
   Plan,
-  Check,          // from here on: known, but not in this version
-  SupportBundle,  //
+  Check,
+  SupportBundle,
 };
 std::string_view to_string(CommandKind kind);  // "ping", "support-bundle"
 std::span<const std::string_view> command_names();

@@ -107,7 +107,8 @@ class LogLines {
 
 bool Commands::is_slow(CommandKind kind) {
   return kind == CommandKind::Exec || kind == CommandKind::Pull || kind == CommandKind::Prune ||
-         kind == CommandKind::Plan;
+         kind == CommandKind::Plan || kind == CommandKind::Check ||
+         kind == CommandKind::SupportBundle;
 }
 
 Result<std::string> Commands::carry_out(const Command& command, const std::string& given_by,
@@ -135,7 +136,10 @@ Result<std::string> Commands::carry_out(const Command& command, const std::strin
     case CommandKind::Plan:
       return plan(command, cancel);
     case CommandKind::Check:
+      if (parts_.check) return parts_.check(cancel);
+      break;
     case CommandKind::SupportBundle:
+      if (parts_.support_bundle) return parts_.support_bundle(cancel);
       break;
   }
   return fail(Code::Unimplemented, "this version of wherryd does not carry out \"" +

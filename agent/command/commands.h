@@ -28,6 +28,8 @@ struct CommandParts {
   std::function<void()> images_changed;  // after a pull
   // As forecast(), of what is so now. Empty: nothing can be planned.
   std::function<Result<Planned>(const PlanRequest&, const CancelToken&)> plan{};
+  // What wherry check finds, and the support bundle, as results. May be empty: Unimplemented.
+  std::function<Result<std::string>(const CancelToken&)> check{}, support_bundle{};
 };
 
 // Thread-safe.

@@ -14,6 +14,7 @@
 #include "agent/main/clock_doubt.h"
 #include "agent/main/commands.h"
 #include "agent/main/device_facts.h"
+#include "agent/main/diagnosis.h"
 #include "agent/main/local_manifests.h"
 #include "agent/main/metrics.h"
 #include "agent/main/room_options.h"
@@ -183,6 +184,7 @@ struct Agent::Parts {
   std::unique_ptr<runtime::Meter> meter;
   Metrics metrics;
   std::unique_ptr<runtime::Health> health;  // whose threads tell metrics
+  std::unique_ptr<Diagnosis> diagnosis;
   std::unique_ptr<CommandCenter> commands;
   std::unique_ptr<StoreRecords> records;
   std::unique_ptr<Reconciler> reconciler;
@@ -240,8 +242,13 @@ void Agent::Parts::make_reconciler() {
     upstream->source_grew();
     event_bell.ring();
   });
+  diagnosis = std::make_unique<Diagnosis>(
+      DiagnosisParts{check_subject(config, options.config_file, options.sets, options.program_dir),
+                     config, options.version, clock, board, store, logs,
+                     [this] { return metrics.text(); }, [this] { return reconciler->alive(); }});
   commands = std::make_unique<CommandCenter>(
-      config, clock, *store, mailbox, CommandSubjects{board, logs, images, execs, planner()}, link);
+      config, clock, *store, mailbox,
+      CommandSubjects{board, logs, images, execs, planner(), *diagnosis}, link);
   FleetOptions fleet = fleet_options(config, device.boot);
   fleet.traffic = traffic;
   link = make_mqtt_link(std::move(fleet), fleet_handlers(), clock);
@@ -315,18 +322,22 @@ Status Agent::Parts::serve() {
   made.upload_dir = config.storage.state_dir + "/uploads";
   made.disk_reserve = config.storage.reserve;
   api = std::make_unique<ApiServer>(
-      made,
-      ApiDependencies{board, clock, logs, images,
-                      [this](int64_t after, size_t limit) { return store->events(after, limit); },
-                      &event_bell, [this] { images_changed(); },
-                      [this](const CancelToken& cancel) { return prune_now(mailbox, cancel); },
-                      [this] { return reconciler->alive(); }, [this] { return metrics.text(); },
-                      &commands->commands(),
-                      [this](const CancelToken& cancel) { return merged_now(mailbox, cancel); },
-                      [this](ApplyRequest request, const CancelToken& cancel) {
-                        return apply_now(mailbox, std::move(request), cancel);
-                      },
-                      planner()});
+      made, ApiDependencies{
+                board, clock, logs, images,
+                [this](int64_t after, size_t limit) { return store->events(after, limit); },
+                &event_bell, [this] { images_changed(); },
+                [this](const CancelToken& cancel) { return prune_now(mailbox, cancel); },
+                [this] { return reconciler->alive(); }, [this] { return metrics.text(); },
+                &commands->commands(),
+                [this](const CancelToken& cancel) { return merged_now(mailbox, cancel); },
+                [this](ApplyRequest request, const CancelToken& cancel) {
+                  return apply_now(mailbox, std::move(request), cancel);
+                },
+                planner(), [this](const CancelToken& cancel) { return diagnosis->check(cancel); },
+                [this](bool all, const std::function<bool(std::string_view)>& sink,
+                       const CancelToken& cancel) {
+                  return diagnosis->write_bundle(all, sink, cancel);
+                }});
   return api->start();
 }
 
@@ -464,9 +475,10 @@ bool Agent::stop() {
   p.forwarder->stop();
   p.upstream->stop();
   p.commands->stop();
+  const bool looked = p.diagnosis->stop();
   p.link->stop(kGoodbye);
   p.store.reset();
-  if (p.lanes->wait_idle(kLastWords)) return true;
+  if (p.lanes->wait_idle(kLastWords) && looked) return true;
   log_warn("something still hangs in the container stack and is abandoned");
   return false;
 }

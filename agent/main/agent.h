@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "agent/config/config.h"
 #include "base/result.h"
@@ -15,6 +16,9 @@ class Agent {
     Config config;
     std::string version;
     std::string program_dir;  // where wherry-logger and wherry-pause lie beside wherryd
+    // Where the configuration is from, for wherry check.
+    std::string config_file{};
+    std::vector<std::string> sets{};
   };
   explicit Agent(Options options);
   ~Agent();

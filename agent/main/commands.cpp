@@ -16,7 +16,13 @@ CommandCenter::CommandCenter(const Config& config, const Clock& clock, Store& st
                  },
                  [&mailbox](const CancelToken& cancel) { return prune_now(mailbox, cancel); },
                  [&mailbox] { mailbox.post([](Mail& mail) { mail.images_changed = true; }); },
-                 std::move(subjects.plan)}),
+                 std::move(subjects.plan),
+                 [&diagnosis = subjects.diagnosis](const CancelToken& cancel) {
+                   return diagnosis.check(cancel);
+                 },
+                 [&diagnosis = subjects.diagnosis](const CancelToken& cancel) {
+                   return diagnosis.bundle_answer(cancel);
+                 }}),
       desk_({store, commands_, clock,
              [&link](CommandAnswer answer) { return link->answer(std::move(answer)); }},
             {config.security.allow,

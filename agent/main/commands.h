@@ -6,6 +6,7 @@
 
 #include "agent/command/command_desk.h"
 #include "agent/config/config.h"
+#include "agent/main/diagnosis.h"
 #include "agent/reconcile/mailbox.h"
 
 namespace wherry {
@@ -17,6 +18,7 @@ struct CommandSubjects {
   runtime::Images& images;
   runtime::Execs& execs;
   std::function<Result<Planned>(const PlanRequest&, const CancelToken&)> plan;
+  Diagnosis& diagnosis;
 };
 
 // References must outlive it; `link` is read when there is something to send.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <malloc.h>
+#include <optional>
 #include <signal.h>
 #include <string>
 #include <unistd.h>
@@ -10,8 +11,10 @@
 
 #include <CLI/CLI.hpp>
 
+#include "agent/check/finding.h"
 #include "agent/config/config.h"
 #include "agent/main/agent.h"
+#include "agent/main/diagnosis.h"
 #include "agent/main/notify.h"
 #include "base/failpoint.h"
 #include "base/fd.h"
@@ -29,6 +32,7 @@ constexpr wherry::Duration kSettled = std::chrono::seconds(10);
 struct Arguments {
   std::string config = "/etc/wherry/wherry.yaml";
   std::vector<std::string> sets;
+  bool check_config = false;
   bool check = false;
 };
 
@@ -40,7 +44,9 @@ int parse(int argc, char** argv, Arguments& arguments) {
   app.add_option("--set", arguments.sets,
                  "one value, as key.path=value; may be given several times")
       ->allow_extra_args(false);
-  app.add_flag("--check-config", arguments.check, "check the configuration and exit");
+  app.add_flag("--check-config", arguments.check_config, "check the configuration and exit");
+  app.add_flag("--check", arguments.check,
+               "look at everything that is needed, print it as JSON and exit; see wherry check");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -65,6 +71,26 @@ std::string program_directory() {
   if (size <= 0) return ".";
   const std::string program(path, static_cast<size_t>(size));
   return program.substr(0, program.find_last_of('/'));
+}
+
+// For wherry check where no daemon answers: as far as can be told from outside.
+int check_device(const Arguments& arguments) {
+  signal(SIGPIPE, SIG_IGN);
+  wherry::log_setup(wherry::LogLevel::Off, "text");
+  const ConfigResult loaded = wherry::load_config(arguments.config, arguments.sets);
+  const auto subject =
+      wherry::check_subject(loaded.config, arguments.config, arguments.sets, program_directory());
+  wherry::check::Checker checker(subject);
+  const auto findings = checker.run(std::nullopt, {});
+  if (!findings) {
+    std::fprintf(stderr, "wherryd: %s\n", findings.error().full().c_str());
+    return 1;
+  }
+  std::printf("%s\n", wherry::check::to_json(*findings, wherry::SystemClock().wall()).c_str());
+  const int code = wherry::check::worst(*findings) == wherry::check::Level::Fail ? 1 : 0;
+  // What hangs must not be waited for.
+  if (std::fflush(stdout) != 0 || !checker.stop()) _exit(code);
+  return code;
 }
 
 // Waits for one of `signals`, at most `timeout`; 0 when none came.
@@ -114,9 +140,10 @@ int main(int argc, char** argv) {
 
   Arguments arguments;
   if (const int code = parse(argc, argv, arguments); code >= 0) return code;
+  if (arguments.check) return check_device(arguments);
   ConfigResult loaded;
   if (!load(arguments, loaded)) return 1;
-  if (arguments.check) {
+  if (arguments.check_config) {
     std::printf("%s is good\n", arguments.config.c_str());
     return 0;
   }
@@ -130,7 +157,8 @@ int main(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
 
-  Agent agent({loaded.config, WHERRY_VERSION, program_directory()});
+  Agent agent(
+      {loaded.config, WHERRY_VERSION, program_directory(), arguments.config, arguments.sets});
   if (const auto started = agent.start(); !started) {
     std::fprintf(stderr, "wherryd: %s\n", started.error().full().c_str());
     return 1;

@@ -4,7 +4,7 @@
 # _wherry_commands [COMMAND]: those of the program, or the inner ones of a command.
 _wherry_commands() {
   case ${1-} in
-    '') echo status list get why logs events restart stop start exec apply plan validate sign images metrics version ;;
+    '') echo status list get why logs events restart stop start exec apply plan validate sign images metrics check support-bundle version ;;
     images) echo list import pull prune ;;
   esac
 }
@@ -20,6 +20,8 @@ _wherry_options() {
     apply | validate) echo -h --help -o --output -f --file ;;
     plan) echo -h --help -o --output -f --file --source ;;
     sign) echo -h --help -f --file --key --kid ;;
+    check) echo -h --help -o --output --config ;;
+    support-bundle) echo -h --help -o --output -f --file --logs ;;
     *) echo -h --help ;;
   esac
 }
@@ -39,7 +41,7 @@ _wherry() {
       --) return ;;  # what follows is another program's
       --socket) socket=${COMP_WORDS[++i]} ;;
       -o | --output | -c | --container | --tail | --since | --until | --pattern | --after | --timeout | --kid | --source) ((++i)) ;;
-      -f | --file | --key)
+      -f | --file | --key | --config)
         # For these two commands -f is a switch.
         case "${COMP_WORDS[i]} $command" in '-f logs' | '-f events') ;; *) ((++i)) ;; esac
         ;;
@@ -59,10 +61,10 @@ _wherry() {
   COMPREPLY=()
   case $before in
     -o | --output) mapfile -t COMPREPLY < <(compgen -W 'table json yaml' -- "$word"); return ;;
-    --socket | --file | --key) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+    --socket | --file | --key | --config) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
     -f)
       case $command in
-        apply | plan | validate | sign)
+        apply | plan | validate | sign | support-bundle)
           compopt -o filenames 2>/dev/null
           mapfile -t COMPREPLY < <(compgen -f -- "$word")
           return

@@ -94,23 +94,31 @@ Result<std::string> parse_network_list(const std::string& text) {
 }
 
 Result<std::string> load_network_list(const NetworkOptions& options) {
+  const Result<NetworkList> found = find_network_list(options);
+  if (!found) return fail(found.error());
+  for (const std::string& each : found->passed_over) {
+    log_warn("passed over a CNI configuration", {{"error", each}});
+  }
+  return found->file.empty() ? write_own(options) : found->list;
+}
+
+Result<NetworkList> find_network_list(const NetworkOptions& options) {
   const Result<std::vector<std::string>> files = configuration_files(options.cni_conf_dir);
   if (!files) return fail(files.error());
+  NetworkList ours{default_network_list(options), "", {}};
   Status problem;
   for (const std::string& file : *files) {
     const std::string path = options.cni_conf_dir + "/" + file;
     const Result<std::string> text = read_file(path, 1 << 20);
     Result<std::string> list = text ? parse_network_list(*text) : text;
     // Ours follows the configuration: another subnet takes effect with the next Pod.
-    if (file == own_file_name(options) && (!list || *list != default_network_list(options))) {
-      return write_own(options);
-    }
-    if (list) return list;
+    if (file == own_file_name(options) && (!list || *list != ours.list)) return ours;
+    if (list) return NetworkList{*list, path, ours.passed_over};
     problem = fail(list.error(), "CNI configuration " + path);
-    log_warn("passed over a CNI configuration", {{"file", path}, {"error", list.error().full()}});
+    ours.passed_over.push_back(path + ": " + list.error().full());
   }
   if (!problem) return fail(problem.error());
-  return write_own(options);
+  return ours;
 }
 
 std::string default_network_list(const NetworkOptions& options) {

@@ -18,6 +18,14 @@ Result<std::string> parse_network_list(const std::string& text);
 // is the error.
 Result<std::string> load_network_list(const NetworkOptions& options);
 
+// What load_network_list() would give, without writing anything.
+struct NetworkList {
+  std::string list;
+  std::string file;                      // where it is; empty: ours, which is not written yet
+  std::vector<std::string> passed_over;  // "<file>: <what is wrong with it>"
+};
+Result<NetworkList> find_network_list(const NetworkOptions& options);
+
 // Our own list: a bridge with masquerading, addresses from host-local kept below run_dir, portmap.
 std::string default_network_list(const NetworkOptions& options);
 

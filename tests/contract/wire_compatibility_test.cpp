@@ -79,6 +79,7 @@ std::vector<std::string> our_files() {
 // The well-known messages are ours only in name (wellknown.proto says why).
 std::string their_name(const std::string& name) {
   const std::string ours = ".wherry.wellknown.";
+  if (name == ours + "Status") return ".google.rpc.Status";
   return name.starts_with(ours) ? ".google.protobuf." + name.substr(ours.size()) : name;
 }
 

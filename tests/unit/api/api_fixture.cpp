@@ -238,6 +238,11 @@ ApiTest::ApiTest() {
   options.max_upload_bytes = 1 << 20;
   options.disk_reserve = 0;
   set_state(sample_state());
+  check_with([](const CancelToken&) -> Result<std::string> { return std::string(kNothingFound); });
+  bundle_with([](bool all, const BundleSink& sink, const CancelToken&) -> Status {
+    sink(all ? "an archive with logs" : "an archive");
+    return {};
+  });
   commands = std::make_unique<Commands>(
       CommandParts{board, clock, logs, images, execs,
                    [this](Order order, const CancelToken&) {
@@ -287,39 +292,60 @@ void ApiTest::set_state(const StateView& state) {
   board.set(std::make_shared<const StateView>(state));
 }
 
+void ApiTest::check_with(Check check) {
+  const std::lock_guard lock(diagnosis_mutex_);
+  check_ = std::move(check);
+}
+
+void ApiTest::bundle_with(WriteBundle write) {
+  const std::lock_guard lock(diagnosis_mutex_);
+  write_bundle_ = std::move(write);
+}
+
 void ApiTest::start() {
-  ApiDependencies deps{board,
-                       clock,
-                       logs,
-                       images,
-                       [this](int64_t after, size_t limit) -> Result<std::vector<EventRecord>> {
-                         std::vector<EventRecord> found;
-                         const std::lock_guard lock(events_mutex);
-                         for (const EventRecord& event : events) {
-                           if (event.number > after && found.size() < limit) found.push_back(event);
-                         }
-                         if (!found.empty()) events_read = found.back().number;
-                         return found;
-                       },
-                       &event_bell,
-                       [this] { ++images_changed; },
-                       [this](const CancelToken& cancel) { return images.prune({}, cancel); },
-                       [this] { return alive; },
-                       [] { return std::string("wherry_build_info 1\n"); },
-                       commands.get(),
-                       [](const CancelToken&) -> Result<std::string> {
-                         return std::string(kMerged);
-                       },
-                       [this](ApplyRequest request, const CancelToken&) {
-                         const std::lock_guard lock(documents_mutex_);
-                         apply_asked_ = std::move(request);
-                         return applied_;
-                       },
-                       [this](const PlanRequest& request, const CancelToken&) {
-                         const std::lock_guard lock(documents_mutex_);
-                         plan_asked_ = request;
-                         return planned_;
-                       }};
+  ApiDependencies deps{
+      board,
+      clock,
+      logs,
+      images,
+      [this](int64_t after, size_t limit) -> Result<std::vector<EventRecord>> {
+        std::vector<EventRecord> found;
+        const std::lock_guard lock(events_mutex);
+        for (const EventRecord& event : events) {
+          if (event.number > after && found.size() < limit) found.push_back(event);
+        }
+        if (!found.empty()) events_read = found.back().number;
+        return found;
+      },
+      &event_bell,
+      [this] { ++images_changed; },
+      [this](const CancelToken& cancel) { return images.prune({}, cancel); },
+      [this] { return alive; },
+      [] { return std::string("wherry_build_info 1\n"); },
+      commands.get(),
+      [](const CancelToken&) -> Result<std::string> { return std::string(kMerged); },
+      [this](ApplyRequest request, const CancelToken&) {
+        const std::lock_guard lock(documents_mutex_);
+        apply_asked_ = std::move(request);
+        return applied_;
+      },
+      [this](const PlanRequest& request, const CancelToken&) {
+        const std::lock_guard lock(documents_mutex_);
+        plan_asked_ = request;
+        return planned_;
+      },
+      [this](const CancelToken& cancel) {
+        std::unique_lock lock(diagnosis_mutex_);
+        const Check asked = check_;
+        lock.unlock();
+        return asked(cancel);
+      },
+      [this](bool all, const BundleSink& sink, const CancelToken& cancel) {
+        std::unique_lock lock(diagnosis_mutex_);
+        const WriteBundle asked = write_bundle_;
+        lock.unlock();
+        return asked(all, sink, cancel);
+      }};
   server = std::make_unique<ApiServer>(options, std::move(deps));
   const Status started = server->start();
   ASSERT_TRUE(started) << started.error().full();

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -27,6 +28,9 @@ inline constexpr const char* kPlan =
     R"("downloadBytes":0,"disks":[],"resources":[],"down":[],"warnings":[]})";
 inline constexpr const char* kMerged =
     R"({"apiVersion":"wherry/v1","kind":"DesiredState","metadata":{},"spec":{"items":[]},"sources":[]})";
+
+inline constexpr const char* kNothingFound =
+    R"({"at":"2026-09-21T14:13:20Z","result":"ok","findings":[]})";
 
 // Log lines in memory; followers see what is appended. Thread-safe.
 class FakeLogs final : public runtime::Logs {
@@ -145,6 +149,15 @@ class ApiTest : public ::testing::Test {
   Result<Planned> planned_ = Planned{{}, kPlan};
   ApplyRequest apply_asked_;
   PlanRequest plan_asked_;
+  using Check = std::function<Result<std::string>(const CancelToken&)>;
+  using BundleSink = std::function<bool(std::string_view)>;
+  using WriteBundle = std::function<Status(bool logs, const BundleSink&, const CancelToken&)>;
+  // Each from now on; before, there is nothing to find, and an archive of a few words.
+  void check_with(Check check);
+  void bundle_with(WriteBundle write);
+  mutable std::mutex diagnosis_mutex_;
+  Check check_;
+  WriteBundle write_bundle_;
   std::atomic<int> images_changed{0};
   ApiOptions options;
   std::unique_ptr<ApiServer> server;

@@ -97,18 +97,6 @@ TEST_F(ApiTest, MetricsAreText) {
   EXPECT_EQ(answer.body, "wherry_build_info 1\n");
 }
 
-TEST_F(ApiTest, WhatIsNotInThisVersionSaysSo) {
-  start();
-  for (const Route* route : server->routes()) {
-    if (route->handler) continue;
-    const Answer answer = ask(std::string(route->method) + " " + std::string(route->pattern));
-    EXPECT_EQ(answer.status, 501) << route->pattern;
-    EXPECT_NE(problem_of(answer)["detail"].get<std::string>().find("in this version"),
-              std::string::npos)
-        << route->pattern;
-  }
-}
-
 TEST_F(ApiTest, WhySaysWhatIsKnownWithTheLastEvents) {
   StateView state = sample_state();
   state.desired.resize(1);

@@ -114,7 +114,7 @@ Words offered(const std::string& line, const std::string& last) {
 // The branches "a|b) …" of zsh's functions, each up to its ";;", with the variables put in.
 Options zsh_branches() {
   const std::string text = repository_file("configs/completion/_wherry");
-  static const std::regex branch("\n +([a-z|]+)\\)((?:(?!case )[^;])*);;");
+  static const std::regex branch("\n +([a-z|-]+)\\)((?:(?!case )[^;])*);;");
   static const std::regex option("(?:[ {,'\\)])(--?[a-z]+)(?=[\\[,}])");
   Options found;
   for (std::sregex_iterator at(text.begin(), text.end(), branch), end; at != end; ++at) {

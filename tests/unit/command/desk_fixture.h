@@ -178,7 +178,9 @@ class DeskTest : public ::testing::Test {
           return Planned{{{"kind", "is wrong"}, {"", "more"}}, ""};
         }
         return Planned{{}, json{{"source", request.source}, {"payload", request.payload}}.dump()};
-      }}};
+      },
+      [](const CancelToken&) -> Result<std::string> { return std::string(R"({"result":"ok"})"); },
+      [](const CancelToken&) -> Result<std::string> { return std::string(R"({"bytes":7})"); }}};
   CommandRules options_;
   int64_t max_rows_ = 20;
   std::mutex mutex_;

@@ -57,8 +57,8 @@ TEST(CommandTest, GoodOnesAreReadWhole) {
   EXPECT_EQ(plan.document, R"({"a":[1],"kind":"DesiredState"})");
   EXPECT_EQ(plan.source, "groups/g");
   EXPECT_EQ(good(R"({"command":"plan","args":{"document":"kind: x\n"}})").document, "kind: x\n");
-  EXPECT_EQ(good(R"({"command":"support-bundle","args":{"any":1}})").kind,
-            CommandKind::SupportBundle);
+  EXPECT_EQ(good(R"({"command":"support-bundle","args":{}})").kind, CommandKind::SupportBundle);
+  EXPECT_EQ(good(R"({"command":"check"})").kind, CommandKind::Check);
 }
 
 TEST(CommandTest, BadOnesAreToldWhatIsWrong) {

@@ -1,0 +1,99 @@
+// The agent itself, and what it was told to run.
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "agent/check/probes.h"
+#include "base/fd.h"
+
+namespace wherry::check {
+namespace {
+
+constexpr const char* kDaemon = "daemon";
+constexpr const char* kDocuments = "documents";
+
+bool answers(const std::string& socket_path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (socket_path.size() >= sizeof address.sun_path) return false;
+  std::memcpy(address.sun_path, socket_path.data(), socket_path.size());
+  const Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  return connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
+
+Finding look_from_outside(const std::string& socket_path) {
+  if (answers(socket_path)) {
+    return ok(kDaemon, socket_path, "wherryd runs; wherry check asks it for what it knows besides");
+  }
+  return failed(kDaemon, socket_path, "wherryd does not run, or is not reachable there",
+                "systemctl start wherryd; where it ends again, journalctl -u wherryd says why");
+}
+
+void look_at_conditions(const StateView& state, Findings& findings) {
+  for (const ConditionView& each : state.conditions) {
+    // The others have looks of their own, or are said of the link.
+    if (each.status || each.type == "BrokerConnected" || each.type == "ContainerdReady") continue;
+    findings.push_back(failed(kDaemon, each.type, each.reason + ": " + each.message,
+                              "docs/troubleshooting.md has what to do for each of these words"));
+  }
+}
+
+std::string first_error(const DesiredView::Rejected& rejected) {
+  if (rejected.errors.empty()) return "it says no more";
+  const wherry::Finding& error = rejected.errors.front();
+  return error.path.empty() ? error.message : error.path + ": " + error.message;
+}
+
+}  // namespace
+
+Findings look_at_daemon(const Scene& scene) {
+  if (!scene.knowledge) return {look_from_outside(scene.config().api.socket)};
+  Findings findings;
+  const StateView& state = *scene.knowledge->state;
+  findings.push_back(
+      scene.knowledge->alive
+          ? ok(kDaemon, "", "version " + state.device.agent + " makes progress")
+          : failed(kDaemon, "", scene.knowledge->alive.error().full(),
+                   "systemctl restart wherryd: containers run on; then send a support bundle"));
+  look_at_conditions(state, findings);
+  // systemd.exec(5): what the manager gives to all that it starts.
+  if (std::getenv("INVOCATION_ID") == nullptr) {
+    findings.push_back(warn(kDaemon, "service",
+                            "systemd did not start it: nobody starts it again, nor after a boot",
+                            "systemctl enable --now wherryd, instead of what starts it now"));
+  } else {
+    findings.push_back(ok(kDaemon, "service", "systemd looks after it"));
+  }
+  return findings;
+}
+
+Findings look_at_documents(const Scene& scene) {
+  if (!scene.knowledge) return {};  // only the daemon can tell
+  Findings findings;
+  const auto& documents = scene.knowledge->documents;
+  if (!documents) {
+    return {failed(kDocuments, "", documents.error().full(),
+                   "look at the disk that storage.state_dir is on")};
+  }
+  for (const Knowledge::Accepted& each : *documents) {
+    findings.push_back(ok(
+        kDocuments, each.source,
+        "revision " + std::to_string(each.revision) + " was accepted at " + to_rfc3339(each.at)));
+  }
+  const StateView& state = *scene.knowledge->state;
+  for (const DesiredView& each : state.desired) {
+    if (!each.rejected) continue;
+    findings.push_back(warn(kDocuments, each.source,
+                            "revision " + std::to_string(each.rejected->revision) +
+                                " was refused: " + first_error(*each.rejected),
+                            "correct the document and publish it with a larger revision"));
+  }
+  if (!findings.empty() || !state.workloads.empty()) return findings;
+  return {warn(kDocuments, "", "none was ever accepted: nothing runs here",
+               "publish one to " + scene.config().mqtt.topic_prefix + "/devices/" +
+                   scene.config().device.id + "/desired, retained")};
+}
+
+}  // namespace wherry::check

@@ -1,0 +1,96 @@
+// wherry support-bundle: written beside, then given its name, so that half of one is never kept.
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <memory>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "agent/cli/commands.h"
+#include "base/quantity.h"
+
+namespace wherry::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// "wherry-support-pump-7-20261126T235900Z.tar.gz"
+std::string default_name(const Session& session) {
+  std::string device = "device";
+  if (const auto status = session.client.get("/v1/status"); status && status->contains("device")) {
+    device = text_of((*status)["device"], "id");
+  }
+  std::string time = to_rfc3339(session.io.clock.wall()).substr(0, 19);
+  std::erase_if(time, [](char c) { return c == '-' || c == ':'; });
+  return "wherry-support-" + device + "-" + time + "Z.tar.gz";
+}
+
+struct Written {
+  Status status;
+  int64_t bytes = 0;
+};
+
+Written write_bundle(const Session& session, const std::string& target, std::FILE* file) {
+  Written written;
+  bool full = false;
+  written.status = session.client.stream(target, [&](std::string_view bytes) {
+    written.bytes += static_cast<int64_t>(bytes.size());
+    full = std::fwrite(bytes.data(), 1, bytes.size(), file) != bytes.size();
+    return !full;
+  });
+  if (written.status && (full || std::fflush(file) != 0)) {
+    written.status = fail(Code::ResourceExhausted,
+                          std::string("the bundle cannot be written: ") + std::strerror(errno));
+  }
+  return written;
+}
+
+struct FileCloser {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+
+}  // namespace
+
+int write_support_bundle(const Session& session, const SupportArguments& arguments) {
+  const std::string target =
+      std::string("/v1/support-bundle") + (arguments.logs ? "?logs=true" : "");
+  if (arguments.file == "-") {
+    if (session.io.width > 0) {
+      return report_usage(session.io, "the bundle is no text: send it to a file or a program");
+    }
+    const Written written = write_bundle(session, target, session.io.out);
+    return written.status ? kDone : report(session, written.status.error());
+  }
+  const std::string path = arguments.file.empty() ? default_name(session) : arguments.file;
+  const std::string part = path + ".part";
+  // For its owner only: what is in it is nobody else's business.
+  const int fd = open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  std::unique_ptr<std::FILE, FileCloser> file(fd < 0 ? nullptr : fdopen(fd, "wb"));
+  if (!file) {
+    return report(session,
+                  Error(Code::FailedPrecondition, "write " + part + ": " + std::strerror(errno) +
+                                                      "; give another place with -f"));
+  }
+  const Written written = write_bundle(session, target, file.get());
+  file.reset();
+  if (!written.status) {
+    unlink(part.c_str());
+    return report(session, written.status.error());
+  }
+  if (rename(part.c_str(), path.c_str()) != 0) {
+    return report(session,
+                  Error(Code::FailedPrecondition, "name it " + path + ": " + std::strerror(errno)));
+  }
+  if (session.format != Format::Table) {
+    print_data(session, Json{{"file", path}, {"bytes", written.bytes}});
+    return kDone;
+  }
+  print(session,
+        "wrote " + path + " (" + format_bytes(written.bytes) +
+            ")\nSecrets are left out; look through it all the same before you pass it on.\n");
+  return kDone;
+}
+
+}  // namespace wherry::cli

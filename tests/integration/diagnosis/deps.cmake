@@ -1,0 +1,1 @@
+list(APPEND deps nlohmann_json::nlohmann_json GTest::gtest)
