@@ -210,7 +210,7 @@ std::string_view status_text(int status) {
     int status;
     std::string_view text;
   };
-  constexpr std::array<Entry, 26> kTexts{{{200, "OK"},
+  constexpr std::array<Entry, 27> kTexts{{{200, "OK"},
                                           {201, "Created"},
                                           {202, "Accepted"},
                                           {304, "Not Modified"},
