@@ -1,15 +1,12 @@
 #include "agent/manifest/merged_document.h"
 
-#include <charconv>
-#include <cmath>
-#include <cstdlib>
 #include <map>
 
 #include <nlohmann/json.hpp>
 
-#include "agent/manifest/cursor.h"
 #include "agent/manifest/items.h"
 #include "agent/manifest/node.h"
+#include "agent/manifest/node_json.h"
 
 namespace wherry {
 namespace {
@@ -17,56 +14,6 @@ namespace {
 using manifest::Kind;
 using manifest::Node;
 using Json = nlohmann::ordered_json;
-
-// As YAML 1.1 writes whole numbers; what no 64 bits hold becomes a floating one.
-Json whole_number(std::string_view written) {
-  std::string digits;
-  for (const char c : written) {
-    if (c != '_' && c != '+') digits += c;
-  }
-  const bool negative = digits.starts_with('-');
-  std::string_view rest = digits;
-  if (negative) rest.remove_prefix(1);
-  int base = 10;
-  if (rest.size() > 1 && rest[0] == '0') {
-    const char mark = rest[1];
-    base = mark == 'x' || mark == 'X' ? 16 : mark == 'b' ? 2 : 8;
-    rest.remove_prefix(mark >= '0' && mark <= '9' ? 1 : 2);
-  }
-  int64_t value = 0;
-  const auto read = std::from_chars(rest.data(), rest.data() + rest.size(), value, base);
-  if (read.ec == std::errc()) return negative ? -value : value;
-  return std::strtod(digits.c_str(), nullptr);
-}
-
-Json to_json(const Node& node) {
-  switch (node.kind) {
-    case Kind::Null:
-      return nullptr;
-    case Kind::Boolean:
-      return manifest::to_boolean(node);
-    case Kind::Integer:
-      return whole_number(node.text);
-    case Kind::Float: {
-      const double value = std::strtod(std::string(node.text).c_str(), nullptr);
-      return std::isfinite(value) && node.text.find_first_of("._aAiI") != 0 ? Json(value)
-                                                                            : Json(node.text);
-    }
-    case Kind::String:
-      return node.text;
-    case Kind::List: {
-      Json list = Json::array();
-      for (const Node& child : node) list.push_back(to_json(child));
-      return list;
-    }
-    case Kind::Map: {
-      Json map = Json::object();
-      for (const Node& child : node) map[std::string(child.key->text)] = to_json(child);
-      return map;
-    }
-  }
-  return nullptr;
-}
 
 void forget_values(Json& object, const char* member) {
   const auto found = object.find(member);
@@ -76,7 +23,7 @@ void forget_values(Json& object, const char* member) {
 
 // Annotations, too: kubectl keeps a copy of the whole object in one.
 Json shown(const Node& node) {
-  Json object = to_json(node);
+  Json object = manifest::to_json(node);
   if (object.value("kind", "") != "Secret") return object;
   forget_values(object, "data");
   forget_values(object, "stringData");

@@ -1,6 +1,7 @@
 #include "agent/reconcile/forecast.h"
 
 #include <algorithm>
+#include <system_error>
 #include <thread>
 
 #include "agent/manifest/differences.h"
@@ -145,7 +146,11 @@ class Forecaster {
     const WorkloadSpec& spec = wanted == nullptr ? **was : **wanted;
     one.source = spec.source;
     one.owner = owner_of(spec);
-    if (wanted == nullptr) {
+    const PodStatus* there = pod(name);
+    if (wanted == nullptr && there != nullptr && held_.contains(pod_label(*there, kSourceLabel))) {
+      one.cause.message =
+          "it is not known what " + pod_label(*there, kSourceLabel) + " wants: it is left as it is";
+    } else if (wanted == nullptr) {
       one.change = Change::Remove;
       one.cause = {"NoLongerWanted", "no document has it any more"};
     } else if (was == nullptr) {
@@ -194,7 +199,7 @@ class Forecaster {
       one.differences = {"resources"};
     }
     if (one.change == Change::Replace) {
-      one.cause.message = join(one.differences, "; ") + (one.differences.empty() ? "" : " changed");
+      one.cause.message = "changed: " + join(one.differences, "; ");
     } else if (!one.differences.empty()) {
       one.cause.message += ": " + join(one.differences, "; ");
     }
@@ -262,9 +267,15 @@ class Forecaster {
   Result<runtime::StoreEstimate> ask_registries(const std::vector<runtime::PullRequest>& requests) {
     CancelToken patience;
     const auto linked = cancel_.on_cancel([patience]() mutable { patience.cancel(); });
-    std::thread timer([patience]() mutable {
-      if (!patience.wait_for(kAskRegistries)) patience.cancel();
-    });
+    std::thread timer;
+    try {
+      timer = std::thread([patience]() mutable {
+        if (!patience.wait_for(kAskRegistries)) patience.cancel();
+      });
+    } catch (const std::system_error&) {
+      return fail(Code::Unavailable,
+                  "the system gives no thread to ask registries with; try again");
+    }
     auto estimate = parts_.estimates.estimate(requests, patience);
     patience.cancel();
     timer.join();
@@ -286,8 +297,13 @@ class Forecaster {
       if (verdict == nullptr) continue;
       if (one.change == Change::Create || one.change == Change::Replace) {
         one.obstacle = obstacle(one.name, *verdict, rooms);
+      } else if (one.change == Change::Update) {
+        one.obstacle = no_room(one.name, rooms);
       }
-      note_downtime(one, *verdict, rooms);
+    }
+    for (const WorkloadForecast& one : result_.workloads) {
+      const Verdict* verdict = lookup(decided.workloads, one.name);
+      if (verdict != nullptr && runs(pod(one.name))) note_downtime(one, *verdict, rooms);
     }
   }
 
@@ -315,6 +331,12 @@ class Forecaster {
     }
   }
 
+  static std::optional<Cause> no_room(const std::string& name, const Rooms& rooms) {
+    const Room* room = rooms.find(name);
+    if (room == nullptr || room->now || room->promised) return std::nullopt;
+    return Cause{room->reason, room->message};
+  }
+
   std::optional<Cause> obstacle(const std::string& name, const Verdict& verdict,
                                 const Rooms& rooms) const {
     for (const ImageNeed& need : images_of(trial_.desired().at(name)->pod)) {
@@ -325,26 +347,36 @@ class Forecaster {
                           error->reason() == "RegistryUnavailable";
       if (!enough) return Cause{std::string(error->reason()), error->full()};
     }
-    const Room* room = rooms.find(name);
-    if (room != nullptr && !room->now && !room->promised) return Cause{room->reason, room->message};
+    if (auto room = no_room(name, rooms)) return room;
     if (verdict.phase == Phase::Pending && is_about_devices(verdict.reason)) {
       return Cause{verdict.reason, verdict.message};
     }
     return std::nullopt;
   }
 
+  std::string when_replaced(const std::string& name) const {
+    const std::string until = "until its new version has started";
+    const bool pulls =
+        std::any_of(result_.images.begin(), result_.images.end(), [&](const ImageForecast& image) {
+          return std::find(image.workloads.begin(), image.workloads.end(), name) !=
+                 image.workloads.end();
+        });
+    if (!pulls) return until;
+    const bool early = trial_.desired().at(name)->update_strategy == UpdateStrategy::DeleteFirst;
+    return (early ? "before its images are pulled, " : "once its images are there, ") + until;
+  }
+
+  // At once, or when others have made room; one that would only wait runs on.
   void note_downtime(const WorkloadForecast& one, const Verdict& verdict, const Rooms& rooms) {
-    if (!runs(pod(one.name)) || verdict.phase != Phase::Stopping) return;
     if (one.change == Change::Remove) {
       result_.down.push_back({one.name, {"Removed", "for good"}});
     } else if (one.change == Change::Replace) {
-      const bool early =
-          trial_.desired().at(one.name)->update_strategy == UpdateStrategy::DeleteFirst;
-      result_.down.push_back(
-          {one.name,
-           {"Replaced", early ? "before its images are pulled, until its new version has started"
-                              : "once its images are there, until its new version has started"}});
+      if (one.obstacle && verdict.phase != Phase::Stopping) return;
+      result_.down.push_back({one.name, {"Replaced", when_replaced(one.name)}});
     } else if (const std::string* winner = lookup(rooms.stops_for, one.name)) {
+      const auto wins = std::find_if(result_.workloads.begin(), result_.workloads.end(),
+                                     [&](const auto& each) { return each.name == *winner; });
+      if (wins != result_.workloads.end() && wins->obstacle) return;
       result_.down.push_back({one.name, {"Preempted", "it makes room for " + *winner}});
     }
   }

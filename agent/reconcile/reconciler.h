@@ -141,7 +141,7 @@ class Reconciler {
   uint64_t serving_ = 0;
   bool stopping_ = false;
   std::vector<RehearsalAnswer> rehearsals_;  // answered when what is known is as in the mail
-  std::atomic<int64_t> busy_since_{0};  // 0: waiting
+  std::atomic<int64_t> busy_since_{0};       // 0: waiting
 };
 
 }  // namespace wherry

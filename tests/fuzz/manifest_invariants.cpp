@@ -5,9 +5,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "agent/manifest/cursor.h"
 #include "agent/manifest/document.h"
+#include "agent/manifest/merged_document.h"
 #include "agent/manifest/node.h"
+#include "agent/manifest/node_json.h"
 #include "base/text.h"
 
 namespace wherry {
@@ -54,44 +55,6 @@ std::string broken_workloads(const Merged& merged) {
   return {};
 }
 
-nlohmann::ordered_json to_json(const manifest::Node& node) {
-  using manifest::Kind;
-  nlohmann::ordered_json json;
-  switch (node.kind) {
-    case Kind::Null:
-      break;
-    case Kind::Boolean:
-      json = manifest::to_boolean(node);
-      break;
-    case Kind::Integer:
-      if (const auto number = manifest::to_integer(node)) {
-        json = *number;
-        break;
-      }
-      // Permission bits, which YAML may have in octal and JSON may not.
-      if (node.key != nullptr && (node.key->text == "mode" || node.key->text == "defaultMode")) {
-        if (const auto mode = manifest::to_mode(node)) {
-          json = *mode;
-          break;
-        }
-      }
-      [[fallthrough]];  // a quantity such as 1_0 or .5: the same as a string
-    case Kind::Float:
-    case Kind::String:
-      json = std::string(node.text);
-      break;
-    case Kind::List:
-      json = nlohmann::ordered_json::array();
-      for (const manifest::Node& item : node) json.push_back(to_json(item));
-      break;
-    case Kind::Map:
-      json = nlohmann::ordered_json::object();
-      for (const manifest::Node& item : node) json[std::string(item.key->text)] = to_json(item);
-      break;
-  }
-  return json;
-}
-
 std::vector<std::string> hashes(const Merged& merged) {
   std::vector<std::string> all;
   for (const WorkloadSpec& workload : merged.workloads) all.push_back(workload.pod.hash);
@@ -101,13 +64,32 @@ std::vector<std::string> hashes(const Merged& merged) {
 // A good document written as JSON means the same.
 std::string broken_round_trip(std::string_view text, const Merged& merged) {
   const manifest::Tree tree = manifest::read_tree(text);
-  const std::string json = to_json(*tree.documents.at(0)).dump();
+  const std::string json = manifest::to_json(*tree.documents.at(0)).dump();
   if (json.size() > kMaxDocumentBytes) return {};
   const Document again = parse_desired_state(json);
   if (!again.valid()) {
     return "good as YAML, bad as JSON: " + again.errors[0].path + ": " + again.errors[0].message;
   }
   if (hashes(merge({{"d", &again}}, {})) != hashes(merged)) return "other hashes as JSON";
+  return {};
+}
+
+// As it is shown among all documents, it means the same; of Secrets nobody is told enough for that.
+std::string broken_merged(const Document& document, const Merged& merged) {
+  auto shown = nlohmann::json::parse(merged_document({{"d", &document}}), nullptr, false);
+  if (shown.is_discarded()) return "shown as what is no JSON";
+  for (const auto& item : shown["spec"]["items"]) {
+    if (item.value("kind", "") == "Secret") return {};
+  }
+  shown.erase("sources");
+  shown["metadata"]["revision"] = 1;
+  const std::string json = shown.dump();
+  if (json.size() > kMaxDocumentBytes) return {};
+  const Document again = parse_desired_state(json);
+  if (!again.valid()) {
+    return "good, but shown as bad: " + again.errors[0].path + ": " + again.errors[0].message;
+  }
+  if (hashes(merge({{"d", &again}}, {})) != hashes(merged)) return "shown with other hashes";
   return {};
 }
 
@@ -131,6 +113,7 @@ std::string broken_invariant(std::string_view text) {
     if (broken.empty()) broken = broken_workloads(merged);
     if (broken.empty() && document == &sent && sent.valid())
       broken = broken_round_trip(text, merged);
+    if (broken.empty() && document->valid()) broken = broken_merged(*document, merged);
     if (!broken.empty()) return broken;
   }
   if (sent.valid() && !local.valid()) return "a DesiredState that is no local manifest";

@@ -39,7 +39,7 @@ TEST_F(DocumentsTest, AreHandedOnByteForByte) {
   EXPECT_EQ(plan_asked().source, "local");
   EXPECT_EQ(send("POST /v1/plan?source=groups%2Fg", text).status, 200);
   EXPECT_EQ(plan_asked().source, "groups/g");
-  EXPECT_EQ(ask("GET /v1/desired").body, kMerged);
+  EXPECT_EQ(ask("GET /v1/desired").body, std::string(kMerged) + "\n");
 }
 
 TEST_F(DocumentsTest, ARefusalNamesEveryError) {

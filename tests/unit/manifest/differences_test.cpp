@@ -27,19 +27,19 @@ TEST(Differences, AreNamedAsADocumentNamesThem) {
       << "it decides no restart";
   EXPECT_THAT(between(plain, container("        command: [a, b]\n        args: [c]\n")),
               ElementsAre("containers[c].args", "containers[c].command"));
-  EXPECT_THAT(between(container("        env: [{ name: A, value: x }, { name: B, value: y }]\n"),
+  EXPECT_THAT(between(container("        env: [{ name: A, value: x }, { name: B, value: v }]\n"),
                       container("        env: [{ name: A, value: x }, { name: B, value: z }]\n")),
               ElementsAre("containers[c].env[B]"));
   EXPECT_THAT(between(plain, container("        env: [{ name: A, value: x }]\n")),
               ElementsAre("containers[c].env[A]"));
   EXPECT_THAT(between(plain, container("        livenessProbe: { httpGet: { path: /, port: 80, "
-                                       "httpHeaders: [{ name: X, value: y }] } }\n")),
+                                       "httpHeaders: [{ name: X, value: v }] } }\n")),
               ElementsAre("containers[c].livenessProbe"));
   EXPECT_THAT(between(plain, container("        securityContext: { runAsUser: 7, capabilities: { "
                                        "drop: [ALL] } }\n")),
               ElementsAre("containers[c].securityContext"));
   EXPECT_THAT(between(plain, container("      hostNetwork: true\n      restartPolicy: Never\n")),
-              ElementsAre("hostNetwork", "restartPolicy"));
+              ElementsAre("hostNetwork", "hostname", "restartPolicy"));
   EXPECT_THAT(between(plain, container("      - { name: d, image: \"i:1\" }\n")),
               ElementsAre("containers[d]"));
   EXPECT_THAT(between(plain, container("        volumeMounts: [{ name: v, mountPath: /v }]\n"

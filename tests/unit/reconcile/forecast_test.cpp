@@ -109,7 +109,7 @@ TEST_F(ForecastTest, TellsTheNewTheChangedTheRemovedAndTheSame) {
                                      pod("field", "img:1", ", restartPolicy: Never")}));
   EXPECT_EQ(change(plan, "same"), "unchanged ");
   EXPECT_EQ(change(plan, "web"), "replace ImageChanged");
-  EXPECT_EQ(of(plan, "web")["message"], "containers[app].image: img:1 -> img:2 changed");
+  EXPECT_EQ(of(plan, "web")["message"], "changed: containers[app].image: img:1 -> img:2");
   EXPECT_EQ(change(plan, "field"), "replace SpecChanged");
   EXPECT_EQ(of(plan, "field")["differences"], json::array({"restartPolicy"}));
   EXPECT_EQ(change(plan, "new"), "create Added");
