@@ -18,7 +18,6 @@ pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
 pkg_check_modules(MOSQUITTO REQUIRED IMPORTED_TARGET libmosquitto)  # docs/decisions/0004-mqtt.md
 find_library(WSLAY_LIBRARY wslay REQUIRED)  # frames of WebSocket, docs/decisions/0024-secure-link.md
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
-pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 pkg_check_modules(PROMETHEUS REQUIRED IMPORTED_TARGET prometheus-cpp-core)  # its text, not its server
 
 # gRPC without TLS: containerd is reached over a unix socket only.

@@ -72,7 +72,7 @@ struct Agent::Parts {
             {config.storage.run_dir, config.network.services(), volumes.service_names_file()},
             *network, [this] { volumes.refresh_names(); })),
         service_file(config.storage.state_dir + "/services"),
-        logs({config.storage.state_dir + "/logs", options.program_dir + "/wherry-logger",
+        logs({config.storage.state_dir + "/logs", options.helper_dir + "/wherry-logger",
               config.telemetry.logs_max_bytes,
               [this](const std::string& pod) {
                 if (forwarder) forwarder->drain(pod);
@@ -125,7 +125,7 @@ struct Agent::Parts {
     made.boot_id = device.boot;
     made.runtime_classes = config.containerd.runtime_classes;
     made.seccomp_dir = config.storage.state_dir + "/seccomp";
-    made.pause_program = options.program_dir + "/wherry-pause";
+    made.pause_program = options.helper_dir + "/wherry-pause";
     return made;
   }
 
@@ -243,7 +243,7 @@ void Agent::Parts::make_reconciler() {
     event_bell.ring();
   });
   diagnosis = std::make_unique<Diagnosis>(
-      DiagnosisParts{check_subject(config, options.config_file, options.sets, options.program_dir),
+      DiagnosisParts{check_subject(config, options.config_file, options.sets, options.helper_dir),
                      config, options.version, clock, board, store, logs,
                      [this] { return metrics.text(); }, [this] { return reconciler->alive(); }});
   commands = std::make_unique<CommandCenter>(

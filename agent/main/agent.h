@@ -15,7 +15,7 @@ class Agent {
   struct Options {
     Config config;
     std::string version;
-    std::string program_dir;  // where wherry-logger and wherry-pause lie beside wherryd
+    std::string helper_dir;  // where wherry-logger and wherry-pause are
     // Where the configuration is from, for wherry check.
     std::string config_file{};
     std::vector<std::string> sets{};

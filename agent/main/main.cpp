@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <malloc.h>
 #include <optional>
 #include <signal.h>
 #include <string>
+#include <system_error>
 #include <unistd.h>
 #include <vector>
 
@@ -65,12 +67,13 @@ bool load(const Arguments& arguments, ConfigResult& result) {
   return result.errors.empty();
 }
 
-std::string program_directory() {
-  char path[4096];
-  const ssize_t size = readlink("/proc/self/exe", path, sizeof path - 1);
-  if (size <= 0) return ".";
-  const std::string program(path, static_cast<size_t>(size));
-  return program.substr(0, program.find_last_of('/'));
+// Where wherry-logger and wherry-pause are: beside this program, as where it was built, or at their
+// place in an installation.
+std::string helper_directory() {
+  std::error_code error;
+  const auto here = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  if (std::filesystem::exists(here / "wherry-logger", error)) return here;
+  return (here / WHERRY_HELPERS).lexically_normal();
 }
 
 // For wherry check where no daemon answers: as far as can be told from outside.
@@ -79,7 +82,7 @@ int check_device(const Arguments& arguments) {
   wherry::log_setup(wherry::LogLevel::Off, "text");
   const ConfigResult loaded = wherry::load_config(arguments.config, arguments.sets);
   const auto subject =
-      wherry::check_subject(loaded.config, arguments.config, arguments.sets, program_directory());
+      wherry::check_subject(loaded.config, arguments.config, arguments.sets, helper_directory());
   wherry::check::Checker checker(subject);
   const auto findings = checker.run(std::nullopt, {});
   if (!findings) {
@@ -158,7 +161,7 @@ int main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
 
   Agent agent(
-      {loaded.config, WHERRY_VERSION, program_directory(), arguments.config, arguments.sets});
+      {loaded.config, WHERRY_VERSION, helper_directory(), arguments.config, arguments.sets});
   if (const auto started = agent.start(); !started) {
     std::fprintf(stderr, "wherryd: %s\n", started.error().full().c_str());
     return 1;
