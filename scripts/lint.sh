@@ -66,6 +66,19 @@ for word in "${words[@]}"; do
     complain "\"$word\" is not in docs/troubleshooting.md; where it is no reason, name it in scripts/lint.sh"
 done
 
+# The unit: known to systemd, and no less hardened than docs/systemd.md says. The program is not installed here.
+unit=$(mktemp -d)/wherryd.service
+sed 's,^ExecStart=[^ ]*,ExecStart=/bin/true,' systemd/wherryd.service >"$unit"
+said=$(systemd-analyze verify --man=no "$unit" 2>&1) && [ -z "$said" ] ||
+  complain "systemd does not like systemd/wherryd.service: $said"
+systemd-analyze security --offline=true --threshold=65 "$unit" >/dev/null ||
+  complain "systemd/wherryd.service is less hardened than docs/systemd.md says: see systemd-analyze security --offline=true"
+rm -r "${unit%/*}"
+
+# The package's version is the program's.
+[ "$(sed -n '1s/.*(\(.*\)).*/\1/p' debian/changelog)" = "$(sed -n 's/^project(wherry VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)" ] ||
+  complain "debian/changelog and CMakeLists.txt give different versions"
+
 # Manual pages, shell completion.
 mandoc -Tlint -W warning man/* >&2 || complain "mandoc does not like a manual page"
 scripts/configuration-man.py | cmp -s - man/wherry.yaml.5 ||

@@ -10,7 +10,7 @@ build_packages=(
   libmosquitto-dev libwslay-dev libcpp-httplib-dev nlohmann-json3-dev libyaml-cpp-dev libyaml-dev
   libsqlite3-dev libspdlog-dev libcli11-dev libexpected-dev libarchive-dev libtomlplusplus-dev libssl-dev libzstd-dev
   libhowardhinnant-date-dev zlib1g-dev libcrypt-dev prometheus-cpp-dev libgtest-dev libgmock-dev
-  mandoc python3
+  mandoc python3 systemd
 )
 run_packages=(
   containerd runc containernetworking-plugins iptables iproute2 mosquitto mosquitto-clients

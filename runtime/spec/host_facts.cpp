@@ -18,7 +18,7 @@ constexpr long kCgroup2Magic = 0x63677270;  // linux/magic.h
 
 bool exists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
 
-// The bounding set of this process (proc(5), CapBnd); everything where it cannot be read.
+// A bounding set (proc(5), CapBnd); everything where it cannot be read.
 uint64_t bounding_set(const std::string& status) {
   constexpr std::string_view kField = "CapBnd:";
   const size_t at = status.find(kField);
@@ -81,7 +81,9 @@ HostFacts detect_host() {
                                      : exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes");
   facts.hugetlb = has_hugetlb(facts.cgroup_v2);
   facts.huge_pages = kept_huge_pages();
-  const Result<std::string> status = read_file("/proc/self/status");
+  // What containers can have is up to containerd, which came from there. Our own is smaller under
+  // systemd.
+  const Result<std::string> status = read_file("/proc/1/status");
   if (status) facts.capabilities = bounding_set(*status);
   facts.can_raise_rlimits = (facts.capabilities >> kCapSysResource & 1) != 0;
   if (!facts.can_raise_rlimits) {

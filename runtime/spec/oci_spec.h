@@ -45,8 +45,8 @@ struct HostFacts {
   std::string dev_dir = "/dev";        // whose devices a privileged container gets
   std::string hostname = "localhost";  // of the host, for host network
 };
-// Of this machine, read once at start: nothing in it changes while the agent runs. It must not be
-// called where the service manager took capabilities from the agent that containerd has.
+// Of this machine, read once at start: nothing in it changes while the agent runs. Capabilities are
+// the first process's, which started containerd.
 HostFacts detect_host();
 
 struct SpecInput {

@@ -3,7 +3,11 @@
 
 #include <csignal>
 #include <filesystem>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -115,13 +119,28 @@ TEST_F(SharedPids, HaveAFirstProcessThatIsGoodForNothingElse) {
   EXPECT_THAT(status, HasSubstr("Groups:\t \n"));
   EXPECT_THAT(status, HasSubstr("CapPrm:\t0000000000000000\n"));
   EXPECT_THAT(status, HasSubstr("NoNewPrivs:\t1\n"));
-  EXPECT_THAT(status, HasSubstr("Seccomp:\t1\n"));
+  EXPECT_THAT(status, HasSubstr("Seccomp:\t2\n"));
   EXPECT_TRUE(std::filesystem::is_empty(proc(holder(), "root"))) << "none of the host's files";
   struct stat own {
   }, host{};
   ASSERT_EQ(stat(proc(holder(), "ns/net").c_str(), &own), 0);
   ASSERT_EQ(stat("/proc/self/ns/net", &host), 0);
   EXPECT_NE(own.st_ino, host.st_ino) << "nor its network";
+  remove_everything();
+}
+
+// As under systemd, whose filters every child inherits.
+TEST_F(SharedPids, HaveAFirstProcessThatIsGoodForNothingElseUnderFiltersToo) {
+  std::thread filtered([&] {
+    sock_filter allow[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    const sock_fprog program{1, allow};
+    ASSERT_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    ASSERT_EQ(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0), 0);
+    const Status prepared = prepare();
+    EXPECT_TRUE(prepared) << prepared.error().full();
+  });
+  filtered.join();
+  EXPECT_THAT(test::read_text(proc(holder(), "status")), HasSubstr("Seccomp_filters:\t2\n"));
   remove_everything();
 }
 

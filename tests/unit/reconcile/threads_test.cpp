@@ -1,5 +1,6 @@
 // The reconciler as it runs in production: its own thread, real lanes, a real clock.
 
+#include <atomic>
 #include <condition_variable>
 #include <future>
 #include <mutex>
@@ -15,6 +16,18 @@
 
 namespace wherry::test {
 namespace {
+
+// Real, but can be put forward.
+class SkippingClock final : public Clock {
+ public:
+  MonoTime now() const override { return real_.now() + skipped_.load(); }
+  WallTime wall() const override { return real_.wall(); }
+  void skip(Duration by) { skipped_ = by; }
+
+ private:
+  SystemClock real_;
+  std::atomic<Duration> skipped_{Duration::zero()};
+};
 
 class ThreadsTest : public testing::Test {
  protected:
@@ -43,9 +56,20 @@ class ThreadsTest : public testing::Test {
   }
 
   void published(std::string json) {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     newest_ = std::move(json);
     changed_.notify_all();
+    // Of the reconciler's thread.
+    if (newest_.find(hold_at_) != std::string::npos) released_.wait(lock, [&] { return !held_; });
+  }
+  void hold_at(const std::string& part) {
+    const std::lock_guard lock(mutex_);
+    hold_at_ = part, held_ = true;
+  }
+  void release() {
+    const std::lock_guard lock(mutex_);
+    held_ = false;
+    released_.notify_all();
   }
   bool wait_published(const std::string& part) {
     std::unique_lock lock(mutex_);
@@ -56,7 +80,7 @@ class ThreadsTest : public testing::Test {
     mailbox_.post([&](Mail& mail) { mail.documents["devices/d"] = payload; });
   }
 
-  SystemClock clock_;
+  SkippingClock clock_;
   runtime::FakeImages images_;
   runtime::FakeRuntime runtime_{images_, clock_};
   MemoryRecords records_;
@@ -67,8 +91,9 @@ class ThreadsTest : public testing::Test {
   std::thread loop_;
 
   std::mutex mutex_;
-  std::condition_variable changed_;
-  std::string newest_;
+  std::condition_variable changed_, released_;
+  std::string newest_, hold_at_ = "nothing";
+  bool held_ = false;
 };
 
 TEST_F(ThreadsTest, ManyWorkloadsStartRestartAndGo) {
@@ -85,6 +110,18 @@ TEST_F(ThreadsTest, ManyWorkloadsStartRestartAndGo) {
   EXPECT_TRUE(wait_published(R"("revision":2,)"));
   EXPECT_TRUE(wait_published(R"("workloads":[])"));
   EXPECT_TRUE(reconciler_->alive());
+}
+
+// What systemd's watchdog is fed by.
+TEST_F(ThreadsTest, AStepThatDoesNotEndIsNotAlive) {
+  hold_at(R"("revision":1,)");
+  publish(document(1, {pod("web")}));
+  ASSERT_TRUE(wait_published(R"("revision":1,)"));
+  EXPECT_TRUE(reconciler_->alive()) << "not yet";
+  clock_.skip(std::chrono::seconds(61));
+  EXPECT_FALSE(reconciler_->alive());
+  release();
+  EXPECT_TRUE(wait_published(R"("phase":"Running")"));
 }
 
 TEST_F(ThreadsTest, ItStopsAtOnceWhileADownloadAndAStartHang) {
