@@ -102,45 +102,12 @@ manifests: { dir: $demo/manifests.d }
 api: { socket: $demo/run/api.sock }
 EOF
 
-# An OCI image archive with nothing in it but a static busybox.
-make_image() {
-  local dir=$demo/image blobs=$demo/image/blobs/sha256
-  mkdir -p "$blobs" "$dir/rootfs/bin" "$dir/rootfs/www" "$dir/rootfs/tmp"
-  cp "$(command -v busybox)" "$dir/rootfs/bin/busybox"
-  for applet in sh httpd cat echo ls ps sleep wget; do ln -s busybox "$dir/rootfs/bin/$applet"; done
-  put() { # FILE -> digest; stores it as a blob
-    local digest
-    digest=$(sha256sum "$1" | cut -d' ' -f1)
-    mv "$1" "$blobs/$digest"
-    echo "$digest"
-  }
-  local layer config manifest layer_size config_size manifest_size architecture
-  architecture=$(dpkg --print-architecture)
-  [ "$architecture" = armhf ] && architecture=arm
-  tar -C "$dir/rootfs" --owner=0 --group=0 -cf "$dir/layer" .
-  layer=$(put "$dir/layer")
-  printf '{"architecture":"%s","os":"linux","config":{"Env":["PATH=/bin"],"Cmd":["sh"]},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' \
-    "$architecture" "$layer" >"$dir/config"
-  config=$(put "$dir/config")
-  layer_size=$(stat -c %s "$blobs/$layer")
-  config_size=$(stat -c %s "$blobs/$config")
-  printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:%s","size":%s},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"sha256:%s","size":%s}]}' \
-    "$config" "$config_size" "$layer" "$layer_size" >"$dir/manifest"
-  manifest=$(put "$dir/manifest")
-  manifest_size=$(stat -c %s "$blobs/$manifest")
-  printf '{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:%s","size":%s,"annotations":{"io.containerd.image.name":"demo.local/web:1.0","org.opencontainers.image.ref.name":"1.0"}}]}' \
-    "$manifest" "$manifest_size" >"$dir/index.json"
-  printf '{"imageLayoutVersion":"1.0.0"}' >"$dir/oci-layout"
-  tar -C "$dir" -cf "$demo/web.tar" oci-layout index.json blobs
-  rm -rf "$dir"
-}
-
 wherry() { "$bin/wherry" --socket "$demo/run/api.sock" "$@"; }
 
 echo "Starting containerd, Mosquitto and wherryd below build/demo …"
 start containerd env PATH="$PATH:/usr/sbin:/sbin" containerd --config "$demo/containerd.toml"
 start mosquitto mosquitto -c "$demo/mosquitto.conf"
-make_image
+scripts/busybox-image.sh demo.local/web:1.0 "$demo/web.tar"
 until_true 60 "containerd" ctr -a "$demo/containerd.sock" version
 until_true 60 "Mosquitto" mosquitto_pub -p "$port" -t demo/ping -m ping
 start wherryd "$bin/wherryd" --config "$demo/wherry.yaml"
