@@ -140,7 +140,7 @@ Findings look_at_disk(const Scene& scene) {
 }
 
 Findings look_at_logs(const Scene& scene) {
-  const std::string logger = scene.subject->program_dir + "/wherry-logger";
+  const std::string logger = scene.subject->helper_dir + "/wherry-logger";
   if (access(logger.c_str(), X_OK) != 0) {
     return {failed(kLogs, logger,
                    "the program that writes and rotates the logs of containers is not there",

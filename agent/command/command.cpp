@@ -307,9 +307,6 @@ Result<Command> parse_command(std::string_view payload, WallTime now) {
   Command command;
   command.kind = static_cast<CommandKind>(known - kNames.begin());
   if (Status read = read_binding(*json, command); !read) return fail(read.error());
-  if (command.kind >= CommandKind::Plan) {
-    return command;  // its arguments are nobody's business yet
-  }
   const auto args = json->find("args");
   if (args != json->end() && !args->is_object()) return wrong("args", "must be an object");
   const Json none = Json::object();

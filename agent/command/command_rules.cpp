@@ -71,10 +71,6 @@ Result<Command> admit(const CommandMessage& message, const CommandRules& rules, 
     return fail(bound.error());
   }
   if (Status may = allowed(command->kind, rules); !may) return fail(may.error());
-  if (command->kind >= CommandKind::Plan) {
-    return fail(Code::Unimplemented, "this version of wherryd does not carry out \"" +
-                                         std::string(to_string(command->kind)) + "\"");
-  }
   return command;
 }
 

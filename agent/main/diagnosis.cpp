@@ -9,12 +9,12 @@
 namespace wherry {
 
 check::Subject check_subject(const Config& config, const std::string& config_file,
-                             const std::vector<std::string>& sets, const std::string& program_dir) {
+                             const std::vector<std::string>& sets, const std::string& helper_dir) {
   check::Subject subject;
   subject.config = config;
   subject.config_file = config_file;
   subject.sets = sets;
-  subject.program_dir = program_dir;
+  subject.helper_dir = helper_dir;
   subject.network = network_options(config, instance_of(config));
   subject.clock_doubt = clock_doubt;
   return subject;

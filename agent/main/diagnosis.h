@@ -18,7 +18,7 @@ namespace wherry {
 
 // What a check is about, with or without an agent that runs.
 check::Subject check_subject(const Config& config, const std::string& config_file,
-                             const std::vector<std::string>& sets, const std::string& program_dir);
+                             const std::vector<std::string>& sets, const std::string& helper_dir);
 
 // References and functions must outlive it; `store` is read when it is asked.
 struct DiagnosisParts {
