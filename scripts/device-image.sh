@@ -16,7 +16,7 @@ esac
 
 made_of() {
   cat "${BASH_SOURCE[0]}"
-  find "$files" -type f -print -exec cat {} + | LC_ALL=C sort
+  (cd "$files" && find . -type f -print -exec cat {} + | LC_ALL=C sort)
   dpkg-deb -f "$package" Pre-Depends Depends | sed 's/([^)]*)//g; s/ //g'
 }
 key=$(made_of | sha256sum | cut -d' ' -f1)
