@@ -16,7 +16,7 @@ pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(LIBARCHIVE REQUIRED IMPORTED_TARGET libarchive)
 pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
 pkg_check_modules(MOSQUITTO REQUIRED IMPORTED_TARGET libmosquitto)  # docs/decisions/0004-mqtt.md
-find_library(WSLAY_LIBRARY wslay REQUIRED)  # frames of WebSocket, docs/decisions/0024-secure-link.md
+find_library(WSLAY_LIBRARY wslay REQUIRED)  # frames of WebSocket, docs/decisions/0025-secure-link.md
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(PROMETHEUS REQUIRED IMPORTED_TARGET prometheus-cpp-core)  # its text, not its server
 
