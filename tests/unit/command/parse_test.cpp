@@ -56,6 +56,9 @@ TEST(CommandTest, GoodOnesAreReadWhole) {
       R"({"command":"plan","args":{"document":{"kind":"DesiredState","a":[1]},"source":"groups/g"}})");
   EXPECT_EQ(plan.document, R"({"a":[1],"kind":"DesiredState"})");
   EXPECT_EQ(plan.source, "groups/g");
+  const std::string deep = std::string(60, '[') + std::string(60, ']');
+  EXPECT_EQ(good(R"({"command":"plan","args":{"document":{"a":)" + deep + "}}}").document,
+            R"({"a":)" + deep + "}");
   EXPECT_EQ(good(R"({"command":"plan","args":{"document":"kind: x\n"}})").document, "kind: x\n");
   EXPECT_EQ(good(R"({"command":"support-bundle","args":{}})").kind, CommandKind::SupportBundle);
   EXPECT_EQ(good(R"({"command":"check"})").kind, CommandKind::Check);
