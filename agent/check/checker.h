@@ -22,7 +22,7 @@ struct Subject {
   Config config;                  // as the agent goes by it
   std::string config_file;        // where it is from …
   std::vector<std::string> sets;  // … with these over it
-  std::string helper_dir;        // of wherryd, wherry-logger and wherry-pause
+  std::string helper_dir;         // of wherryd, wherry-logger and wherry-pause
   runtime::NetworkOptions network;
   // Why the wall clock is not to be relied on; "" where it is. Called from any thread.
   std::string (*clock_doubt)(WallTime now) = nullptr;

@@ -65,7 +65,9 @@ TEST_F(DashboardTest, FromElsewhereTheyNeedTheToken) {
       http::Exchange exchange(std::make_shared<http::Socket>(ends[1]), {true, loopback},
                               options.limits.timeouts);
       ASSERT_TRUE(exchange.receive());
-      EXPECT_EQ(Guard(options.token_file, options.rates, clock).check(exchange).has_value(), !loopback) << path;
+      EXPECT_EQ(Guard(options.token_file, options.rates, clock).check(exchange).has_value(),
+                !loopback)
+          << path;
     }
   }
 }
