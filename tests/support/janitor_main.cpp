@@ -3,6 +3,7 @@
 //   wherry_test_janitor DIRECTORY CONTAINERD_SOCKET
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -148,7 +149,12 @@ void remove_runc_states(const std::string& directory) {
 void remove_cgroups(const std::set<std::string>& cgroups) {
   for (const std::string& cgroup : cgroups) {
     fs::path path = cgroup;
-    while (rmdir(path.c_str()) == 0) path = path.parent_path();
+    // A process that was killed is in it until it is gone.
+    for (int round = 0; round < 500 && rmdir(path.c_str()) != 0 && errno == EBUSY; ++round) {
+      usleep(2000);
+    }
+    do path = path.parent_path();
+    while (rmdir(path.c_str()) == 0);
   }
 }
 

@@ -266,6 +266,11 @@ TEST_F(ServiceTest, ContainersFindServicesInTheirEnvironment) {
   const auto environment = [&](const char* pod) {
     return read_text("/proc/" + std::to_string(pid_of(pod)) + "/environ");
   };
+  // For a moment the process is still runc's.
+  const auto has_begun = [&](const char* pod) {
+    return wait_until([&] { return environment(pod).find("AT=") != std::string::npos; });
+  };
+  EXPECT_TRUE(has_begun("plain") && has_begun("without"));
   EXPECT_NE(environment("plain").find("MY_WEB_SERVICE_HOST=" + address), std::string::npos);
   EXPECT_NE(environment("plain").find("MY_WEB_SERVICE_PORT=8080"), std::string::npos);
   EXPECT_NE(environment("plain").find("AT=http://" + address + ":8080/"), std::string::npos);
