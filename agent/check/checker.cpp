@@ -50,6 +50,29 @@ struct Checker::Board {
   std::mutex mutex;
   std::condition_variable changed;
   std::set<size_t> running;  // by their place among the probes
+  bool taken = false;        // somebody's turn
+};
+
+class Checker::Turn {
+ public:
+  Turn(Board& board, Duration patience) : board_(board) {
+    std::unique_lock lock(board_.mutex);
+    mine_ = board_.changed.wait_for(lock, patience, [&] { return !board_.taken; });
+    if (mine_) board_.taken = true;
+  }
+  ~Turn() {
+    if (!mine_) return;
+    const std::lock_guard lock(board_.mutex);
+    board_.taken = false;
+    board_.changed.notify_all();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  bool mine() const { return mine_; }
+
+ private:
+  Board& board_;
+  bool mine_ = false;
 };
 
 Checker::Checker(Subject subject, std::vector<Probe> probes, Duration within)
@@ -62,8 +85,8 @@ Checker::~Checker() { stop(); }
 
 Result<Findings> Checker::run(const std::optional<Knowledge>& knowledge,
                               const CancelToken& cancel) {
-  const std::unique_lock turn(turn_, within_);
-  if (!turn) return fail(Code::Unavailable, "other checks are under way; try again");
+  const Turn turn(*board_, within_);
+  if (!turn.mine()) return fail(Code::Unavailable, "other checks are under way; try again");
   CancelToken ending;
   const auto wish = cancel.on_cancel([ending]() mutable { ending.cancel(); });
   const auto stop = stopping_.on_cancel([ending]() mutable { ending.cancel(); });

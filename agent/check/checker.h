@@ -79,6 +79,7 @@ class Checker {
 
  private:
   struct Board;
+  class Turn;
   using Results = std::vector<std::optional<Findings>>;  // under the board's mutex
 
   std::shared_ptr<Results> begin(const Scene& scene);
@@ -89,7 +90,6 @@ class Checker {
   const Duration within_;
   const std::shared_ptr<Board> board_;
   CancelToken stopping_;
-  std::timed_mutex turn_;
 };
 
 }  // namespace wherry::check
