@@ -1,38 +1,31 @@
 #include "agent/support/archive_writer.h"
 
-#include <cerrno>
 #include <utility>
 
 #include <archive.h>
 #include <archive_entry.h>
 
 namespace wherry::support {
-namespace {
-
-la_ssize_t write_bytes(archive* writer, void* sink, const void* bytes, size_t size) {
-  const auto& take = *static_cast<const ByteSink*>(sink);
-  if (take({static_cast<const char*>(bytes), size})) return static_cast<la_ssize_t>(size);
-  archive_set_error(writer, EPIPE, "nobody takes it");
-  return -1;
-}
-
-}  // namespace
-
 void ArchiveWriter::Free::operator()(archive* writer) const { archive_write_free(writer); }
 
 ArchiveWriter::ArchiveWriter(ByteSink sink)
-    : sink_(std::move(sink)), archive_(archive_write_new()) {
+    : taker_{std::move(sink)}, archive_(archive_write_new()) {
+  // The library keeps what it compresses with where it is told of a failure: it never is.
+  const auto write = [](archive*, void* taker, const void* bytes, size_t size) {
+    auto& to = *static_cast<Taker*>(taker);
+    to.gone = to.gone || !to.sink({static_cast<const char*>(bytes), size});
+    return static_cast<la_ssize_t>(size);
+  };
   archive_write_add_filter_gzip(archive_.get());
   archive_write_set_format_pax_restricted(archive_.get());
-  archive_write_open(archive_.get(), const_cast<ByteSink*>(&sink_), nullptr, write_bytes, nullptr);
+  archive_write_open(archive_.get(), &taker_, nullptr, write, nullptr);
 }
 
 // What was not finished is not whole, and must not look so.
-ArchiveWriter::~ArchiveWriter() {
-  if (archive_) archive_write_fail(archive_.get());
-}
+ArchiveWriter::~ArchiveWriter() { taker_.gone = true; }
 
 Status ArchiveWriter::trouble() const {
+  if (taker_.gone) return fail(Code::Cancelled, "write the archive: nobody takes it");
   const char* text = archive_error_string(archive_.get());
   return fail(Code::Cancelled, std::string("write the archive: ") + (text == nullptr ? "" : text));
 }
@@ -50,11 +43,12 @@ Status ArchiveWriter::add(const std::string& name, std::string_view content, Wal
   archive_entry_set_mtime(entry.get(), static_cast<time_t>(seconds.count()), 0);
   if (archive_write_header(archive_.get(), entry.get()) != ARCHIVE_OK) return trouble();
   if (archive_write_data(archive_.get(), content.data(), content.size()) < 0) return trouble();
+  if (taker_.gone) return trouble();
   return {};
 }
 
 Status ArchiveWriter::finish() {
-  if (archive_write_close(archive_.get()) != ARCHIVE_OK) return trouble();
+  if (archive_write_close(archive_.get()) != ARCHIVE_OK || taker_.gone) return trouble();
   archive_.reset();
   return {};
 }

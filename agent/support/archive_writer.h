@@ -32,9 +32,13 @@ class ArchiveWriter {
   struct Free {
     void operator()(archive* writer) const;
   };
+  struct Taker {
+    ByteSink sink;
+    bool gone = false;
+  };
   Status trouble() const;
 
-  const ByteSink sink_;
+  Taker taker_;
   std::unique_ptr<archive, Free> archive_;
 };
 
