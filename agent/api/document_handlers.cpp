@@ -5,6 +5,7 @@
 #include <tl/expected.hpp>
 
 #include "agent/api/handlers.h"
+#include "agent/reconcile/findings_json.h"
 
 namespace wherry {
 namespace {
@@ -15,19 +16,6 @@ using Json = nlohmann::ordered_json;
 // Of a signed document of the largest size, and a byte more: it is for the parser to say that one
 // is too large.
 constexpr size_t kMostBody = kMaxDocumentBytes / 3 * 4 + (8u << 10);
-
-Json findings_json(const std::vector<Finding>& findings) {
-  Json list = Json::array();
-  for (const Finding& finding : findings) {
-    Json item{{"path", finding.path}, {"message", finding.message}};
-    if (finding.line > 0) {
-      item["line"] = finding.line;
-      item["column"] = finding.column;
-    }
-    list.push_back(std::move(item));
-  }
-  return list;
-}
 
 void refuse_document(http::Exchange& exchange, const std::vector<Finding>& errors) {
   const Finding& first = errors.front();

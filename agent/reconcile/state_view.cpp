@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "agent/reconcile/findings_json.h"
+
 namespace wherry {
 namespace {
 
@@ -13,20 +15,6 @@ using Json = nlohmann::ordered_json;
 Json time_or_null(WallTime time) {
   const std::string text = to_rfc3339(time);
   return text.empty() ? Json(nullptr) : Json(text);
-}
-
-// Line and column are told only where they are known: documents of the fleet may be JSON.
-Json findings_json(const std::vector<Finding>& findings) {
-  Json list = Json::array();
-  for (const Finding& finding : findings) {
-    Json item{{"path", finding.path}, {"message", finding.message}};
-    if (finding.line > 0) {
-      item["line"] = finding.line;
-      item["column"] = finding.column;
-    }
-    list.push_back(std::move(item));
-  }
-  return list;
 }
 
 Json device_json(const DeviceView& device) {
@@ -147,6 +135,19 @@ std::string dump(const Json& json) {
 }
 
 }  // namespace
+
+Json findings_json(const std::vector<Finding>& findings) {
+  Json list = Json::array();
+  for (const Finding& finding : findings) {
+    Json item{{"path", finding.path}, {"message", finding.message}};
+    if (finding.line > 0) {
+      item["line"] = finding.line;
+      item["column"] = finding.column;
+    }
+    list.push_back(std::move(item));
+  }
+  return list;
+}
 
 std::string_view to_string(Phase phase) {
   constexpr std::array<std::string_view, 8> kNames{"Pending",   "Pulling", "Starting", "Running",

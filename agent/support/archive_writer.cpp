@@ -6,6 +6,7 @@
 #include <archive_entry.h>
 
 namespace wherry::support {
+
 void ArchiveWriter::Free::operator()(archive* writer) const { archive_write_free(writer); }
 
 ArchiveWriter::ArchiveWriter(ByteSink sink)
