@@ -3,16 +3,11 @@
 #   cmake -D FOLDER=… -D OUTPUT=… -P EmbedDashboard.cmake                writes it, at build time
 # The scripts of the folder become one, in the order of their names, with a scope of their own.
 
+include(${CMAKE_CURRENT_LIST_DIR}/EmbedFiles.cmake)
+
 function(wherry_embed_dashboard target folder)
-  set(output ${CMAKE_CURRENT_BINARY_DIR}/generated/dashboard_files.h)
   file(GLOB inputs CONFIGURE_DEPENDS ${folder}/*)
-  add_custom_command(OUTPUT ${output}
-    COMMAND ${CMAKE_COMMAND} -D FOLDER=${folder} -D OUTPUT=${output}
-      -P ${CMAKE_SOURCE_DIR}/cmake/EmbedDashboard.cmake
-    DEPENDS ${inputs} ${CMAKE_SOURCE_DIR}/cmake/EmbedDashboard.cmake
-    COMMENT "Embedding the dashboard" VERBATIM)
-  target_sources(${target} PRIVATE ${output})
-  target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/generated)
+  wherry_embed(${target} dashboard_files.h EmbedDashboard.cmake "${inputs}" FOLDER=${folder})
 endfunction()
 
 if(NOT CMAKE_SCRIPT_MODE_FILE)

@@ -3,16 +3,11 @@
 #   cmake -D FOLDER=… -D NAMESPACE=… -D OUTPUT=… -P EmbedSql.cmake       writes it, at build time
 # <folder>/name.sql becomes `name`, <folder>/migrations/NNN_*.sql the array `migrations` in order.
 
+include(${CMAKE_CURRENT_LIST_DIR}/EmbedFiles.cmake)
+
 function(wherry_embed_sql target namespace folder)
-  set(output ${CMAKE_CURRENT_BINARY_DIR}/generated/sql.h)
   file(GLOB inputs CONFIGURE_DEPENDS ${folder}/*.sql ${folder}/migrations/*.sql)
-  add_custom_command(OUTPUT ${output}
-    COMMAND ${CMAKE_COMMAND} -D FOLDER=${folder} -D NAMESPACE=${namespace} -D OUTPUT=${output}
-      -P ${CMAKE_SOURCE_DIR}/cmake/EmbedSql.cmake
-    DEPENDS ${inputs} ${CMAKE_SOURCE_DIR}/cmake/EmbedSql.cmake
-    COMMENT "Embedding SQL of ${target}" VERBATIM)
-  target_sources(${target} PRIVATE ${output})
-  target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/generated)
+  wherry_embed(${target} sql.h EmbedSql.cmake "${inputs}" FOLDER=${folder} NAMESPACE=${namespace})
 endfunction()
 
 if(NOT CMAKE_SCRIPT_MODE_FILE)

@@ -3,16 +3,11 @@
 #   cmake -D FILES=… -D NAMESPACE=… -D OUTPUT=… -P EmbedText.cmake   writes it, at build time
 # configs/a-b.json becomes `a_b_json`.
 
+include(${CMAKE_CURRENT_LIST_DIR}/EmbedFiles.cmake)
+
 function(wherry_embed_text target header namespace)
-  set(output ${CMAKE_CURRENT_BINARY_DIR}/generated/${header})
   string(REPLACE ";" "," files "${ARGN}")  # a list would not survive the command line
-  add_custom_command(OUTPUT ${output}
-    COMMAND ${CMAKE_COMMAND} -D FILES=${files} -D NAMESPACE=${namespace} -D OUTPUT=${output}
-      -P ${CMAKE_SOURCE_DIR}/cmake/EmbedText.cmake
-    DEPENDS ${ARGN} ${CMAKE_SOURCE_DIR}/cmake/EmbedText.cmake
-    COMMENT "Embedding text of ${target}" VERBATIM)
-  target_sources(${target} PRIVATE ${output})
-  target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/generated)
+  wherry_embed(${target} ${header} EmbedText.cmake "${ARGN}" FILES=${files} NAMESPACE=${namespace})
 endfunction()
 
 if(NOT CMAKE_SCRIPT_MODE_FILE)
