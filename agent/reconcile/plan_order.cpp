@@ -8,7 +8,8 @@
 namespace wherry {
 namespace {
 
-constexpr size_t kReplacedAtOnce = 2;
+// To stop and to start keeps about two of them busy, and whoever shares them is down for longer.
+constexpr int64_t kCpuOfATurn = 2000;  // thousandths of a core
 constexpr Duration kTurn = std::chrono::seconds(1);
 
 std::vector<std::string> dependencies_of(const PlanInput& input, const std::string& name) {
@@ -46,6 +47,7 @@ std::string blocking_dependent(const PlanInput& input, const std::string& name,
 }
 
 void take_turns(const PlanInput& input, Plan& plan) {
+  const size_t at_once = std::max<int64_t>(1, input.capacity.has.cpu_milli / kCpuOfATurn);
   size_t down = 0;
   std::optional<MonoTime> end;
   for (const auto& [name, memory] : input.memory) {
@@ -62,7 +64,7 @@ void take_turns(const PlanInput& input, Plan& plan) {
     const auto memory = input.memory.find(name);
     const bool begun = memory != input.memory.end() && memory->second.kill_at;
     if (begun || verdict.reason != "Replacing") continue;
-    if (down++ < kReplacedAtOnce) continue;
+    if (down++ < at_once) continue;
     verdict.action.reset();
     if (end) earlier(plan.wake_at, *end);
   }

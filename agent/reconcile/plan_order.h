@@ -13,8 +13,9 @@ namespace wherry {
 std::string blocking_dependent(const PlanInput& input, const std::string& name,
                                const std::function<bool(const std::string&)>& goes_down);
 
-// Pods that are replaced take turns, a few at once: those stopped together would all be down until
-// the last of them is up again. One that is slow to stop keeps the others waiting for a second.
+// Pods that are replaced take turns, one at once for every two cores: those stopped together would
+// all be down until the last of them is up again. One that is slow to stop keeps the others waiting
+// for a second.
 void take_turns(const PlanInput& input, Plan& plan);
 
 }  // namespace wherry

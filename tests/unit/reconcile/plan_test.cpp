@@ -319,6 +319,7 @@ TEST(Plan, LabelsThatDependInACircleDoNotBlockTheRemoval) {
 
 TEST(Plan, PodsThatAreReplacedTakeTurns) {
   Scene scene;
+  scene.capacity.has.cpu_milli = 4000;
   for (const char* name : {"a", "b", "c", "d"}) {
     scene.runs(workload(name, "1"));
     scene.want(workload(name, "2"));
@@ -349,6 +350,8 @@ TEST(Plan, PodsThatAreReplacedTakeTurns) {
   EXPECT_EQ(stopped(), "c");
   scene.now += seconds(1);
   EXPECT_EQ(stopped(), "cd");
+  scene.capacity.has.cpu_milli = 2000;
+  EXPECT_EQ(stopped(), "c");
 }
 
 TEST(Plan, WhenBothChangeTheDependentGoesFirstAndComesLast) {
