@@ -22,6 +22,10 @@ constexpr double kJitter = 0.5;
 constexpr int kStableFactor = 10;
 constexpr const char* kStopped = "Stopped";
 constexpr Duration kMaxIdle = std::chrono::seconds(60);
+// After a network has come: a name server may come with it, and the device's neighbours have it
+// back, too.
+constexpr Duration kSettle = std::chrono::seconds(1);
+constexpr Duration kSettleJitter = std::chrono::seconds(2);
 
 bool any_has_tls(const std::vector<std::string>& brokers) {
   return std::any_of(brokers.begin(), brokers.end(), [](const std::string& broker) {
@@ -63,13 +67,14 @@ void LinkWorker::run() {
       pause(kMaxIdle);
       continue;
     }
+    if (!network_) network_.emplace();
     const Outcome outcome = attempt(options_.brokers[index]);
     if (stopping()) break;
     // The list is tried in order without a pause; the pause comes after its end. After a good
     // connection, the first broker is the preferred one again.
     index = outcome.stable ? 0 : (index + 1) % options_.brokers.size();
     if (outcome.stable) failures = 0;
-    if (index == 0) pause(backoff.delay(++failures, random_unit()));
+    if (index == 0 && pause(backoff.delay(++failures, random_unit()))) failures = 0;
   }
   const std::lock_guard lock(mutex_);
   finished_ = true;
@@ -182,6 +187,7 @@ ConversationHooks LinkWorker::hooks(const std::string& broker) {
   ConversationHooks hooks;
   hooks.connected = [this, broker](bool session_present) {
     connected_at_ = clock_.now();
+    network_.reset();
     {
       const std::lock_guard lock(mutex_);
       if (!session_present || broker != last_broker_) reported_.forgotten();
@@ -327,17 +333,23 @@ bool LinkWorker::look_at_certificates() {
   return changed;
 }
 
-// A changed file of certificates ends it: it may be what was to be mended.
-void LinkWorker::pause(Duration duration) {
-  const MonoTime until = clock_.now() + duration;
+// A changed file of certificates ends it, and soon after it has come a network.
+bool LinkWorker::pause(Duration duration) {
+  if (!network_) network_.emplace();
+  MonoTime until = clock_.now() + duration;
+  bool mended = false;
   for (Duration left = duration; left > Duration::zero() && !stopping();
        left = until - clock_.now()) {
-    pollfd fd{wake_fd_, POLLIN, 0};
-    if (poll(&fd, 1,
-             poll_timeout(certificates_ ? std::min(left, options_.certificate_look) : left)) > 0)
-      drain_wake();
-    if (look_at_certificates()) return;
+    pollfd fds[] = {{wake_fd_, POLLIN, 0}, {network_->fd(), POLLIN, 0}};
+    poll(fds, 2, poll_timeout(certificates_ ? std::min(left, options_.certificate_look) : left));
+    if (fds[0].revents != 0) drain_wake();
+    if (look_at_certificates()) return true;
+    if (fds[1].revents == 0 || !network_->changed() || mended) continue;
+    mended = true;
+    const auto jitter = std::chrono::duration_cast<Duration>(kSettleJitter * random_unit());
+    until = std::min(until, clock_.now() + kSettle + jitter);
   }
+  return mended;
 }
 
 void LinkWorker::request_stop(Duration timeout) {

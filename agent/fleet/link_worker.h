@@ -14,6 +14,7 @@
 #include "agent/fleet/conversation.h"
 #include "agent/fleet/fleet_link.h"
 #include "agent/fleet/latest_slot.h"
+#include "agent/fleet/network_watch.h"
 #include "agent/fleet/topics.h"
 
 namespace wherry {
@@ -55,7 +56,8 @@ class LinkWorker {
   void tell(const LinkStatus& status) const;
   // Looks at the files of certificates, now and then. True when one has changed.
   bool look_at_certificates();
-  void pause(Duration duration);
+  // True when it ended early, as what kept us from the broker may be mended.
+  bool pause(Duration duration);
   bool stopping() const;
   void end_session();
   void wake();
@@ -69,6 +71,7 @@ class LinkWorker {
   // run()'s own:
   ClientKeys keys_;
   std::optional<CertificateWatch> certificates_;  // where a broker has TLS
+  std::optional<NetworkWatch> network_;  // from the first attempt on, while there is no connection
   MonoTime look_again_{};
   MonoTime connected_at_{};  // of the present connection
   std::string last_broker_;  // the one that has our retained messages

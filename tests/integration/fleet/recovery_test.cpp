@@ -1,5 +1,7 @@
 // What goes wrong between a device and its broker, and that the link comes back by itself.
 
+#include <cstdlib>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -209,6 +211,20 @@ TEST(LinkTest, AccessRulesThatEndTheConnectionAreHintedAt) {
   TestLink link(options);
   EXPECT_TRUE(
       wait_until([&] { return link->status().message.find("access rules") != std::string::npos; }));
+}
+
+// Of these pauses it would come back in an hour.
+TEST(LinkTest, ANetworkThatComesEndsThePause) {
+  MosquittoBroker broker;
+  broker.kill();
+  FleetOptions options = link_options({broker.url()});
+  options.reconnect_min = options.reconnect_max = std::chrono::hours(2);
+  TestLink link(options);
+  ASSERT_TRUE(link.wait_reason("ConnectionRefused"));
+  broker.start();
+  ASSERT_EQ(system("ip link add way-out type ifb && ip link set way-out up"), 0);
+  EXPECT_TRUE(link.wait_connected());
+  EXPECT_EQ(system("ip link del way-out"), 0);
 }
 
 TEST(LinkTest, NoBrokerIsAReasonToo) {
