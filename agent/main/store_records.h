@@ -27,6 +27,12 @@ class StoreRecords final : public Records,
   Status remove_document(const std::string& source) override {
     return store_.remove_document(source);
   }
+  Result<std::vector<StoredDocument>> superseded_documents() override {
+    return store_.superseded_documents();
+  }
+  Status forget_superseded(const std::string& source, uint64_t revision) override {
+    return store_.forget_superseded(source, revision);
+  }
   Status save_history(const ContainerHistory& history) override {
     return store_.save_history(history);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <optional>
 #include <set>
 #include <tuple>
 
@@ -113,6 +114,10 @@ struct Party {
   int64_t priority = 0;  // its own, or that of one that depends on it
   size_t depth = 0;      // of its dependencies: those with none come first
   bool known = false;    // by its spec, and so by its priority
+
+  // Who comes back to its place is before those who have theirs and want another, and these are
+  // before newcomers.
+  int turn() const { return !senior ? 2 : holds ? 1 : 0; }
 };
 
 class Bookkeeper {
@@ -151,8 +156,8 @@ class Bookkeeper {
       if (party.wants) asking.push_back(&party);
     }
     std::sort(asking.begin(), asking.end(), [](const Party* a, const Party* b) {
-      return std::tuple(-a->priority, a->depth, !a->senior, a->name) <
-             std::tuple(-b->priority, b->depth, !b->senior, b->name);
+      return std::tuple(-a->priority, a->depth, a->turn(), a->name) <
+             std::tuple(-b->priority, b->depth, b->turn(), b->name);
     });
     for (Party* party : asking) give(*party);
     return std::move(rooms_);
@@ -216,6 +221,17 @@ class Bookkeeper {
     return previous && previous->pod.hash == pod.hash ? held(previous->pod, pod) : Amounts{};
   }
 
+  // By its previous version, where that stands in, and nothing of it runs.
+  std::optional<Amounts> asked_before(const WorkloadSpec& wanted, const PodStatus* pod,
+                                      const WorkloadMemory* memory) const {
+    if (memory == nullptr || !memory->previous || wanted.claim != Claim::Run) return std::nullopt;
+    if (wanted.update_strategy == UpdateStrategy::DeleteFirst) return std::nullopt;
+    if (memory->eviction.waits(input_.now)) return std::nullopt;
+    const PodSpec& previous = memory->previous->pod;
+    if (pod != nullptr && pod->hash != previous.hash) return std::nullopt;
+    return asked(previous);
+  }
+
   void place(Party& party, const PodStatus* pod, const WorkloadMemory* memory, bool there) const {
     const WorkloadSpec& wanted = *party.wanted;
     const bool runs = wanted.claim == Claim::Run || wanted.claim == Claim::Once;
@@ -227,6 +243,10 @@ class Bookkeeper {
       const bool replaced = needs_replacement(wanted, *pod, input_.digests);
       party.grows = !replaced;
       party.wants = runs && (replaced || !resized_containers(wanted.pod, *pod).empty());
+    } else if (const auto before = asked_before(wanted, pod, memory)) {
+      // It keeps its place until its next version has one.
+      party.holds = party.wants = true;
+      party.hold = *before;
     } else if (runs && pod != nullptr && needs_replacement(wanted, *pod, input_.digests)) {
       party.wants = true;
     } else if (runs && !(memory != nullptr && memory->eviction.waits(input_.now))) {

@@ -37,7 +37,8 @@ struct Demand {
 };
 Demand find_demand(const PlanInput& input);
 
-// Higher priority first, then those that had their place before, then by name. A Pod that runs goes
+// Higher priority first, then those that come back to their place, those that have one and want
+// another, and newcomers, each by name. A Pod that runs goes
 // only for one of higher priority, and only where that one then fits; the lowest go first.
 Rooms find_rooms(const PlanInput& input);
 

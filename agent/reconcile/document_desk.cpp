@@ -259,6 +259,7 @@ Status DocumentDesk::store(Slot& slot) {
     candidate.payload = std::move(stored.payload);
     return store_status_;
   }
+  if (slot.revision != 0) superseded_.emplace(slot.source, slot.revision);
   slot.document = std::move(candidate.document);
   slot.revision = revision;
   slot.digest = slot.document->digest;

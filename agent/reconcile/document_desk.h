@@ -30,6 +30,11 @@ class DocumentDesk {
   // What was accepted in earlier lives. Documents of sources that are no longer configured are
   // forgotten. Call once, before anything else.
   Status load();
+  // What superseded documents wanted that are still kept, oldest of each source first: a Pod may
+  // have been left of them. For the start; reads them anew.
+  std::vector<WorkloadSpec> superseded_workloads();
+  // Those that are not in `needed` are of no use any more.
+  Status forget_superseded(const std::set<DocumentVersion>& needed);
   // Each returns true when what is wanted may be another now.
   bool receive(const std::string& source, const std::string& payload);
   bool take_manifests(const LocalManifests& manifests);
@@ -102,6 +107,7 @@ class DocumentDesk {
               std::vector<Finding> errors);
 
   std::vector<Slot> slots_;
+  std::set<DocumentVersion> superseded_;  // that are kept
   const DeviceFacts facts_;
   Records& records_;
   const Clock& clock_;

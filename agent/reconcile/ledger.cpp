@@ -44,14 +44,14 @@ Status Ledger::load() {
 void Ledger::set_desired(const std::vector<WorkloadSpec>& workloads) {
   std::map<std::string, SpecPtr> desired;
   for (const WorkloadSpec& workload : workloads) {
-    auto spec = std::make_shared<WorkloadSpec>(workload);
-    for (auto& [label, value] : pod_labels(workload)) spec->pod.labels[label] = value;
+    SpecPtr spec = with_pod_labels(workload);
     const auto before = desired_.find(workload.name());
     WorkloadMemory& memory = memory_[workload.name()];
     if (before != desired_.end() && before->second->pod.hash != spec->pod.hash) {
       const auto pod = observed_.find(workload.name());
       const bool runs = pod != observed_.end() && pod->second.hash == before->second->pod.hash;
       if (runs) memory.previous = before->second;
+      if (!offers_closed_) offered_[workload.name()].push_back(before->second);
     }
     if (memory.previous && memory.previous->pod.hash == spec->pod.hash) memory.previous.reset();
     memory.want(*spec);
@@ -68,6 +68,8 @@ void Ledger::set_desired(const std::vector<WorkloadSpec>& workloads) {
     if (pull.credentials != pull_credentials(reference)) pull.trouble.clear();
   }
   for (const auto& [name, pod] : observed_) take_in(name);
+  wanted_once_ = true;
+  close_offers();
   forget_what_is_gone();
 }
 
@@ -127,6 +129,8 @@ void Ledger::looked(uint64_t begun, const std::vector<PodStatus>& pods) {
   std::erase_if(look_at_,
                 [&](const auto& due) { return due.second <= begun && !names.contains(due.first); });
   looked_once_ = true;
+  all_looked_ = all_looked_ || all;
+  close_offers();
   forget_what_is_gone();
 }
 
@@ -136,6 +140,7 @@ void Ledger::take_in(const std::string& name) {
   WorkloadMemory& memory = memory_[name];
   if (memory.prepared_hash.empty()) memory.prepared_hash = pod.hash.empty() ? "?" : pod.hash;
   if (memory.previous && memory.previous->pod.hash != pod.hash) memory.previous.reset();
+  adopt_offered(name);
   read_active_since(pod, memory);
   const SpecPtr spec = spec_of(name, pod.hash);
   const Observation seen{pod, spec.get(), clock_.now(), random_unit()};

@@ -24,6 +24,13 @@ class Ledger {
   Status load();  // histories; call once, first
 
   void set_desired(const std::vector<WorkloadSpec>& workloads);
+
+  // --- versions. What was wanted in earlier lives, oldest first: a Pod may have been left of it.
+  // Call before the first look.
+  void offer(const std::vector<WorkloadSpec>& earlier);
+  // The documents of all versions that stand in for what is wanted; none while nobody has looked.
+  std::optional<std::set<DocumentVersion>> needed_versions() const;
+
   const std::map<std::string, SpecPtr>& desired() const { return desired_; }
   const std::map<std::string, runtime::PodStatus>& observed() const { return observed_; }
   const std::map<std::string, WorkloadMemory>& memory() const { return memory_; }
@@ -93,6 +100,8 @@ class Ledger {
  private:
   SpecPtr spec_of(const std::string& name, const std::string& hash) const;
   void take_in(const std::string& name);
+  void adopt_offered(const std::string& name);
+  void close_offers();
   void forget_what_is_gone();
   void acted_terminate(const ActionResult& result, WorkloadMemory& memory);
   void started(const WorkloadSpec& spec, const runtime::ContainerStatus& status,
@@ -132,7 +141,10 @@ class Ledger {
   uint64_t count_ = 0;
   std::map<std::string, uint64_t> look_at_;
   uint64_t look_at_all_ = 0;  // 0: not needed
+  std::map<std::string, std::vector<SpecPtr>>
+      offered_;  // by workload; until all was looked at once
   bool looked_once_ = false;
+  bool all_looked_ = false, wanted_once_ = false, offers_closed_ = false;
   bool unreachable_ = false;
 
   std::vector<runtime::HookRequest> hooks_;

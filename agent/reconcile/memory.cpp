@@ -186,6 +186,12 @@ std::map<std::string, std::string> pod_labels(const WorkloadSpec& workload) {
   return labels;
 }
 
+SpecPtr with_pod_labels(const WorkloadSpec& workload) {
+  auto spec = std::make_shared<WorkloadSpec>(workload);
+  for (auto& [label, value] : pod_labels(workload)) spec->pod.labels[label] = value;
+  return spec;
+}
+
 std::string pod_label(const PodStatus& pod, const char* name) {
   const auto found = pod.labels.find(name);
   return found == pod.labels.end() ? std::string() : found->second;

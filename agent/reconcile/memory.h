@@ -131,6 +131,7 @@ inline constexpr const char* kOwnerLabel = "owner";             // Kind/name, wh
 inline constexpr const char* kLogForwardLabel = "log-forward";  // where its document says so
 inline constexpr const char* kRestartLabel = "restart";         // when it was ordered: it is done
 std::map<std::string, std::string> pod_labels(const WorkloadSpec& workload);
+SpecPtr with_pod_labels(const WorkloadSpec& workload);  // a copy
 // The value, or "".
 std::string pod_label(const runtime::PodStatus& pod, const char* name);
 

@@ -46,7 +46,7 @@ class WorkloadPlanner {
       make_way(winner);
     } else if (wanted_->claim == Claim::Keep) {
       keep();
-    } else if (pod_ != nullptr && needs_replacement(*wanted_, *pod_, input_.digests)) {
+    } else if (is_outdated()) {
       replace();
     } else if (pod_ == nullptr && !memory_->prepared_hash.empty() &&
                memory_->prepared_hash != wanted_->pod.hash) {
@@ -89,6 +89,12 @@ class WorkloadPlanner {
     verdict_.action->kind = kind;
     verdict_.action->workload = name_;
     return *verdict_.action;
+  }
+
+  // What is there, or last was, is not what is wanted.
+  bool is_outdated() const {
+    if (pod_ != nullptr) return needs_replacement(*wanted_, *pod_, input_.digests);
+    return wanted_->claim == Claim::Run && previous();
   }
 
   bool held() const {
@@ -214,14 +220,13 @@ class WorkloadPlanner {
   }
 
   SpecPtr previous() const {
-    const bool known = memory_->previous && memory_->previous->pod.hash == pod_->hash;
-    return known ? memory_->previous : nullptr;
+    const SpecPtr& last = memory_->previous;
+    return last && (pod_ == nullptr || last->pod.hash == pod_->hash) ? last : nullptr;
   }
 
   // By its strategy, or because there is nothing to keep up meanwhile.
   bool stops_without_images() const {
-    return wanted_->update_strategy == UpdateStrategy::DeleteFirst ||
-           (running_ids(*pod_).empty() && !previous());
+    return wanted_->update_strategy == UpdateStrategy::DeleteFirst || (!runs() && !previous());
   }
 
   bool may_stop_now() {
@@ -251,9 +256,7 @@ class WorkloadPlanner {
   // Nothing but room is missing for what it wants.
   bool waits_for_room_only() {
     if (!wanted_ || memory_->kill_at) return false;
-    if (pod_ != nullptr && needs_replacement(*wanted_, *pod_, input_.digests)) {
-      return stops_without_images() || images_ready();
-    }
+    if (is_outdated()) return stops_without_images() || images_ready();
     if (tally(*wanted_, pod_, memory_, input_.now).begun) return true;  // it is to grow
     return dependencies_ready() && images_ready();
   }
@@ -290,9 +293,8 @@ class WorkloadPlanner {
       return;
     }
     // The previous version is looked after until its successor can start.
-    if (verdict_.phase == Phase::Pending)
-      verdict_.message += "; the previous version keeps running";
-    verdict_.ready = !running_ids(*pod_).empty();
+    if (verdict_.phase == Phase::Pending) verdict_.message += kept();
+    verdict_.ready = runs();
     if (!previous()) return;
     Verdict update = std::move(verdict_);
     verdict_ = {};
@@ -304,10 +306,16 @@ class WorkloadPlanner {
     verdict_ = std::move(update);
   }
 
+  bool runs() const { return pod_ != nullptr && !running_ids(*pod_).empty(); }
+
+  std::string kept() const {
+    if (runs()) return "; the previous version keeps running";
+    return previous() ? "; the previous version is started meanwhile" : "";
+  }
+
   // Sees to the wanted spec's images. False while they are not all in the store; says why.
   bool images_ready() {
-    const bool runs = pod_ != nullptr && !running_ids(*pod_).empty();
-    const std::string kept = runs ? "; the previous version keeps running" : "";
+    const std::string kept = this->kept();
     if (memory_->images == ImagesState::Unknown) {
       say(Phase::Starting, "ContainerCreating", "looking for its images" + kept);
       if (!waits_after(memory_->setup)) act(ActionKind::CheckImages).spec = wanted_;
@@ -452,10 +460,12 @@ class WorkloadPlanner {
       say(Phase::Starting, "PodInitializing", sum.init_message);
     }
     if (waits_after(memory_->removal) || waits_after(memory_->setup)) return;
-    if (fresh && (is_evicted() || !has_room(true) || !dependencies_ready())) return;
+    // A previous version has its place already.
+    const auto has_its_room = [&](bool promised) { return spec != wanted_ || has_room(promised); };
+    if (fresh && (is_evicted() || !has_its_room(true) || !dependencies_ready())) return;
     if (waits_for_devices(spec, sum)) return;
     if (spec == wanted_ && !images_ready()) return;
-    if (fresh && !has_room(false)) return;
+    if (fresh && !has_its_room(false)) return;
     if (pod_ != nullptr && !pod_->network_ready && sum.running > 0) {
       // A new namespace would part the container from its siblings.
       act(ActionKind::Remove).container_ids = running_ids(*pod_);

@@ -49,6 +49,7 @@ void Reconciler::start() {
   ledger_.look_at_all();
   look();  // meanwhile the documents are read
   const Status documents = desk_.load();
+  ledger_.offer(desk_.superseded_workloads());
   const Status histories = ledger_.load();
   const Status uses = book_.load();
   const Status jobs = controllers_.load();
@@ -168,6 +169,9 @@ void Reconciler::record() {
   if (!flush_at_ || *flush_at_ <= now) {
     flushed_ = ledger_.flush();
     if (Status uses = book_.flush(); flushed_) flushed_ = uses;
+    if (const auto needed = ledger_.needed_versions()) {
+      if (Status forgotten = desk_.forget_superseded(*needed); flushed_) flushed_ = forgotten;
+    }
     flush_at_.reset();
     if (!flushed_) flush_at_ = now + kFlushRetry;
   }

@@ -5,11 +5,14 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/store/store.h"
 
 namespace wherry {
+
+using DocumentVersion = std::pair<std::string, uint64_t>;  // source, revision
 
 // Used by the reconciler's thread only. Meanings as in Store.
 class Records {
@@ -20,6 +23,8 @@ class Records {
                                const std::vector<EventRecord>& events) = 0;
   virtual Result<std::vector<StoredDocument>> documents() = 0;
   virtual Status remove_document(const std::string& source) = 0;
+  virtual Result<std::vector<StoredDocument>> superseded_documents() = 0;
+  virtual Status forget_superseded(const std::string& source, uint64_t revision) = 0;
   virtual Status save_history(const ContainerHistory& history) = 0;
   virtual Result<std::vector<ContainerHistory>> history() = 0;
   virtual Status remove_history(const std::string& workload) = 0;

@@ -71,6 +71,8 @@ class VirtualDevice {
       return std::vector<StoredDocument>();
     }
     Status remove_document(const std::string&) override { return {}; }
+    Result<std::vector<StoredDocument>> superseded_documents() override { return documents(); }
+    Status forget_superseded(const std::string&, uint64_t) override { return {}; }
     Status save_history(const ContainerHistory&) override { return {}; }
     Result<std::vector<ContainerHistory>> history() override {
       return std::vector<ContainerHistory>();

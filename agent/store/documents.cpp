@@ -50,6 +50,20 @@ Status put_document(sqlite::Database& database, const StoredDocument& document) 
       .run();
 }
 
+Result<std::vector<StoredDocument>> list_superseded(sqlite::Database& database) {
+  Result<sqlite::Statement> list = database.prepare(sql::list_superseded);
+  if (!list) return fail(list.error());
+  std::vector<StoredDocument> documents;
+  while (true) {
+    const Result<bool> more = list->step();
+    if (!more) return fail(more.error());
+    if (!*more) return documents;
+    Row row = read_row(*list);
+    if (!row.whole) row.document.payload.clear();
+    documents.push_back(std::move(row.document));
+  }
+}
+
 Result<std::vector<StoredDocument>> list_documents(sqlite::Database& database) {
   Result<sqlite::Statement> list = database.prepare(sql::list_documents);
   if (!list) return fail(list.error());

@@ -8,9 +8,12 @@
 
 namespace wherry::store {
 
+// What it replaces stays, as superseded.
 Status put_document(sqlite::Database& database, const StoredDocument& document);
 // DataLoss when one is not what was written.
 Result<std::vector<StoredDocument>> list_documents(sqlite::Database& database);
+// Without the payload where it is not what was written: the device can do without.
+Result<std::vector<StoredDocument>> list_superseded(sqlite::Database& database);
 
 // What can still be read of a damaged database.
 struct Salvage {

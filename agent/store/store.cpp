@@ -49,7 +49,10 @@ Result<sqlite::Database> open_whole(const StoreOptions& options) {
   const auto documents = store::list_documents(*database);
   if (documents) return database;
   database->keep_as_is();
-  return fail(documents.error());
+  const Error& error = documents.error();
+  // A statement of ours that does not fit: a name in the schema is not what was written.
+  if (error.code() == Code::InvalidArgument) return fail(Code::DataLoss, error.full());
+  return fail(error);
 }
 
 }  // namespace
@@ -180,6 +183,24 @@ Status Store::remove_document(const std::string& source) {
   Result<sqlite::Statement> remove = impl_->database.prepare(sql::remove_document);
   if (!remove) return fail(remove.error(), context);
   const Status done = remove->bind(source).run();
+  if (!done) return fail(done.error(), context);
+  return {};
+}
+
+Result<std::vector<StoredDocument>> Store::superseded_documents() {
+  const std::lock_guard lock(impl_->mutex);
+  auto documents = store::list_superseded(impl_->database);
+  if (!documents) return fail(documents.error(), "read the superseded documents");
+  return documents;
+}
+
+Status Store::forget_superseded(const std::string& source, uint64_t revision) {
+  const std::string context =
+      "forget revision " + std::to_string(revision) + " of the document of " + source;
+  const std::lock_guard lock(impl_->mutex);
+  Result<sqlite::Statement> forget = impl_->database.prepare(sql::forget_superseded);
+  if (!forget) return fail(forget.error(), context);
+  const Status done = forget->bind(source, revision).run();
   if (!done) return fail(done.error(), context);
   return {};
 }

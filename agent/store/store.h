@@ -148,11 +148,17 @@ class Store {
   // All of the following: ResourceExhausted when the disk is full (nothing has then changed; try
   // again later), DataLoss when the file was damaged while open (the next open() repairs it).
 
-  // On disk and synced when it returns. Replaces the source's previous document; its events are the
-  // same transaction. The same revision, digest and payload again is no write.
+  // On disk and synced when it returns. Replaces the source's previous document, which stays as
+  // superseded; its events are the same transaction. The same revision, digest and payload again is
+  // no write.
   Status save_document(const StoredDocument& document, const std::vector<EventRecord>& events);
   Result<std::vector<StoredDocument>> documents();
+  // The superseded ones of the source go, too.
   Status remove_document(const std::string& source);
+  // Oldest first. A damaged one has no payload; a repair keeps the newest whole one of each source.
+  Result<std::vector<StoredDocument>> superseded_documents();
+  // Not synced. One that is not there is none to forget.
+  Status forget_superseded(const std::string& source, uint64_t revision);
 
   // These may be lost at a power cut, which is only a restart counter too low.
   Status save_history(const ContainerHistory& history);

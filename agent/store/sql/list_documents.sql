@@ -1,1 +1,3 @@
-SELECT source, revision, digest, payload, accepted_at, checksum FROM documents ORDER BY source;
+SELECT source, revision, digest, payload, accepted_at, checksum FROM documents
+WHERE number IN (SELECT max(number) FROM documents GROUP BY source)
+ORDER BY source;

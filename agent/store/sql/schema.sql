@@ -1,7 +1,8 @@
 -- The schema that all migrations together must give; a test compares. Nothing runs this file.
 
 CREATE TABLE documents (
-  source      TEXT NOT NULL PRIMARY KEY,
+  number      INTEGER NOT NULL PRIMARY KEY,
+  source      TEXT NOT NULL,
   revision    INTEGER NOT NULL,
   digest      TEXT NOT NULL,
   payload     BLOB NOT NULL,

@@ -184,7 +184,8 @@ class World {
       const auto& memory = ledger_->memory().at(action.workload);
       const auto past = memory.containers.find("app");
       const bool again = past != memory.containers.end() && past->second.ended;
-      for (const std::string& need : action.spec->depends_on) {
+      // Also for a previous version the order is that of what is wanted.
+      for (const std::string& need : ledger_->desired().at(action.workload)->depends_on) {
         EXPECT_TRUE(again || (observed.contains(need) && !running_ids(observed.at(need)).empty()))
             << action.workload << " starts before " << need;
       }

@@ -19,6 +19,10 @@ class MemoryRecords final : public Records,
                        const std::vector<EventRecord>& events) override {
     if (!works) return broken();
     ++writes;
+    const auto before = stored.find(document.source);
+    if (before != stored.end()) {
+      superseded[{document.source, before->second.revision}] = before->second;
+    }
     stored[document.source] = document;
     log.insert(log.end(), events.begin(), events.end());
     return {};
@@ -30,6 +34,17 @@ class MemoryRecords final : public Records,
   }
   Status remove_document(const std::string& source) override {
     stored.erase(source);
+    std::erase_if(superseded, [&](const auto& entry) { return entry.first.first == source; });
+    return {};
+  }
+  Result<std::vector<StoredDocument>> superseded_documents() override {
+    std::vector<StoredDocument> all;
+    for (const auto& [version, document] : superseded) all.push_back(document);
+    return all;
+  }
+  Status forget_superseded(const std::string& source, uint64_t revision) override {
+    if (!works) return broken();
+    superseded.erase({source, revision});
     return {};
   }
   Status save_history(const ContainerHistory& row) override {
@@ -129,6 +144,7 @@ class MemoryRecords final : public Records,
   size_t writes = 0;      // of all kinds
   size_t use_writes = 0;  // of which: what images are used for
   std::map<std::string, StoredDocument> stored;
+  std::map<std::pair<std::string, uint64_t>, StoredDocument> superseded;
   std::map<std::pair<std::string, std::string>, ContainerHistory> histories;
   std::map<std::pair<std::string, std::string>, ImageUse> uses;
   std::map<std::string, JobRecord> job_rows;

@@ -26,6 +26,8 @@ const std::map<std::string, std::string> kReleased = {
     {"004_commands.sql", "812ade3c8c3581c0ee182f26b0f91df8206225c89c9d4e45c710c1ed826b612a"},
     {"005_one_command_a_request.sql",
      "21513ddb9b2d5be8779c1f0494a20309830f2d5eab3263e50ffaf8fba1a91252"},
+    {"006_superseded_documents.sql",
+     "3694146b3995c65537699e0e68a2126e8a251603871c336f26395df44c1ecc2b"},
 };
 
 class Raw {

@@ -61,6 +61,26 @@ TEST_F(StoreTest, KeepsTheLastDocumentOfEachSource) {
   EXPECT_THAT(value(store->documents()), ElementsAre(document(2, "newer"), odd));
 }
 
+TEST_F(StoreTest, WhatADocumentReplacesIsKeptUntilItIsForgotten) {
+  {
+    auto store = open();
+    ASSERT_OK(store->save_document(document(1), {}));
+    EXPECT_TRUE(value(store->superseded_documents()).empty());
+    ASSERT_OK(store->save_document(document(2), {}));
+    ASSERT_OK(store->save_document(document(2), {event("again")}));
+    ASSERT_OK(store->save_document(document(3), {}));
+    ASSERT_OK(store->save_document(document(7, "", "groups/pumps"), {}));
+    ASSERT_OK(store->save_document(document(9, "", "groups/pumps"), {}));
+  }
+  auto store = open();
+  EXPECT_THAT(value(store->superseded_documents()),
+              ElementsAre(document(1), document(2), document(7, "", "groups/pumps")));
+  ASSERT_OK(store->forget_superseded("devices/pump-7", 1));
+  ASSERT_OK(store->forget_superseded("devices/pump-7", 1));
+  ASSERT_OK(store->remove_document("groups/pumps"));
+  EXPECT_THAT(value(store->superseded_documents()), ElementsAre(document(2)));
+}
+
 TEST_F(StoreTest, AnEmptyPayloadIsKept) {
   auto store = open();
   ASSERT_OK(store->save_document(document(1, ""), {}));

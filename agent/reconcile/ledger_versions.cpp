@@ -1,0 +1,48 @@
+// Which version of a workload stands in for the wanted one until that can start.
+
+#include <algorithm>
+
+#include "agent/reconcile/ledger.h"
+
+namespace wherry {
+
+void Ledger::offer(const std::vector<WorkloadSpec>& earlier) {
+  for (const WorkloadSpec& workload : earlier) {
+    offered_[workload.name()].push_back(with_pod_labels(workload));
+  }
+}
+
+// That of the Pod that is there.
+void Ledger::adopt_offered(const std::string& name) {
+  const auto offers = offered_.find(name);
+  if (offers == offered_.end()) return;
+  const std::string& hash = observed_.at(name).hash;
+  if (spec_of(name, hash)) return;
+  const auto found = std::find_if(offers->second.rbegin(), offers->second.rend(),
+                                  [&](const SpecPtr& spec) { return spec->pod.hash == hash; });
+  if (found != offers->second.rend()) memory_[name].previous = *found;
+}
+
+// Now it is known of which workloads nothing is there: their last version may have been cut off
+// while it was started again, and it is better than none.
+void Ledger::close_offers() {
+  if (offers_closed_ || !all_looked_ || !wanted_once_) return;
+  offers_closed_ = true;
+  for (auto& [name, versions] : std::exchange(offered_, {})) {
+    const auto wanted = desired_.find(name);
+    if (observed_.contains(name) || wanted == desired_.end()) continue;
+    const SpecPtr& last = versions.back();
+    if (last->pod.hash != wanted->second->pod.hash) memory_[name].previous = last;
+  }
+}
+
+std::optional<std::set<DocumentVersion>> Ledger::needed_versions() const {
+  if (!offers_closed_) return std::nullopt;
+  std::set<DocumentVersion> needed;
+  for (const auto& [name, memory] : memory_) {
+    if (memory.previous) needed.emplace(memory.previous->source, memory.previous->revision);
+  }
+  return needed;
+}
+
+}  // namespace wherry
