@@ -135,9 +135,9 @@ class TreeRemover {
 
 }  // namespace
 
-Result<std::string> read_file(const std::string& path, size_t max_bytes) {
-  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return fail_errno("open " + path, errno);
+namespace {
+
+Result<std::string> read_all(const Fd& fd, const std::string& path, size_t max_bytes) {
   std::string bytes;
   char buffer[16384];
   while (true) {
@@ -153,6 +153,24 @@ Result<std::string> read_file(const std::string& path, size_t max_bytes) {
                   path + " is larger than " + std::to_string(max_bytes) + " bytes");
     }
   }
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::string& path, size_t max_bytes) {
+  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd.valid()) return fail_errno("open " + path, errno);
+  struct stat info {};
+  if (fstat(fd.get(), &info) == 0 && (S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode))) {
+    return fail(Code::FailedPrecondition, path + " is a pipe; a file is needed");
+  }
+  return read_all(fd, path, max_bytes);
+}
+
+Result<std::string> read_file_or_pipe(const std::string& path, size_t max_bytes) {
+  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return fail_errno("open " + path, errno);
+  return read_all(fd, path, max_bytes);
 }
 
 Status write_file_atomic(const std::string& path, std::string_view bytes, unsigned mode) {

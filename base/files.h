@@ -8,8 +8,11 @@
 
 namespace wherry {
 
-// The whole file; FailedPrecondition when it is larger than `max_bytes`.
+// The whole file; FailedPrecondition when it is larger than `max_bytes`, or a pipe or socket, whose
+// end nobody knows: it never waits.
 Result<std::string> read_file(const std::string& path, size_t max_bytes = 16u << 20);
+// The same, but waits for the end of a pipe. For a person's programs.
+Result<std::string> read_file_or_pipe(const std::string& path, size_t max_bytes = 16u << 20);
 // Write to a temporary file beside it, fsync, rename, fsync the directory. Replaces atomically.
 Status write_file_atomic(const std::string& path, std::string_view bytes, unsigned mode = 0644);
 // So that names made or moved in it are not lost at a power cut.

@@ -174,7 +174,7 @@ Result<std::string> read_document(const std::string& file) {
 
 Result<std::string> read_document(const std::string& file, size_t most) {
   if (file != "-") {
-    auto text = read_file(file, most + 1);
+    auto text = read_file_or_pipe(file, most + 1);
     // Cut a byte behind the limit, it is the parser that says so, with the document's other facts.
     if (!text && text.error().code() == Code::FailedPrecondition) {
       return std::string(most + 1, ' ');

@@ -3,11 +3,13 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "base/fd.h"
 #include "base/text.h"
 
 namespace wherry {
@@ -45,6 +47,22 @@ TEST_F(Files, AFailedWriteLeavesTheOldFileAndNothingElse) {
   EXPECT_EQ(rmdir(path("d/x").c_str()), 0);
   EXPECT_EQ(rmdir(path("d").c_str()), 0) << "no temporary file is left";
   EXPECT_EQ(write_file_atomic(path("absent/x"), "").error().code(), Code::NotFound);
+}
+
+TEST_F(Files, APipeIsNotWaitedFor) {
+  const std::string pipe = path("pipe");
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const auto read = read_file(pipe);
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().code(), Code::FailedPrecondition);
+  EXPECT_NE(read.error().message().find("is a pipe"), std::string::npos) << read.error().message();
+  // A person's program waits, for a shell's <(…).
+  std::thread writer([&] {
+    const Fd end(open(pipe.c_str(), O_WRONLY | O_CLOEXEC));
+    EXPECT_EQ(write(end.get(), "text", 4), 4);
+  });
+  EXPECT_EQ(read_file_or_pipe(pipe).value_or(""), "text");
+  writer.join();
 }
 
 TEST_F(Files, ReadingSaysWhatIsWrong) {
