@@ -217,6 +217,13 @@ void prune_images(const HandlerContext& context, http::Exchange& exchange) {
 }
 
 void import_images(HandlerContext& context, http::Exchange& exchange) {
+  if (exchange.peer().tcp && !context.options.tcp_imports) {
+    return exchange.respond(Problem{
+        403,
+        "documents have to be signed here (security.require_signature), and an archive could "
+        "put other bytes behind the names in them: import it at the device, over its socket",
+        "SignatureRequired"});
+  }
   const auto slot = context.uploads.take();
   if (!slot) {
     return exchange.respond(Problem{503,

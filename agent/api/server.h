@@ -31,9 +31,10 @@ struct ApiOptions {
   std::string token_file;        // needed with `listen`
   // Archives on their way to containerd; its own directory: emptied at start.
   std::string upload_dir = "/var/lib/wherry/uploads";
+  bool tcp_imports = true;  // images may be imported over TCP too
   int64_t max_upload_bytes = 8ll << 30;
   int64_t disk_reserve = 200ll << 20;  // an upload never takes the disk's last bytes
-  size_t max_follows = 4;              // streams at once; each holds a thread
+  size_t max_follows = 4;  // streams at once over the socket, and over TCP; each holds a thread
   size_t max_uploads = 2;
   size_t max_pulls = 2;  // asked for here; those of workloads do not count
   size_t max_execs = 4;

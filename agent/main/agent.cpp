@@ -320,6 +320,7 @@ Status Agent::Parts::serve() {
   made.listen = config.api.listen;
   made.token_file = config.api.token_file;
   made.upload_dir = config.storage.state_dir + "/uploads";
+  made.tcp_imports = !config.security.require_signature;
   made.disk_reserve = config.storage.reserve;
   api = std::make_unique<ApiServer>(
       made, ApiDependencies{

@@ -147,7 +147,7 @@ class ItemsReader {
 };
 
 bool is_target(std::string_view target) {
-  for (const std::string_view prefix : {"devices/", "groups/"}) {
+  for (const std::string_view prefix : {"devices/", "groups/", "local/"}) {
     if (target.substr(0, prefix.size()) != prefix) continue;
     const std::string_view id = target.substr(prefix.size());
     return !id.empty() && id.find_first_of("/+# \t\n") == std::string_view::npos;
@@ -164,7 +164,7 @@ void read_envelope(const Cursor& root, Document& document, ParsedItems& items) {
     }
     document.target = metadata.string("target");
     if (metadata.get("target", Kind::String) != nullptr && !is_target(document.target)) {
-      metadata.error_at("target", "must be devices/<id> or groups/<group>");
+      metadata.error_at("target", "must be devices/<id>, groups/<group> or local/<id>");
     }
     if (metadata.get("expires", Kind::String) == nullptr) return;
     const Result<WallTime> expires = parse_rfc3339(shown(metadata.string("expires")));

@@ -38,7 +38,7 @@ constexpr Field kEnvelopeMetadata[] = {
      {},
      "a positive integer; it must grow for each topic",
      true},
-    {"target", Honoured, Type::String, nullptr, {}, "devices/<id> or groups/<group>"},
+    {"target", Honoured, Type::String, nullptr, {}, "devices/<id>, groups/<group> or local/<id>"},
     {"expires",
      Honoured,
      Type::String,

@@ -23,6 +23,13 @@ const std::string& DocumentDesk::target_of(const Slot& slot) const {
   return slot.source == kLocalSource ? slots_.back().source : slot.source;
 }
 
+// What is signed for a topic of the fleet is there for all to read: who has it may not be able to
+// apply it once more, as a document of another source with revisions of its own.
+std::string DocumentDesk::local_target() const {
+  const std::string& device = slots_.back().source;
+  return std::string(kLocalSource) + device.substr(device.find('/'));
+}
+
 std::vector<Finding> DocumentDesk::overruled(const Slot& slot, const Document& document) const {
   std::vector<Finding> all;
   const std::vector<ObjectName> own = objects_of(document);
@@ -65,6 +72,13 @@ DocumentDesk::Considered DocumentDesk::consider(const std::string& source,
   considered.content = std::move(opened->content);
   if (!document.valid()) return considered;
   document.errors = refusals(slot, document, !opened->kid.empty());
+  const bool strict = source == kLocalSource && needs_signature && signatures_.required();
+  if (document.valid() && strict && document.target != local_target()) {
+    document.errors.push_back({"metadata.target", "is for " + document.target +
+                                                      ", but came over the network to the device: "
+                                                      "sign it for " +
+                                                      local_target()});
+  }
   if (!document.valid()) return considered;
   considered.merged = merge_with({{source, &document}}, manifests_);
   considered.overruled = overruled(slot, document);

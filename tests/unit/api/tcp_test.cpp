@@ -54,6 +54,17 @@ TEST_F(TcpTest, NothingElseDoes) {
   EXPECT_EQ(ask_tcp("POST /v1/images", "Host: localhost\r\nContent-Length: 5\r\n").status, 401);
 }
 
+// An archive can put other bytes behind the names in a signed document.
+TEST_F(TcpTest, WhereDocumentsAreSignedNoImagesAreTaken) {
+  options.tcp_imports = false;
+  start();
+  const Answer answer =
+      ask_tcp("POST /v1/images", bearer(kToken) + "Content-Length: 7\r\n", "archive");
+  EXPECT_EQ(answer.status, 403) << answer.body;
+  EXPECT_NE(answer.body.find("SignatureRequired"), std::string::npos) << answer.body;
+  EXPECT_EQ(ask("POST /v1/images", "Content-Length: 7\r\n", "archive").status, 201);
+}
+
 TEST_F(TcpTest, HealthIsFreeOnLoopback) {
   start();
   EXPECT_EQ(ask_tcp("GET /healthz", "Host: localhost\r\n").status, 200);

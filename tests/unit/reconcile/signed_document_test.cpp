@@ -36,7 +36,7 @@ class SignedDocuments : public testing::Test {
     run_ok({"openssl", "pkey", "-in", dir_ / "ops.key", "-pubout", "-out", keys() + "/ops.pem"});
   }
   void fresh(bool required) {
-    desk_ = std::make_unique<DocumentDesk>(std::vector<std::string>{kDevice},
+    desk_ = std::make_unique<DocumentDesk>(std::vector<std::string>{kLocalSource, kDevice},
                                            DeviceFacts{"host", "amd64", {}}, records_, clock_,
                                            SignatureOptions{required, keys()});
     EXPECT_TRUE(desk_->load());
@@ -88,6 +88,34 @@ TEST_F(SignedDocuments, AnOldOneSentAgainIsStale) {
   EXPECT_TRUE(desk_->receive(kDevice, sign(document(4, {pod("other")}, kForUs))));
   EXPECT_FALSE(desk_->receive(kDevice, old));
   EXPECT_THAT(refusal(), HasSubstr("stale"));
+}
+
+TEST_F(SignedDocuments, OfTheFleetCannotBeAppliedOnceMoreOverTheNetwork) {
+  const std::string old = sign(document(3, {pod("web")}, kForUs));
+  EXPECT_TRUE(desk_->receive(kDevice, old));
+  EXPECT_TRUE(desk_->receive(kDevice, sign(document(4, {}, kForUs))));
+  const auto applied = desk_->apply({old, true});
+  ASSERT_TRUE(applied);
+  ASSERT_EQ(applied->errors.size(), 1U);
+  EXPECT_EQ(applied->errors[0].path, "metadata.target");
+  EXPECT_THAT(applied->errors[0].message, HasSubstr("sign it for local/"));
+  EXPECT_TRUE(desk_->apply({sign(document(3, {pod("web")}, "target: local/d")), true})->changed);
+  // Who may use the socket needs no signature either.
+  EXPECT_TRUE(desk_->apply({sign(document(5, {pod("web")}, kForUs)), false})->changed);
+}
+
+// A broker that is not trusted may send any number of them.
+TEST_F(SignedDocuments, ForgedOnesDoNotFillTheEventLog) {
+  const auto key = read_private_key(dir_ / "ops.key");
+  const auto forged = [&](int i) {
+    return sign_jws(document(1, {}, kForUs), *key, "kid" + std::to_string(i)).value();
+  };
+  for (int i = 0; i < 100; ++i) EXPECT_FALSE(desk_->receive(kDevice, forged(i)));
+  EXPECT_THAT(refusal(), HasSubstr("kid99")) << "the last is shown";
+  EXPECT_EQ(desk_->take_events().size(), 1U);
+  clock_.advance(std::chrono::minutes(1));
+  EXPECT_FALSE(desk_->receive(kDevice, forged(100)));
+  EXPECT_EQ(desk_->take_events().size(), 1U);
 }
 
 TEST_F(SignedDocuments, StayWhereTheKeyGoes) {
