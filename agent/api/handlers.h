@@ -54,7 +54,7 @@ class ShownPulls {
 struct HandlerContext {
   const ApiOptions& options;
   const ApiDependencies& deps;
-  Slots follows;
+  Slots follows, tcp_follows;
   Slots uploads;
   Slots pulls;
   Slots execs;
@@ -65,6 +65,11 @@ struct HandlerContext {
   // http::Server::watch
   std::function<std::shared_ptr<void>(http::Exchange&)> watch;
 };
+
+// A place for one more stream, of those for where it came from: TCP takes none of the socket's.
+inline std::shared_ptr<void> take_follow(HandlerContext& context, const http::Exchange& exchange) {
+  return (exchange.peer().tcp ? context.tcp_follows : context.follows).take();
+}
 
 void answer_json(http::Exchange& exchange, int status, const std::string& json);
 // The body of a request, where it is small. 400, 408 or 413, which says that it is too large for

@@ -190,10 +190,10 @@ void print_log(const HandlerContext& context, http::Exchange& exchange, const Lo
 
 void follow_log(HandlerContext& context, http::Exchange& exchange, const LogRequest& request,
                 bool known) {
-  const auto slot = context.follows.take();
+  const auto slot = take_follow(context, exchange);
   if (!slot) {
     return exchange.respond(Problem{503,
-                                    "too many logs are followed at once; end one and try again",
+                                    "too many streams are open; end one and try again",
                                     "TooManyStreams",
                                     {{"Retry-After", "5"}}});
   }

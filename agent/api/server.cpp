@@ -108,6 +108,7 @@ struct ApiServer::Routes {
         context{options,
                 deps,
                 Slots(options.max_follows),
+                Slots(options.max_follows),
                 Slots(options.max_uploads),
                 Slots(options.max_pulls),
                 Slots(options.max_execs),

@@ -170,7 +170,7 @@ void answer_why(const HandlerContext& context, http::Exchange& exchange, const s
 
 // One event a line, those there are and those to come, until the client leaves or the agent stops.
 void follow_events(HandlerContext& context, http::Exchange& exchange, int64_t after) {
-  const std::shared_ptr<void> place = context.follows.take();
+  const std::shared_ptr<void> place = take_follow(context, exchange);
   if (!place || context.deps.event_bell == nullptr) {
     return exchange.respond(
         Problem{503, "too many streams are open; try again", "", {{"Retry-After", "5"}}});
