@@ -1,15 +1,17 @@
-#include "agent/support/scrubber.h"
+#include "agent/manifest/scrubber.h"
 
 #include <algorithm>
 
 #include <nlohmann/json.hpp>
 
+#include "agent/manifest/document.h"
+#include "agent/manifest/items.h"
 #include "agent/manifest/without_secrets.h"
 #include "base/base64.h"
 #include "base/files.h"
 #include "base/text.h"
 
-namespace wherry::support {
+namespace wherry {
 namespace {
 
 using Json = nlohmann::json;
@@ -65,6 +67,13 @@ void Scrubber::add(std::string_view value) {
   }
 }
 
+void Scrubber::add_secrets(const Document& document) {
+  if (document.items == nullptr) return;
+  for (const manifest::ConfigItem& secret : document.items->secrets) {
+    for (const auto& [key, value] : secret.data) add(value);
+  }
+}
+
 void Scrubber::add_docker_config(std::string_view json) {
   const Json parsed = Json::parse(json, nullptr, false);
   if (!parsed.is_object()) return;
@@ -94,4 +103,4 @@ std::string Scrubber::scrub(std::string text) const {
   return text;
 }
 
-}  // namespace wherry::support
+}  // namespace wherry

@@ -1,12 +1,14 @@
 #pragma once
-// The last net below everything that leaves the device for a stranger's eyes: what is known to be
-// secret is struck out wherever it stands.
+// The last net below what containers say and what leaves the device for a stranger's eyes: what is
+// known to be secret is struck out wherever it stands.
 
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace wherry::support {
+namespace wherry {
+
+struct Document;
 
 class Scrubber {
  public:
@@ -15,6 +17,8 @@ class Scrubber {
   static constexpr size_t kShortest = 6;
 
   void add(std::string_view value);
+  // Every value of its Secrets.
+  void add_secrets(const Document& document);
   // A registry's credentials as docker keeps them: {"auths":{"host":{"auth":…}}}.
   void add_docker_config(std::string_view json);
   // Of the whole file, where it can be read; a missing one holds no secret.
@@ -29,4 +33,4 @@ class Scrubber {
   std::vector<std::string> forms_;  // longest first
 };
 
-}  // namespace wherry::support
+}  // namespace wherry

@@ -11,6 +11,7 @@ namespace wherry {
 namespace {
 
 constexpr Duration kStoreRetry = std::chrono::seconds(10);
+constexpr Duration kTellAgain = std::chrono::minutes(1);
 
 std::string summary(const std::vector<Finding>& errors) {
   if (errors.empty()) return {};
@@ -116,8 +117,9 @@ std::vector<Finding> DocumentDesk::refusals(const Slot& slot, const Document& do
     errors.push_back({"metadata.target", "is missing: a signed document says whom it is for (" +
                                              target + "), or it could be sent to any device"});
   }
-  if (!document.target.empty() && document.target != target) {
-    const bool local = slot.source == kLocalSource;
+  const bool local = slot.source == kLocalSource;
+  const bool for_us = document.target == target || (local && document.target == local_target());
+  if (!document.target.empty() && !for_us) {
     errors.push_back(
         {"metadata.target",
          "is for " + document.target +
@@ -158,6 +160,10 @@ Merged DocumentDesk::merge_with(const Overrides& overrides,
 
 void DocumentDesk::take(Merged merged) {
   merged_ = std::move(merged);
+  for (const Document& document : manifests_) secrets_.add_secrets(document);
+  for (const Slot& slot : slots_) {
+    if (slot.document) secrets_.add_secrets(*slot.document);
+  }
   left_out_.clear();
   if (merged_.not_here.empty()) return;
   const auto note = [this](const std::string& source, const Document& document) {
@@ -279,6 +285,10 @@ void DocumentDesk::reject(Slot& slot, uint64_t revision, const std::string& dige
   slot.rejected = DesiredView::Rejected{revision, std::move(errors)};
   slot.rejected_digest = digest;
   if (again) return;
+  // What was not signed by anybody who is trusted costs its sender nothing, and differs each time.
+  const MonoTime now = clock_.now();
+  if (digest.empty() && now < slot.not_told_before) return;
+  if (digest.empty()) slot.not_told_before = now + kTellAgain;
   log_warn("document rejected",
            {{"source", slot.source}, {"revision", std::to_string(revision)}, {"error", text}});
   EventRecord event;

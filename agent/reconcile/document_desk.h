@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "agent/manifest/document.h"
+#include "agent/manifest/scrubber.h"
 #include "agent/reconcile/document_requests.h"
 #include "agent/reconcile/mailbox.h"
 #include "agent/reconcile/records.h"
@@ -62,6 +63,8 @@ class DocumentDesk {
   std::optional<MonoTime> retry_at() const { return retry_at_; }
 
   const Merged& merged() const { return merged_; }
+  // Knows the Secrets of all documents of this life, and of those that were kept from earlier ones.
+  const Scrubber& secrets() const { return secrets_; }
   // Sources of which it is not known what they want: nothing of theirs may be removed.
   std::set<std::string> held_sources() const;
   // Those of them that may have had workloads: a source that was never heard of has had none.
@@ -86,6 +89,7 @@ class DocumentDesk {
     std::vector<Finding> errors;  // why the stored one is no longer readable
     std::optional<DesiredView::Rejected> rejected;
     std::string rejected_digest;
+    MonoTime not_told_before{};        // rejections of what can be made in any number
     std::optional<Candidate> waiting;  // good by itself; conflicts with others, or not stored yet
   };
   using Overrides = std::map<std::string, const Document*>;
@@ -93,6 +97,7 @@ class DocumentDesk {
   Slot* find(const std::string& source);
   const Slot* find(const std::string& source) const;
   const std::string& target_of(const Slot& slot) const;
+  std::string local_target() const;
   std::vector<Finding> overruled(const Slot& slot, const Document& document) const;
   std::vector<Finding> refusals(const Slot& slot, const Document& document, bool is_signed) const;
   Merged merge_with(const Overrides& overrides, const std::vector<Document>& manifests) const;
@@ -119,6 +124,7 @@ class DocumentDesk {
   std::string manifests_digest_;
   bool manifests_held_ = true;  // until they were read once
 
+  Scrubber secrets_;
   Merged merged_;
   std::map<std::string, std::vector<Finding>> left_out_;  // by source: what nodeSelector leaves out
   Status store_status_;

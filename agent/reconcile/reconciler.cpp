@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/reconcile/strike_out.h"
 #include "agent/reconcile/view_builder.h"
 #include "agent/reconcile/wake.h"
 #include "base/log.h"
@@ -201,6 +202,7 @@ std::optional<MonoTime> Reconciler::wake_at() const {
 }
 
 void Reconciler::read(Mail mail) {
+  strike_out(desk_.secrets(), mail);
   stopping_ = stopping_ || mail.stop;
   read_runtime(mail);
   read_results(mail);

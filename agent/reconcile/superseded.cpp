@@ -19,6 +19,7 @@ std::vector<WorkloadSpec> DocumentDesk::superseded_workloads() {
     if (find(document.source) == nullptr) continue;
     Document parsed = parse_desired_state(document.payload);
     if (!parsed.valid()) continue;
+    secrets_.add_secrets(parsed);
     // With what else is wanted now: where that has changed, too, the Pod that was left is another.
     Merged merged = merge_with({{document.source, &parsed}}, manifests_);
     std::move(merged.workloads.begin(), merged.workloads.end(), std::back_inserter(workloads));

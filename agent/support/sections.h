@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "agent/manifest/scrubber.h"
 #include "agent/support/bundle.h"
-#include "agent/support/scrubber.h"
 
 namespace wherry::support {
 

@@ -1,6 +1,6 @@
 // What is known to be secret is struck out, in every form it may stand in.
 
-#include "agent/support/scrubber.h"
+#include "agent/manifest/scrubber.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include "base/base64.h"
 #include "tests/support/temp_dir.h"
 
-namespace wherry::support {
+namespace wherry {
 namespace {
 
 using testing::HasSubstr;
@@ -64,4 +64,4 @@ TEST(Scrubber, KnowsWhatGrantsInDockersConfiguration) {
 }
 
 }  // namespace
-}  // namespace wherry::support
+}  // namespace wherry

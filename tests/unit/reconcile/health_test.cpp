@@ -70,6 +70,19 @@ class HealthBench : public BenchTest {
   SilentHealth fake_;
 };
 
+TEST_F(HealthBench, ASecretInWhatAProbeSaysIsStruckOut) {
+  const auto secret = [](const std::string& value) {
+    return "{ apiVersion: v1, kind: Secret, metadata: { name: s }, stringData: { key: " + value +
+           " } }\n";
+  };
+  apply(document(1, {probed_pod(kReadiness), secret("hunter2-hunter2")}));
+  apply(document(2, {probed_pod(kReadiness), secret("other-value")}));
+  // It may have been started with the old one.
+  tell(ProbeNews::Kind::NotReady, "exit code 1: hunter2-hunter2 is wrong, and other-value");
+  EXPECT_THAT(workload("web").message,
+              HasSubstr("exit code 1: (left out) is wrong, and (left out)"));
+}
+
 TEST_F(HealthBench, ReadinessDecidesReadyAndHoldsDependentsBack) {
   apply(document(1, {probed_pod(kReadiness), dependent("client", "web")}));
   EXPECT_THAT(fake_.probed(), ElementsAre("web-app-0"));
