@@ -74,11 +74,6 @@ void Router::handle(http::Exchange& exchange) const {
       return exchange.respond(
           Problem{400, "\"" + *name + "\" is not a workload name (a-z, 0-9 and -, at most 63)"});
     }
-    if (!entry.route.handler) {
-      return exchange.respond(Problem{501, std::string(entry.route.method) + " " +
-                                               std::string(entry.route.pattern) +
-                                               " is not available in this version"});
-    }
     if (auto problem = check_params(entry.route, request)) return exchange.respond(*problem);
     return entry.route.handler(exchange, *name);
   }

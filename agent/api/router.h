@@ -1,6 +1,5 @@
 #pragma once
-// Which handler answers which method and path. The table names every route of docs/rest.md, also
-// those this version does not have, so that they are refused by name.
+// Which handler answers which method and path: the routes of docs/rest.md.
 
 #include <functional>
 #include <string>
@@ -17,7 +16,7 @@ using RouteHandler = std::function<void(http::Exchange&, const std::string& name
 struct Route {
   std::string_view method;   // GET also answers HEAD
   std::string_view pattern;  // "/v1/workloads/{name}/logs"; {name} is a DNS label (RFC 1123)
-  RouteHandler handler;      // empty: not in this version
+  RouteHandler handler;
   std::vector<std::string_view> params{};  // query parameters; others are refused
 };
 
@@ -25,7 +24,7 @@ class Router {
  public:
   explicit Router(std::vector<Route> routes);
   std::vector<const Route*> routes() const;
-  // 400, 404, 405 or 501 problem where no handler takes it.
+  // A 400, 404 or 405 problem where no handler takes it.
   void handle(http::Exchange& exchange) const;
 
  private:

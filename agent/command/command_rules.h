@@ -18,7 +18,7 @@ struct CommandRules {
 // What is wrong with how it came, before its payload is read: InvalidArgument.
 Status check_envelope(const CommandMessage& message);
 // The command, unless it is malformed (InvalidArgument), not signed as it should be or switched off
-// (PermissionDenied) or of another version (Unimplemented). `now` is what an age counts from.
+// (PermissionDenied). `now` is what an age counts from.
 Result<Command> admit(const CommandMessage& message, const CommandRules& rules, WallTime now);
 
 }  // namespace wherry

@@ -142,8 +142,8 @@ Result<std::string> Commands::carry_out(const Command& command, const std::strin
       if (parts_.support_bundle) return parts_.support_bundle(cancel);
       break;
   }
-  return fail(Code::Unimplemented, "this version of wherryd does not carry out \"" +
-                                       std::string(to_string(command.kind)) + "\"");
+  return fail(Code::Unimplemented,
+              "this device does not carry out \"" + std::string(to_string(command.kind)) + "\"");
 }
 
 std::string Commands::ping() const {

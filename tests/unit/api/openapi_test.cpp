@@ -33,7 +33,6 @@ TEST_F(OpenApiTest, HasEveryRouteAndNoOther) {
   std::set<std::string> there, described;
   std::map<std::string, std::set<std::string>> parameters, described_parameters;
   for (const Route* route : server->routes()) {
-    if (!route->handler) continue;  // answers 501
     there.insert(line_of(*route));
     parameters[line_of(*route)] = {route->params.begin(), route->params.end()};
   }
