@@ -72,6 +72,8 @@ inline std::shared_ptr<void> take_follow(HandlerContext& context, const http::Ex
 }
 
 void answer_json(http::Exchange& exchange, int status, const std::string& json);
+// Where HandlerContext::follows are all taken.
+http::Problem too_many_streams();
 // The body of a request, where it is small. 400, 408 or 413, which says that it is too large for
 // `what`.
 tl::expected<std::string, http::Problem> read_small_body(http::Exchange& exchange, size_t most,

@@ -191,12 +191,7 @@ void print_log(const HandlerContext& context, http::Exchange& exchange, const Lo
 void follow_log(HandlerContext& context, http::Exchange& exchange, const LogRequest& request,
                 bool known) {
   const auto slot = take_follow(context, exchange);
-  if (!slot) {
-    return exchange.respond(Problem{503,
-                                    "too many streams are open; end one and try again",
-                                    "TooManyStreams",
-                                    {{"Retry-After", "5"}}});
-  }
+  if (!slot) return exchange.respond(too_many_streams());
   const CancelToken cancel = exchange.cancel();
   const bool all = request.choice.all();
   runtime::LogQuery query = request.query;
@@ -213,15 +208,17 @@ void follow_log(HandlerContext& context, http::Exchange& exchange, const LogRequ
   LogStream stream(exchange, true);
   ChosenLines chosen(stream, request, -1);
   if (!stream.begin()) return;
+  Status read;
   while (stream.listening() && !cancel.cancelled()) {
-    const Status read = context.deps.logs.read(
+    read = context.deps.logs.read(
         query, [&](std::string_view bytes) { return all ? stream.add(bytes) : chosen.add(bytes); },
         cancel);
     if (read || read.error().code() != Code::NotFound) break;
     if (context.deps.board.get()->find(query.pod) == nullptr) break;
     (void)cancel.wait_for(kLogAppears);
   }
-  stream.finish();
+  // A log that cannot be read on has not come to its end.
+  if (read || read.error().code() == Code::NotFound) stream.finish();
 }
 
 }  // namespace

@@ -52,7 +52,7 @@ struct ApiDependencies {
   runtime::Images& images;
   // As Store::events.
   std::function<Result<std::vector<EventRecord>>(int64_t after, size_t limit)> events;
-  // Rings after each event. May be null: then they cannot be followed.
+  // Rings after each event. May be null: then they cannot be followed (501).
   const Bell* event_bell = nullptr;
   // After an import or a pull, however it ended: a workload may wait for the image, and of what
   // failed or was broken off nothing may stay. May be empty.

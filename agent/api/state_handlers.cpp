@@ -71,6 +71,13 @@ void answer_json(http::Exchange& exchange, int status, const std::string& json) 
   exchange.respond(status, "application/json", json + "\n");
 }
 
+Problem too_many_streams() {
+  return {503,
+          "too many logs and events are followed at once; end one and try again",
+          "TooManyStreams",
+          {{"Retry-After", "5"}}};
+}
+
 void answer_healthz(const HandlerContext& context, http::Exchange& exchange) {
   const Status alive = context.deps.alive ? context.deps.alive() : Status();
   answer_checks(exchange, {{"Progress", alive.has_value(), alive ? "" : alive.error().full()}},
@@ -170,11 +177,11 @@ void answer_why(const HandlerContext& context, http::Exchange& exchange, const s
 
 // One event a line, those there are and those to come, until the client leaves or the agent stops.
 void follow_events(HandlerContext& context, http::Exchange& exchange, int64_t after) {
-  const std::shared_ptr<void> place = take_follow(context, exchange);
-  if (!place || context.deps.event_bell == nullptr) {
-    return exchange.respond(
-        Problem{503, "too many streams are open; try again", "", {{"Retry-After", "5"}}});
+  if (context.deps.event_bell == nullptr) {
+    return exchange.respond(Problem{501, "events cannot be followed here"});
   }
+  const std::shared_ptr<void> place = take_follow(context, exchange);
+  if (!place) return exchange.respond(too_many_streams());
   const std::shared_ptr<void> watched = context.watch(exchange);
   if (!exchange.begin(200, "application/x-ndjson")) return;
   while (!exchange.cancel().cancelled()) {

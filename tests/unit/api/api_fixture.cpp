@@ -31,16 +31,23 @@ Status FakeLogs::read(const runtime::LogQuery& query, const LineSink& sink, Canc
       lock.lock();
       continue;
     }
-    if (!query.follow) break;
+    if (!query.follow || broken_) break;
     changed_.wait(lock);
   }
   followers_ -= query.follow ? 1 : 0;
+  if (broken_) return fail(*broken_);
   return {};
 }
 
 void FakeLogs::append(const std::string& pod, const std::string& line) {
   const std::lock_guard lock(mutex_);
   lines_[pod].push_back(line);
+  changed_.notify_all();
+}
+
+void FakeLogs::break_with(Error error) {
+  const std::lock_guard lock(mutex_);
+  broken_ = std::move(error);
   changed_.notify_all();
 }
 

@@ -38,6 +38,8 @@ class FakeLogs final : public runtime::Logs {
   Status read(const runtime::LogQuery& query, const LineSink& sink, CancelToken cancel) override;
 
   void append(const std::string& pod, const std::string& line);
+  // Readers get what there is, and then this.
+  void break_with(Error error);
   runtime::LogQuery last_query() const;
   int followers() const;
 
@@ -45,6 +47,7 @@ class FakeLogs final : public runtime::Logs {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::string, std::vector<std::string>> lines_;
+  std::optional<Error> broken_;
   runtime::LogQuery last_query_;
   int followers_ = 0;
 };

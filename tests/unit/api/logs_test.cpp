@@ -185,6 +185,16 @@ TEST_F(ApiTest, AFollowerThatDoesNotReadIsCutOff) {
   EXPECT_FALSE(client->answer().complete);
 }
 
+TEST_F(ApiTest, ALogThatCannotBeReadOnEndsWithoutItsEndMark) {
+  logs.append("web", std::string(64 << 10, 'x') + "\n");
+  start();
+  const auto client = follow(socket());
+  ASSERT_TRUE(client->wait_for("x\n"));
+  logs.break_with(Error(Code::Internal, "the disk is gone"));
+  EXPECT_FALSE(client->answer().complete);
+  EXPECT_FALSE(ask("GET /v1/workloads/web/logs").complete);
+}
+
 TEST_F(ApiTest, StoppingEndsManyStreams) {
   options.max_follows = 4;
   logs.append("web", "x\n");
