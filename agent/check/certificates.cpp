@@ -1,6 +1,5 @@
 #include "agent/check/certificates.h"
 
-#include <ctime>
 #include <memory>
 
 #include <openssl/bio.h>
@@ -11,55 +10,32 @@
 
 #include "agent/check/openssl_facts.h"
 #include "base/files.h"
+#include "base/openssl.h"
 
 namespace wherry::check {
 namespace {
 
 constexpr size_t kMostBytes = 4u << 20;  // of a bundle of authorities
 
-struct FreeBio {
-  void operator()(BIO* bio) const { BIO_free(bio); }
-};
-struct FreeKey {
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-};
-struct FreeCertificate {
-  void operator()(X509* certificate) const { X509_free(certificate); }
-};
-using Bio = std::unique_ptr<BIO, FreeBio>;
-
-// Never asks at a terminal.
-int no_passphrase(char*, int, int, void*) { return -1; }
-
-Bio memory(const std::string& text) {
-  return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-}
-
-WallTime to_wall(const ASN1_TIME* time) {
-  std::tm parts{};
-  if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1) return WallTime{};
-  return WallTime(std::chrono::seconds(timegm(&parts)));
-}
-
 }  // namespace
 
 CertificateFacts facts_of(const X509* certificate) {
-  const Bio text(BIO_new(BIO_s_mem()));
+  const std::unique_ptr<BIO, FreeBio> text(BIO_new(BIO_s_mem()));
   X509_NAME_print_ex(text.get(), X509_get_subject_name(certificate), 0,
                      XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB);
   char* bytes = nullptr;
   const long size = BIO_get_mem_data(text.get(), &bytes);
   CertificateFacts facts;
   if (size > 0) facts.subject.assign(bytes, static_cast<size_t>(size));
-  facts.not_before = to_wall(X509_get0_notBefore(certificate));
-  facts.not_after = to_wall(X509_get0_notAfter(certificate));
+  facts.not_before = wall_time(X509_get0_notBefore(certificate));
+  facts.not_after = wall_time(X509_get0_notAfter(certificate));
   return facts;
 }
 
 Result<std::vector<CertificateFacts>> read_certificates(const std::string& path) {
   const auto text = read_file(path, kMostBytes);
   if (!text) return fail(text.error());
-  const Bio bio = memory(*text);
+  const auto bio = memory_bio(*text);
   std::vector<CertificateFacts> all;
   while (true) {
     const std::unique_ptr<X509, FreeCertificate> each(
@@ -78,9 +54,9 @@ Status belong_together(const std::string& certificate_path, const std::string& k
   if (!certificate) return fail(certificate.error());
   if (!key) return fail(key.error());
   const std::unique_ptr<X509, FreeCertificate> public_part(
-      PEM_read_bio_X509(memory(*certificate).get(), nullptr, no_passphrase, nullptr));
+      PEM_read_bio_X509(memory_bio(*certificate).get(), nullptr, no_passphrase, nullptr));
   const std::unique_ptr<EVP_PKEY, FreeKey> private_part(
-      PEM_read_bio_PrivateKey(memory(*key).get(), nullptr, no_passphrase, nullptr));
+      PEM_read_bio_PrivateKey(memory_bio(*key).get(), nullptr, no_passphrase, nullptr));
   const bool fits = public_part && private_part &&
                     X509_check_private_key(public_part.get(), private_part.get()) == 1;
   ERR_clear_error();

@@ -1,15 +1,14 @@
 #include "agent/fleet/certificate_watch.h"
 
 #include <algorithm>
-#include <ctime>
 #include <memory>
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
 #include "base/files.h"
+#include "base/openssl.h"
 #include "base/text.h"
 
 namespace wherry {
@@ -18,31 +17,17 @@ namespace {
 constexpr Duration kWeeksAhead = std::chrono::hours(28 * 24);
 constexpr size_t kMaxFileBytes = 4u << 20;  // a system's bundle has 200 KiB
 
-struct FreeBio {
-  void operator()(BIO* bio) const { BIO_free(bio); }
-};
-struct FreeCertificate {
-  void operator()(X509* certificate) const { X509_free(certificate); }
-};
-
-WallTime time_of(const ASN1_TIME* time) {
-  std::tm parts{};
-  if (ASN1_TIME_to_tm(time, &parts) != 1) return {};
-  return WallTime(std::chrono::seconds(timegm(&parts)));
-}
-
 std::vector<Validity> certificates_in(const std::string& setting, const std::string& file) {
   std::vector<Validity> found;
   const auto pem = read_file(file, kMaxFileBytes);
   if (!pem) return found;
-  const std::unique_ptr<BIO, FreeBio> bio(
-      BIO_new_mem_buf(pem->data(), static_cast<int>(pem->size())));
+  const auto bio = memory_bio(*pem);
   while (const std::unique_ptr<X509, FreeCertificate> one{
       PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)}) {
     char subject[256] = "";
     X509_NAME_oneline(X509_get_subject_name(one.get()), subject, sizeof subject);
-    found.push_back({setting, file, printable(subject), time_of(X509_get0_notBefore(one.get())),
-                     time_of(X509_get0_notAfter(one.get()))});
+    found.push_back({setting, file, printable(subject), wall_time(X509_get0_notBefore(one.get())),
+                     wall_time(X509_get0_notAfter(one.get()))});
   }
   ERR_clear_error();
   return found;

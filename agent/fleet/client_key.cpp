@@ -5,7 +5,6 @@
 
 // Debian 12 reaches PKCS#11 by an engine only, whose interface OpenSSL 3 calls deprecated.
 #define OPENSSL_SUPPRESS_DEPRECATED
-#include <openssl/bio.h>
 #include <openssl/engine.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -13,6 +12,7 @@
 #include <openssl/ui.h>
 
 #include "base/files.h"
+#include "base/openssl.h"
 #include "base/text.h"
 
 namespace wherry {
@@ -22,13 +22,6 @@ constexpr size_t kMaxKeyBytes = 64u << 10;
 constexpr size_t kMaxPinBytes = 1024;
 constexpr std::string_view kScheme = "pkcs11:";
 constexpr const char* kInsecure = "KeyFileInsecure";
-
-struct FreeBio {
-  void operator()(BIO* bio) const { BIO_free(bio); }
-};
-
-// Never asks at a terminal.
-int no_passphrase(char*, int, int, void*) { return -1; }
 
 // What OpenSSL and its engine have to say, the oldest first.
 std::string words_of_openssl() {
@@ -78,7 +71,6 @@ Result<std::string> read_pin(const std::string& file) {
 
 }  // namespace
 
-void ClientKey::FreeKey::operator()(evp_pkey_st* key) const { EVP_PKEY_free(key); }
 void ClientKey::FreeEngine::operator()(engine_st* engine) const {
   ENGINE_finish(engine);
   ENGINE_free(engine);
@@ -105,8 +97,7 @@ Result<ClientKey> ClientKeys::load(const std::string& where) {
   }
   const auto pem = read_file(where, kMaxKeyBytes);
   if (!pem) return unreadable("mqtt.key_file: " + pem.error().full());
-  const std::unique_ptr<BIO, FreeBio> bio(
-      BIO_new_mem_buf(pem->data(), static_cast<int>(pem->size())));
+  const auto bio = memory_bio(*pem);
   ClientKey::Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr));
   ERR_clear_error();
   if (key) return ClientKey(std::move(key));

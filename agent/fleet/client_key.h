@@ -5,18 +5,15 @@
 #include <memory>
 #include <string>
 
+#include "base/openssl.h"
 #include "base/result.h"
 
-struct engine_st;    // OpenSSL's ENGINE
-struct evp_pkey_st;  // OpenSSL's EVP_PKEY
+struct engine_st;  // OpenSSL's ENGINE
 
 namespace wherry {
 
 class ClientKey {
  public:
-  struct FreeKey {
-    void operator()(evp_pkey_st* key) const;
-  };
   struct FreeEngine {
     void operator()(engine_st* engine) const;
   };

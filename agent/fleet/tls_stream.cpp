@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <cerrno>
-#include <ctime>
 #include <optional>
 
 #include <openssl/err.h>
@@ -12,6 +11,7 @@
 #include "agent/fleet/mqtt_errors.h"
 #include "agent/fleet/tls_errors.h"
 #include "base/files.h"
+#include "base/openssl.h"
 
 namespace wherry {
 namespace {
@@ -42,12 +42,6 @@ tl::unexpected<Error> unreadable(const char* setting, const std::string& file, c
               std::string(setting) + ": " +
                   (content ? file + " holds no certificate in PEM" : content.error().full()),
               reason);
-}
-
-WallTime time_of(const ASN1_TIME* time) {
-  std::tm parts{};
-  if (ASN1_TIME_to_tm(time, &parts) != 1) return {};
-  return WallTime(std::chrono::seconds(timegm(&parts)));
 }
 
 std::string one_line(const X509_NAME* name) {
@@ -163,8 +157,8 @@ int TlsStream::Impl::verify(X509_STORE_CTX* store, void* self) {
   const X509* const at = X509_STORE_CTX_get_current_cert(store);
   if (const X509* named = at != nullptr ? at : X509_STORE_CTX_get0_cert(store)) {
     fault.subject = one_line(X509_get_subject_name(named));
-    fault.not_before = time_of(X509_get0_notBefore(named));
-    fault.not_after = time_of(X509_get0_notAfter(named));
+    fault.not_before = wall_time(X509_get0_notBefore(named));
+    fault.not_after = wall_time(X509_get0_notAfter(named));
   }
   static_cast<Impl*>(self)->fault = std::move(fault);
   return 0;

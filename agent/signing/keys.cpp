@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -19,18 +18,11 @@ namespace {
 constexpr size_t kMaxKeyBytes = 16u << 10;
 constexpr size_t kMaxName = 64;
 
-struct FreeBio {
-  void operator()(BIO* bio) const { BIO_free(bio); }
-};
-using Bio = std::unique_ptr<BIO, FreeBio>;
 using Key = std::unique_ptr<evp_pkey_st, FreeKey>;
 
 bool is_letter_or_digit(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
-
-// Never asks at a terminal.
-int no_passphrase(char*, int, int, void*) { return -1; }
 
 // `forbidden`: bits that the file may not have.
 Status check_access(const std::string& path, mode_t forbidden, const char* whom,
@@ -69,7 +61,7 @@ Result<KeyKind> kind_of(const std::string& file, evp_pkey_st* key) {
 template <typename Wanted, typename Read>
 Result<Wanted> parse(const std::string& file, const std::string& pem, const char* what,
                      const char* mend, Read read) {
-  const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  const auto bio = memory_bio(pem);
   Key key(bio ? read(bio.get()) : nullptr);
   ERR_clear_error();
   if (!key) return fail(Code::FailedPrecondition, file + " " + what + "; " + mend);
@@ -79,8 +71,6 @@ Result<Wanted> parse(const std::string& file, const std::string& pem, const char
 }
 
 }  // namespace
-
-void FreeKey::operator()(evp_pkey_st* key) const { EVP_PKEY_free(key); }
 
 std::string_view algorithm_of(KeyKind kind) { return kind == KeyKind::Ed25519 ? "EdDSA" : "ES256"; }
 

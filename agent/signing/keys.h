@@ -5,18 +5,14 @@
 #include <string>
 #include <string_view>
 
+#include "base/openssl.h"
 #include "base/result.h"
-
-struct evp_pkey_st;  // OpenSSL's EVP_PKEY
 
 namespace wherry {
 
 enum class KeyKind { Ed25519, P256 };
 std::string_view algorithm_of(KeyKind kind);  // RFC 7518: "EdDSA", "ES256"
 
-struct FreeKey {
-  void operator()(evp_pkey_st* key) const;
-};
 // Two types, so that neither is taken for the other.
 struct PublicKey {
   KeyKind kind = KeyKind::Ed25519;

@@ -1,0 +1,35 @@
+#pragma once
+// Owners of what OpenSSL makes, and what all who read PEM files with it need.
+
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+
+struct asn1_string_st;  // OpenSSL's ASN1_TIME
+struct bio_st;          // BIO
+struct evp_pkey_st;     // EVP_PKEY
+struct x509_st;         // X509
+
+namespace wherry {
+
+struct FreeBio {
+  void operator()(bio_st* bio) const;
+};
+struct FreeKey {
+  void operator()(evp_pkey_st* key) const;
+};
+struct FreeCertificate {
+  void operator()(x509_st* certificate) const;
+};
+
+// Reads `text`, which must outlive it.
+std::unique_ptr<bio_st, FreeBio> memory_bio(const std::string& text);
+
+// A pem_password_cb that never asks at a terminal: what has a passphrase cannot be read.
+int no_passphrase(char* buffer, int size, int writing, void* data);
+
+// The epoch where it is no time.
+WallTime wall_time(const asn1_string_st* time);
+
+}  // namespace wherry
