@@ -17,6 +17,7 @@
 
 #include "agent/check/openssl_facts.h"
 #include "base/fd.h"
+#include "base/openssl.h"
 
 namespace wherry::check {
 namespace {
@@ -145,6 +146,7 @@ Result<std::unique_ptr<SSL_CTX, FreeContext>> make_context(const TlsFiles& files
   if (!context) return unreachable("TlsError", openssl_says());
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+  SSL_CTX_set_default_passwd_cb(context.get(), no_passphrase);
   const int loaded = files.ca.empty()
                          ? SSL_CTX_load_verify_locations(context.get(), nullptr, "/etc/ssl/certs")
                          : SSL_CTX_load_verify_locations(context.get(), files.ca.c_str(), nullptr);

@@ -23,7 +23,7 @@ std::vector<Validity> certificates_in(const std::string& setting, const std::str
   if (!pem) return found;
   const auto bio = memory_bio(*pem);
   while (const std::unique_ptr<X509, FreeCertificate> one{
-      PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)}) {
+      PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr)}) {
     char subject[256] = "";
     X509_NAME_oneline(X509_get_subject_name(one.get()), subject, sizeof subject);
     found.push_back({setting, file, printable(subject), wall_time(X509_get0_notBefore(one.get())),

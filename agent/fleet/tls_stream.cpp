@@ -92,6 +92,7 @@ Status TlsStream::Impl::load(const TlsOptions& options, ClientKeys& keys) {
                                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                       SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+  SSL_CTX_set_default_passwd_cb(context.get(), no_passphrase);
   SSL_CTX_set_cert_verify_callback(context.get(), verify, this);
   if (options.ca_file.empty()) {
     SSL_CTX_load_verify_dir(context.get(), kSystemAuthorities);
