@@ -14,6 +14,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #include "agent/check/openssl_facts.h"
 #include "base/fd.h"
@@ -135,10 +136,13 @@ tl::unexpected<Error> tls_error(SSL* session) {
   return unreachable(reason, X509_verify_cert_error_string(verdict));
 }
 
-bool is_address(const std::string& host) {
+// An address without its zone, which no certificate has; nothing for a name.
+std::optional<std::string> address_in(const std::string& host) {
+  const std::string bare = host.substr(0, host.find('%'));
   std::array<unsigned char, sizeof(in6_addr)> bytes{};
-  return inet_pton(AF_INET, host.c_str(), bytes.data()) == 1 ||
-         inet_pton(AF_INET6, host.c_str(), bytes.data()) == 1;
+  const bool is = inet_pton(AF_INET, bare.c_str(), bytes.data()) == 1 ||
+                  inet_pton(AF_INET6, bare.c_str(), bytes.data()) == 1;
+  return is ? std::optional(bare) : std::nullopt;
 }
 
 Result<std::unique_ptr<SSL_CTX, FreeContext>> make_context(const TlsFiles& files) {
@@ -178,8 +182,9 @@ Status shake_hands(int fd, const BrokerUrl& url, const TlsFiles& files, const De
   const std::unique_ptr<SSL, FreeSession> session(SSL_new(context->get()));
   if (!session) return unreachable("TlsError", openssl_says());
   X509_VERIFY_PARAM* wanted = SSL_get0_param(session.get());
-  if (is_address(url.host)) {
-    X509_VERIFY_PARAM_set1_ip_asc(wanted, url.host.c_str());
+  X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  if (const auto address = address_in(url.host)) {
+    X509_VERIFY_PARAM_set1_ip_asc(wanted, address->c_str());
   } else {
     X509_VERIFY_PARAM_set1_host(wanted, url.host.c_str(), url.host.size());
     SSL_set_tlsext_host_name(session.get(), url.host.c_str());
