@@ -7,6 +7,7 @@
 #include "agent/check/certificates.h"
 #include "agent/check/probes.h"
 #include "agent/check/reach.h"
+#include "agent/fleet/certificate_watch.h"
 
 namespace wherry::check {
 namespace {
@@ -15,8 +16,6 @@ constexpr const char* kBroker = "broker";
 constexpr const char* kCertificate = "certificate";
 // Beside each other, so that the whole look ends in time.
 constexpr Duration kReachWithin = std::chrono::seconds(8);
-// Whoever hears of it then has time to bring a new one to a device that is seldom online.
-constexpr Duration kSoon = std::chrono::hours(24 * 30);
 
 std::string day_of(WallTime time) { return to_rfc3339(time).substr(0, 10); }
 
@@ -65,9 +64,11 @@ Finding look_at_broker(const Scene& scene, const std::string& broker, bool other
   if (!url->tls) return ok(kBroker, broker, seen + ", without TLS");
   seen += " by " + reached->protocol;
   if (!reached->certificate) return ok(kBroker, broker, seen);
-  const WallTime end = reached->certificate->not_after;
-  seen += ", its certificate is good until " + day_of(end);
-  if (end - SystemClock().wall() > kSoon) return ok(kBroker, broker, seen);
+  const CertificateFacts& certificate = *reached->certificate;
+  seen += ", its certificate is good until " + day_of(certificate.not_after);
+  if (!ends_soon(certificate.not_before, certificate.not_after, SystemClock().wall())) {
+    return ok(kBroker, broker, seen);
+  }
   return warn(kBroker, broker, seen, "renew the broker's certificate");
 }
 
@@ -102,7 +103,7 @@ Finding look_at_file(const std::string& key, const std::string& path, bool autho
   if (one.not_before > now) {
     return failed(kCertificate, path, "not good yet: " + until, "issue it anew" + clock);
   }
-  if (one.not_after - now <= kSoon) {
+  if (ends_soon(one.not_before, one.not_after, now)) {
     return warn(kCertificate, path, "ends soon: " + until, "renew it");
   }
   return ok(kCertificate, path, until);

@@ -37,6 +37,10 @@ bool ends_before(const Validity& a, const Validity& b) { return a.not_after < b.
 
 }  // namespace
 
+bool ends_soon(WallTime not_before, WallTime not_after, WallTime now) {
+  return not_after - now <= std::min<Duration>(kWeeksAhead, (not_after - not_before) / 3);
+}
+
 CertificateStatus judge_validity(const Validity& validity, WallTime now) {
   const std::string which = "the certificate " + validity.subject + " in " + validity.setting +
                             " (" + validity.file + ")";
@@ -50,8 +54,7 @@ CertificateStatus judge_validity(const Validity& validity, WallTime now) {
             which + " is valid from " + to_rfc3339(validity.not_before) +
                 " on, and the clock here is before that: set the clock (NTP)"};
   }
-  const Duration lifetime = validity.not_after - validity.not_before;
-  if (validity.not_after - now <= std::min(kWeeksAhead, lifetime / 3)) {
+  if (ends_soon(validity.not_before, validity.not_after, now)) {
     return {true, "CertificateExpiring",
             which + " expires at " + until + ": renew it; a new file is read without a restart"};
   }

@@ -28,7 +28,9 @@ struct Validity {
   std::string file, subject;
   WallTime not_before{}, not_after{};
 };
-// Four weeks before its end a certificate is expiring, or when two thirds of its time are over.
+// Whether one that is valid now should be renewed: four weeks before its end, or when two thirds of
+// its time are over, whichever is later.
+bool ends_soon(WallTime not_before, WallTime not_after, WallTime now);
 CertificateStatus judge_validity(const Validity& validity, WallTime now);
 
 // Not thread-safe. It decides nothing: the broker judges this device's certificate, and a wrong

@@ -36,6 +36,12 @@ TEST(CertificateValidityTest, IsToldFourWeeksAhead) {
   EXPECT_EQ(judged(365 * kDay, 366 * kDay), "CertificateExpired");
 }
 
+TEST(CertificateValidityTest, WhatEndsSoonIsAMatterOfItsWholeTime) {
+  EXPECT_FALSE(ends_soon(kBegin, kBegin + 365 * kDay, kBegin + 336 * kDay));
+  EXPECT_TRUE(ends_soon(kBegin, kBegin + 365 * kDay, kBegin + 337 * kDay));
+  EXPECT_FALSE(ends_soon(kBegin, kBegin + 30 * kDay, kBegin + 15 * kDay));
+}
+
 TEST(CertificateValidityTest, ShortLivedOnesAreNotAlwaysExpiring) {
   EXPECT_EQ(judged(3 * kDay, 1 * kDay), "");
   EXPECT_EQ(judged(3 * kDay, 2 * kDay), "CertificateExpiring");
