@@ -1,5 +1,7 @@
 #include "base/openssl.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <ctime>
 
 #include <openssl/asn1.h>
@@ -23,7 +25,8 @@ int no_passphrase(char*, int, int, void*) { return -1; }
 WallTime wall_time(const asn1_string_st* time) {
   std::tm parts{};
   if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1) return {};
-  return WallTime(std::chrono::seconds(timegm(&parts)));
+  constexpr auto kMost = std::chrono::floor<std::chrono::seconds>(Duration::max()).count();
+  return WallTime(std::chrono::seconds(std::clamp<int64_t>(timegm(&parts), -kMost, kMost)));
 }
 
 }  // namespace wherry

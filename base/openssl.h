@@ -29,7 +29,8 @@ std::unique_ptr<bio_st, FreeBio> memory_bio(const std::string& text);
 // A pem_password_cb that never asks at a terminal: what has a passphrase cannot be read.
 int no_passphrase(char* buffer, int size, int writing, void* data);
 
-// The epoch where it is no time.
+// The epoch where it is no time. Years beyond what nanoseconds since 1970 can hold saturate: RFC
+// 5280 (4.1.2.5) has 9999 for what does not end.
 WallTime wall_time(const asn1_string_st* time);
 
 }  // namespace wherry

@@ -14,7 +14,7 @@
 namespace wherry {
 namespace {
 
-constexpr Duration kWeeksAhead = std::chrono::hours(28 * 24);
+constexpr std::chrono::seconds kWeeksAhead = std::chrono::hours(28 * 24);
 constexpr size_t kMaxFileBytes = 4u << 20;  // a system's bundle has 200 KiB
 
 std::vector<Validity> certificates_in(const std::string& setting, const std::string& file) {
@@ -38,7 +38,10 @@ bool ends_before(const Validity& a, const Validity& b) { return a.not_after < b.
 }  // namespace
 
 bool ends_soon(WallTime not_before, WallTime not_after, WallTime now) {
-  return not_after - now <= std::min<Duration>(kWeeksAhead, (not_after - not_before) / 3);
+  // In seconds, of which there are enough between any two times.
+  const auto at = [](WallTime time) { return std::chrono::floor<std::chrono::seconds>(time); };
+  return at(not_after) - at(now) <=
+         std::min<std::chrono::seconds>(kWeeksAhead, (at(not_after) - at(not_before)) / 3);
 }
 
 CertificateStatus judge_validity(const Validity& validity, WallTime now) {

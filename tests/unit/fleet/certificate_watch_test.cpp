@@ -84,6 +84,14 @@ TEST_F(CertificateWatchTest, ReadsAFileAgainWhenItHasChanged) {
   EXPECT_EQ(watch.status(now)->reason, "CertificateFileUnreadable");
 }
 
+// As those that a device gets from its maker (IEEE 802.1AR).
+TEST_F(CertificateWatchTest, OneThatNeverEndsIsGood) {
+  lay(authority_.issue("pump-7", "19500101000000Z", "99991231235959Z"));
+  const auto status = watch().status(at("2026-05-20T00:00:00Z"));
+  EXPECT_TRUE(status->valid) << status->message;
+  EXPECT_EQ(status->reason, "");
+}
+
 TEST_F(CertificateWatchTest, AModeThatWasMendedIsAChange) {
   const Certificate own = authority_.issue("pump-7");
   lay(own);
