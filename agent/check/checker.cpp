@@ -55,9 +55,11 @@ struct Checker::Board {
 
 class Checker::Turn {
  public:
-  Turn(Board& board, Duration patience) : board_(board) {
+  // Not had where `ending` fires before it comes; whoever fires it wakes the board.
+  Turn(Board& board, Duration patience, const CancelToken& ending) : board_(board) {
     std::unique_lock lock(board_.mutex);
-    mine_ = board_.changed.wait_for(lock, patience, [&] { return !board_.taken; });
+    board_.changed.wait_for(lock, patience, [&] { return !board_.taken || ending.cancelled(); });
+    mine_ = !board_.taken && !ending.cancelled();
     if (mine_) board_.taken = true;
   }
   ~Turn() {
@@ -85,8 +87,6 @@ Checker::~Checker() { stop(); }
 
 Result<Findings> Checker::run(const std::optional<Knowledge>& knowledge,
                               const CancelToken& cancel) {
-  const Turn turn(*board_, within_);
-  if (!turn.mine()) return fail(Code::Unavailable, "other checks are under way; try again");
   CancelToken ending;
   const auto wish = cancel.on_cancel([ending]() mutable { ending.cancel(); });
   const auto stop = stopping_.on_cancel([ending]() mutable { ending.cancel(); });
@@ -94,17 +94,21 @@ Result<Findings> Checker::run(const std::optional<Knowledge>& knowledge,
     const std::lock_guard lock(board->mutex);
     board->changed.notify_all();
   });
+  const Turn turn(*board_, within_, ending);
+  const auto broken_off = [] { return fail(Code::Cancelled, "the check was broken off"); };
+  if (ending.cancelled()) return broken_off();
+  if (!turn.mine()) return fail(Code::Unavailable, "other checks are under way; try again");
   const auto results = begin({subject_, knowledge, ending});
   std::unique_lock lock(board_->mutex);
   board_->changed.wait_for(lock, within_, [&] {
     return ending.cancelled() || std::all_of(results->begin(), results->end(),
                                              [](const auto& each) { return each.has_value(); });
   });
-  const bool broken_off = cancel.cancelled() || stopping_.cancelled();
+  const bool wanted = !ending.cancelled();
   Findings findings = gather(*results);
   lock.unlock();
   ending.cancel();  // what hangs in a helper program ends with it
-  if (broken_off) return fail(Code::Cancelled, "the check was broken off");
+  if (!wanted) return broken_off();
   return findings;
 }
 

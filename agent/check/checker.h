@@ -70,8 +70,8 @@ class Checker {
   Checker& operator=(const Checker&) = delete;
 
   // Blocks for `within` at most, and as long again where another run has its turn. Without
-  // `knowledge` as far as can be told where no agent runs. Unavailable where others wait already,
-  // Cancelled.
+  // `knowledge` as far as can be told where no agent runs. Unavailable where its turn has not come
+  // by then; Cancelled, also while it waits.
   Result<Findings> run(const std::optional<Knowledge>& knowledge, const CancelToken& cancel);
   // Cancels what runs. False where something hangs that cannot be cancelled (a name server, a disk
   // that is away): it hangs on in threads that touch nothing of ours.

@@ -88,6 +88,24 @@ TEST_F(CheckerTest, IsBrokenOffByWhoAskedAndByTheEnd) {
   }
 }
 
+TEST_F(CheckerTest, OneThatWaitsForItsTurnIsBrokenOffToo) {
+  Checker checker({}, {{"heeds", heeds, ""}}, std::chrono::hours(1));
+  CancelToken first, second;
+  const auto run = [&checker](const CancelToken& cancel) {
+    return std::async(std::launch::async, [&] { return checker.run(std::nullopt, cancel); });
+  };
+  auto runs = run(first);
+  ASSERT_TRUE(wait_until([] { return hanging == 1; }));
+  auto waits = run(second);
+  second.cancel();
+  const auto findings = waits.get();
+  ASSERT_FALSE(findings);
+  EXPECT_EQ(findings.error().code(), Code::Cancelled);
+  EXPECT_EQ(hanging, 1) << "whose turn it is goes on";
+  first.cancel();
+  EXPECT_FALSE(runs.get());
+}
+
 TEST_F(CheckerTest, TheReportHasTheWorstOfIt) {
   const WallTime at(std::chrono::seconds(1'790'000'000));
   EXPECT_EQ(json::parse(to_json({}, at))["result"], "ok");
