@@ -49,13 +49,15 @@ TEST_F(CheckerTest, WhatHangsIsAFindingAndTheRestIsThere) {
   Checker checker({}, {{"hangs", hangs, "wait"}, {"well", is_well, ""}},
                   std::chrono::milliseconds(50));
   for (int i = 0; i < 3; ++i) {
-    const auto findings = checker.run(std::nullopt, {});
-    ASSERT_TRUE(findings);
-    ASSERT_EQ(findings->size(), 2u);
-    EXPECT_EQ((*findings)[0].level, Level::Fail);
-    EXPECT_EQ((*findings)[0].seen, "the look at it did not end within 50ms");
-    EXPECT_EQ((*findings)[0].mend, "wait");
-    EXPECT_EQ((*findings)[1].level, Level::Ok);
+    Findings findings;
+    // On a busy machine the other one may not have had its turn within the time either.
+    ASSERT_TRUE(wait_until([&] {
+      findings = checker.run(std::nullopt, {}).value();
+      return findings.size() == 2 && findings[1].level == Level::Ok && hanging > 0;
+    }));
+    EXPECT_EQ(findings[0].level, Level::Fail);
+    EXPECT_EQ(findings[0].seen, "the look at it did not end within 50ms");
+    EXPECT_EQ(findings[0].mend, "wait");
     EXPECT_EQ(hanging, 1) << "it is not begun again while it hangs";
   }
   EXPECT_FALSE(checker.stop()) << "it cannot be cancelled";
