@@ -6,15 +6,21 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/cli/commands.h"
+#include "agent/command/command.h"
 #include "agent/manifest/document.h"
 #include "agent/signing/jws.h"
+#include "base/quantity.h"
 #include "base/strict_json.h"
 #include "base/text.h"
 
 namespace wherry::cli {
 namespace {
 
-Status is_command(const nlohmann::json& json) {
+Status is_command(const nlohmann::json& json, size_t bytes) {
+  if (bytes > kMaxCommandBytes) {
+    return fail(Code::InvalidArgument,
+                "a command has at most " + format_bytes(int64_t{kMaxCommandBytes}));
+  }
   for (const char* name : {"target", "request", "expires"}) {
     const auto found = json.find(name);
     if (found != json.end() && found->is_string()) continue;
@@ -27,8 +33,9 @@ Status is_command(const nlohmann::json& json) {
 
 // What no device would take is not signed.
 Status is_worth_signing(const std::string& text) {
-  const auto json = parse_strict_json(text, {.bytes = kMaxDocumentBytes, .depth = 64});
-  if (json && json->is_object() && json->contains("command")) return is_command(*json);
+  const auto json =
+      parse_strict_json(text, {.bytes = kMaxDocumentBytes, .depth = kMaxCommandDepth});
+  if (json && json->is_object() && json->contains("command")) return is_command(*json, text.size());
   const Document document = parse_desired_state(text);
   if (!document.valid()) {
     const Finding& error = document.errors.front();

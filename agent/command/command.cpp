@@ -19,7 +19,6 @@ constexpr std::array<std::string_view, 12> kNames{"ping",  "status", "restart", 
                                                   "start", "logs",   "exec",    "pull",
                                                   "prune", "plan",   "check",   "support-bundle"};
 constexpr size_t kMaxName = 253;  // of a workload or a container (RFC 1123 subdomain)
-constexpr int kMaxDepth = 70;     // one of `plan` holds a document, which may have 64 levels
 constexpr size_t kMaxReference = 1024;
 constexpr size_t kMaxPattern = 1024;
 constexpr size_t kMaxArguments = 256;  // of argv
@@ -31,7 +30,7 @@ tl::unexpected<Error> wrong(const std::string& path, const std::string& what) {
 std::string in_quotes(std::string_view text) { return "\"" + printable(text, 60) + "\""; }
 
 Result<Json> parse_strictly(std::string_view text) {
-  return parse_strict_json(text, {.bytes = kMaxCommandBytes, .depth = kMaxDepth});
+  return parse_strict_json(text, {.bytes = kMaxCommandBytes, .depth = kMaxCommandDepth});
 }
 
 // --- one reader for each argument

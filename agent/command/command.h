@@ -14,6 +14,8 @@
 namespace wherry {
 
 inline constexpr size_t kMaxCommandBytes = 64u << 10;
+// Levels of nesting: one of `plan` holds a document, which may have 64.
+inline constexpr int kMaxCommandDepth = 70;
 
 enum class CommandKind {
   Ping,

@@ -1,4 +1,6 @@
-// wherry apply and plan against an agent that says what the test wants.
+// wherry apply and plan against an agent that says what the test wants, and sign.
+
+#include <filesystem>
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -98,6 +100,25 @@ TEST_F(DocumentCommands, PlanIsATableOfWhatChangesIsNeededAndCosts) {
     EXPECT_THAT(result.out, HasSubstr(part));
   }
   EXPECT_EQ(json::parse(wherry({"plan", "-f", file(kGood), "-o", "json"}).out), json::parse(kPlan));
+}
+
+TEST_F(DocumentCommands, SignTakesWhatDevicesTake) {
+  run_ok({"openssl", "genpkey", "-algorithm", "ed25519", "-out", dir / "ops.pem"});
+  std::filesystem::permissions(dir / "ops.pem", std::filesystem::perms(0600));
+  const auto sign = [this](const std::string& document) {
+    return wherry({"sign", "--key", dir / "ops.pem", "-f",
+                   file(R"({"command":"plan","args":{"document":)" + document +
+                        R"(},"target":"devices/pump-7","request":"r-1",)"
+                        R"("expires":"2026-11-26T12:00:00Z"})")});
+  };
+  std::string deep = "{}";
+  for (int level = 1; level < 64; ++level) deep = R"({"a":)" + deep + "}";
+  const CommandResult signed_one = sign(deep);
+  EXPECT_EQ(signed_one.exit_code, 0) << signed_one.err;
+  EXPECT_TRUE(json::parse(signed_one.out).contains("signature"));
+  const CommandResult large = sign("\"" + std::string(64u << 10, 'x') + "\"");
+  EXPECT_EQ(large.exit_code, 5);
+  EXPECT_THAT(large.err, HasSubstr("at most 64.0 KiB"));
 }
 
 }  // namespace
