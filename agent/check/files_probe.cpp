@@ -123,6 +123,7 @@ Findings look_at_permissions(const Scene& scene) {
   }
   look_at_secret("mqtt.password_file", config.mqtt.password_file, findings);
   look_at_secret("mqtt.key_file", config.mqtt.key_file, findings);
+  look_at_secret("pin-source of mqtt.key_file", pin_file_of(config.mqtt.key_file), findings);
   look_at_secret("api.token_file", config.api.token_file, findings);
   look_at_secret("images.docker_config", config.images.docker_config, findings);
   look_at_rule("the configuration", scene.subject->config_file, findings);

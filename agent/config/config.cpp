@@ -93,4 +93,10 @@ std::vector<ConfigChange> config_changes(const Config& before, const Config& aft
   return changes;
 }
 
+std::string pin_file_of(const std::string& key_file) {
+  constexpr std::string_view kSource = "?pin-source=file:";
+  const size_t at = key_file.starts_with("pkcs11:") ? key_file.find(kSource) : std::string::npos;
+  return at == std::string::npos ? std::string() : key_file.substr(at + kSource.size());
+}
+
 }  // namespace wherry

@@ -134,6 +134,10 @@ ConfigResult load_config(const std::string& file, const std::vector<std::string>
                          bool file_may_be_missing = false,
                          const std::string& machine_id_file = "/etc/machine-id");
 
+// The file that mqtt.key_file names by `pin-source` where it is a PKCS#11 URI; "" where it names
+// none.
+std::string pin_file_of(const std::string& key_file);
+
 // The keys whose values differ, e.g. "log.level", for a reload.
 struct ConfigChange {
   std::string key;

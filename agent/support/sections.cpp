@@ -127,8 +127,9 @@ std::string configuration_text(const Config& config) {
 Scrubber known_secrets(const BundleParts& parts) {
   Scrubber scrubber;
   const Config& config = parts.config;
-  for (const std::string& path : {config.mqtt.password_file, config.mqtt.key_file,
-                                  config.api.token_file, config.images.docker_config}) {
+  for (const std::string& path :
+       {config.mqtt.password_file, config.mqtt.key_file, pin_file_of(config.mqtt.key_file),
+        config.api.token_file, config.images.docker_config}) {
     scrubber.add_file(path);
   }
   if (const auto documents = parts.documents()) {

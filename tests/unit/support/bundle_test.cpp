@@ -115,6 +115,8 @@ TEST_F(BundleTest, LogsAreThereOnlyWhereTheyAreAskedFor) {
 }
 
 TEST_F(BundleTest, ValuesOfSecretsAreLeftOutOfDocumentsAndStruckOutOfTheRest) {
+  test::write_text(dir / "pin", "482913\n");
+  config.mqtt.key_file = "pkcs11:token=device;object=mqtt?pin-source=file:" + (dir / "pin");
   documents.push_back({"devices/dev-1", 7, "sha256:0",
                        R"(apiVersion: wherry/v1
 kind: DesiredState
@@ -129,7 +131,7 @@ spec:
   - apiVersion: v1
     kind: Pod
     metadata: { name: web }
-    spec: { containers: [{ name: web, image: "web:1", args: ["--password=hunter22", "s3cr3t-token"] }] }
+    spec: { containers: [{ name: web, image: "web:1", args: ["--password=hunter22", "s3cr3t-token", "482913"] }] }
 )",
                        clock.wall()});
   std::string bytes;
@@ -143,7 +145,7 @@ spec:
   EXPECT_THAT(text, HasSubstr("\"web:1\""));
   EXPECT_THAT(text, HasSubstr("\"password\":\"(left out)\""));
   EXPECT_THAT(text, HasSubstr("--password=(left out)"));
-  for (const char* secret : {"hunter22", "1234", "s3cr3t-token", "czNjcjN0LXRva2Vu"}) {
+  for (const char* secret : {"hunter22", "1234", "s3cr3t-token", "czNjcjN0LXRva2Vu", "482913"}) {
     EXPECT_THAT(text, Not(HasSubstr(secret)));
   }
 }
