@@ -59,6 +59,11 @@ std::string Bundle::name() const {
 
 Status Bundle::write(const BundleWishes& wishes, const ByteSink& sink,
                      const CancelToken& cancel) const {
+  return write(name(), wishes, sink, cancel);
+}
+
+Status Bundle::write(const std::string& name, const BundleWishes& wishes, const ByteSink& sink,
+                     const CancelToken& cancel) const {
   const Scrubber scrubber = known_secrets(parts_);
   std::vector<Section> all = sections(parts_, wishes);
   if (wishes.logs && !wishes.brief) {
@@ -69,7 +74,7 @@ Status Bundle::write(const BundleWishes& wishes, const ByteSink& sink,
            }});
     }
   }
-  const std::string folder = name() + "/";
+  const std::string folder = name + "/";
   const WallTime now = parts_.clock.wall();
   ArchiveWriter archive(sink);
   if (Status added = archive.add(folder + "README.txt", read_me(parts_.version), now); !added) {
@@ -97,11 +102,12 @@ Status Bundle::write(const BundleWishes& wishes, const ByteSink& sink,
 
 Result<std::string> Bundle::answer(const CancelToken& cancel) const {
   size_t bytes = 0;
+  const std::string name = this->name();
   for (const bool brief : {false, true}) {
     std::string archive;
     bytes = 0;
     const Status written = write(
-        {.logs = false, .brief = brief},
+        name, {.logs = false, .brief = brief},
         [&](std::string_view part) {
           bytes += part.size();
           if (bytes <= kMostAnswer) archive += part;
@@ -110,7 +116,7 @@ Result<std::string> Bundle::answer(const CancelToken& cancel) const {
         cancel);
     if (!written) return fail(written.error());
     if (bytes > kMostAnswer) continue;
-    const nlohmann::ordered_json json{{"name", name() + ".tar.gz"},
+    const nlohmann::ordered_json json{{"name", name + ".tar.gz"},
                                       {"bytes", archive.size()},
                                       {"brief", brief},
                                       {"archive", base64_encode(archive)}};

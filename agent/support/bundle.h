@@ -47,10 +47,14 @@ class Bundle {
   Result<std::string> answer(const CancelToken& cancel) const;
   static constexpr size_t kMostAnswer = 192u << 10;  // bytes of the archive in it
 
-  // "wherry-support-pump-7-20261126T235900Z", which is also the folder in the archive.
+  // "wherry-support-pump-7-20261126T235900Z" at this moment, which is also the folder in an archive
+  // that is begun now.
   std::string name() const;
 
  private:
+  Status write(const std::string& name, const BundleWishes& wishes, const ByteSink& sink,
+               const CancelToken& cancel) const;
+
   const BundleParts parts_;
 };
 
