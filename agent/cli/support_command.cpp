@@ -65,8 +65,10 @@ int write_support_bundle(const Session& session, const SupportArguments& argumen
   }
   const std::string path = arguments.file.empty() ? default_name(session) : arguments.file;
   const std::string part = path + ".part";
-  // For its owner only: what is in it is nobody else's business.
-  const int fd = open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  // For its owner only: what is in it is nobody else's business. One that is there from before may
+  // be somebody else's, or open to others.
+  unlink(part.c_str());
+  const int fd = open(part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   std::unique_ptr<std::FILE, FileCloser> file(fd < 0 ? nullptr : fdopen(fd, "wb"));
   if (!file) {
     return report(session,
@@ -80,8 +82,10 @@ int write_support_bundle(const Session& session, const SupportArguments& argumen
     return report(session, written.status.error());
   }
   if (rename(part.c_str(), path.c_str()) != 0) {
+    const int error = errno;
+    unlink(part.c_str());
     return report(session,
-                  Error(Code::FailedPrecondition, "name it " + path + ": " + std::strerror(errno)));
+                  Error(Code::FailedPrecondition, "name it " + path + ": " + std::strerror(error)));
   }
   if (session.format != Format::Table) {
     print_data(session, Json{{"file", path}, {"bytes", written.bytes}});

@@ -63,8 +63,10 @@ TEST_F(ProgramTest, ABundleIsAFileForItsOwner) {
   EXPECT_THAT(result.out, HasSubstr("wrote " + path));
   EXPECT_EQ(read_text(path), "an archive");
   EXPECT_EQ(std::filesystem::status(path).permissions(), std::filesystem::perms(0600));
+  write_text(path + ".part", "of one that was broken off", 0644);
   EXPECT_EQ(wherry({"support-bundle", "-f", path, "--logs"}).exit_code, 0);
   EXPECT_EQ(read_text(path), "an archive with logs");
+  EXPECT_EQ(std::filesystem::status(path).permissions(), std::filesystem::perms(0600));
   EXPECT_EQ(wherry({"support-bundle", "-f", "-"}).out, "an archive");
 }
 
