@@ -55,13 +55,13 @@ void apply_document(const HandlerContext& context, http::Exchange& exchange) {
 
 void plan_document(HandlerContext& context, http::Exchange& exchange) {
   if (!context.deps.plan) return exchange.respond(Problem{501, "nothing can be planned here"});
+  auto body = read_small_body(exchange, kMostBody, "a document");
+  if (!body) return exchange.respond(body.error());
   const auto slot = context.plans.take();
   if (!slot) {
     return exchange.respond(Problem{
         503, "other plans are being made; try again", "TooManyPlans", {{"Retry-After", "5"}}});
   }
-  auto body = read_small_body(exchange, kMostBody, "a document");
-  if (!body) return exchange.respond(body.error());
   PlanRequest request;
   request.payload = std::move(*body);
   if (const std::string* source = exchange.request().param("source")) request.source = *source;
