@@ -6,6 +6,7 @@
 
 #include "agent/api/handlers.h"
 #include "agent/reconcile/findings_json.h"
+#include "agent/signing/jws.h"
 
 namespace wherry {
 namespace {
@@ -13,9 +14,8 @@ namespace {
 using http::Problem;
 using Json = nlohmann::ordered_json;
 
-// Of a signed document of the largest size, and a byte more: it is for the parser to say that one
-// is too large.
-constexpr size_t kMostBody = kMaxDocumentBytes / 3 * 4 + (8u << 10);
+// An unsigned one that is too large, but not by much, goes to the parser, who says so.
+constexpr size_t kMostBody = signed_size(kMaxDocumentBytes);
 
 void refuse_document(http::Exchange& exchange, const std::vector<Finding>& errors) {
   const Finding& first = errors.front();
