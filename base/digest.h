@@ -8,7 +8,7 @@
 
 namespace wherry {
 
-// Incremental; call finish() once.
+// Incremental; call finish_hex() once, at the end.
 class Sha256 {
  public:
   Sha256();

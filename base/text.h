@@ -19,12 +19,12 @@ std::string nearest(std::string_view word, std::span<const std::string_view> can
 
 bool is_valid_utf8(std::string_view text);
 
-// What somebody else wrote, fit for a message: at most `max` bytes and an ellipsis, on one line,
-// with
-// '?' for control characters and, where it is no UTF-8, for whatever is not ASCII.
+// What somebody else wrote, fit for a message: at most `max` bytes, and an ellipsis where there
+// were more, on one line, with '?' for control characters and, where it is no UTF-8, for whatever
+// is not ASCII.
 std::string printable(std::string_view text, size_t max = 200);
 
-// `prefix` + `hex_digits` random lower-case hexadecimal digits, from the kernel's generator.
+// So many random lower-case hexadecimal digits, from the kernel's generator.
 std::string random_hex(size_t hex_digits);
 // A random (version 4) UUID, RFC 9562 section 5.4.
 std::string random_uuid();

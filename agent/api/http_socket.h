@@ -12,7 +12,7 @@ namespace wherry::http {
 
 class Socket {
  public:
-  explicit Socket(int fd) : fd_(fd) {}  // takes ownership; makes it non-blocking
+  explicit Socket(int fd) : fd_(fd) {}  // takes ownership; it may block or not
   ~Socket();
   Socket(const Socket&) = delete;
   Socket& operator=(const Socket&) = delete;

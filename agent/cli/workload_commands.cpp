@@ -196,8 +196,7 @@ Result<Json> fetch_events(const Client& client, int64_t after) {
   }
 }
 
-// The same columns as the table, each as wide as it needs on most lines: there is no last line to
-// wait for.
+// The time, and columns as wide as they need on most lines: there is no last line to wait for.
 std::string event_line(const Json& event) {
   std::string subject = text_of(event, "workload");
   if (const std::string container = text_of(event, "container"); !container.empty()) {

@@ -9,10 +9,10 @@
 
 namespace wherry {
 
+TlsOptions tls_options(const FleetOptions& options);
 // Reads the password file each time, so that a new password needs no restart. `options` and
 // `topics` must outlive the session; `now` goes into the will. Reasons of errors: InvalidBroker,
 // PasswordFileUnreadable, PasswordFileInsecure.
-TlsOptions tls_options(const FleetOptions& options);
 Result<SessionOptions> session_options(const FleetOptions& options, const Topics& topics,
                                        const std::string& broker, WallTime now);
 

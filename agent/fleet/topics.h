@@ -32,7 +32,7 @@ class Topics {
   TopicClass class_of(std::string_view topic) const;
 
  private:
-  std::string root_;    // with a trailing slash
+  std::string root_;    // with a trailing slash, or empty
   std::string device_;  // <root>devices/<id>
   std::vector<std::string> sources_;
 };

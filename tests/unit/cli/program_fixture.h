@@ -54,7 +54,7 @@ class ProgramTest : public ApiTest {
     pull.argv = {WHERRY_PROGRAM, "--socket", options.socket, "images", "pull", "web:1"};
     return pull;
   }
-  // The contract's form of an error.
+  // As docs/cli.md has errors: one line on standard error.
   static void expect_one_line(const CommandResult& result) {
     EXPECT_EQ(result.err.find("wherry: "), 0u) << result.err;
     EXPECT_EQ(result.err.find('\n'), result.err.size() - 1) << result.err;
