@@ -39,7 +39,9 @@ forbid '#include <(grpc|grpcpp|google/protobuf)|\.(pb|grpc\.pb)\.h"' '(base|runt
 forbid '#include <sqlite3' '(base|runtime|telemetry|agent)/' 'SQLite stays inside its wrapper' base/sqlite/
 forbid '#include "base/sqlite/' '(base|runtime|telemetry|agent)/' 'SQL stays inside the store and the outbox' \
   base/sqlite/ agent/store/ telemetry/outbox/ telemetry/stream/
-forbid '#include <(mqtt/|MQTT)' '(base|runtime|telemetry|agent)/' 'MQTT stays inside agent/fleet' agent/fleet/
+forbid '#include <(mosquitto|mqtt_protocol|wslay)' '(base|runtime|telemetry|agent)/' 'MQTT stays inside agent/fleet' agent/fleet/
+forbid '#include <archive' '(base|runtime|telemetry|agent)/' 'libarchive stays inside images and the support bundle' \
+  runtime/image/ agent/support/
 forbid '#include <httplib' '(base|runtime|telemetry|agent)/' 'HTTP stays inside api, cli and the registry client' \
   agent/api/ agent/cli/ runtime/image/
 forbid '#include <(yaml-cpp)' '(base|runtime|telemetry|agent)/' 'yaml-cpp stays inside manifest, config and cli' \
