@@ -48,7 +48,7 @@ make_root() {
     --customize-hook='copy-in debian /' \
     --customize-hook='chroot "$1" sh -c "cd / && DEBIAN_FRONTEND=noninteractive apt-get -qq --yes \
       --no-install-recommends --host-architecture='"$arch"' build-dep ./ >/dev/null && rm -r /debian"' \
-    "$release" "$root.new" "${WHERRY_DEBIAN_MIRROR:-http://deb.debian.org/debian}" >&2
+    "$release" "$root.new" "${WHERRY_DEBIAN_MIRROR:-http://deb.debian.org/debian}" >&2 || return 1
   mv "$root.new" "$root"
 }
 
