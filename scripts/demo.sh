@@ -25,7 +25,7 @@ fi
 rm -rf "$demo"
 mkdir -p "$demo"/{containerd,manifests.d,cni,tmp}
 
-# stop_all: ends what the demo started, newest first, each by its process id, and removes its files.
+# Ends what the demo started, newest first, each by its process id, and removes its files.
 cat >"$demo/stop" <<EOF
 #!/usr/bin/env bash
 # Ends the demo and removes everything it made.

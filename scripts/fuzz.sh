@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Looks for inputs that break what must hold (tests/fuzz): every target, or those named, for so many
-# seconds each, two at a time. What it finds is kept in build-fuzz/findings.
+# seconds each, as many at a time as there are processors. What it finds is kept in build-fuzz/findings.
 set -euo pipefail
 . scripts/common.sh
 
