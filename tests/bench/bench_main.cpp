@@ -214,6 +214,13 @@ int run(const std::vector<std::string>& wanted) {
       {"fleet", fleet},
       {"dashboard", dashboard},
   };
+  for (const std::string& name : wanted) {
+    const bool known =
+        std::any_of(all.begin(), all.end(), [&](const auto& each) { return each.first == name; });
+    if (known) continue;
+    std::fprintf(stderr, "bench: there is no figure \"%s\"; see scripts/bench.sh\n", name.c_str());
+    return 2;
+  }
   for (const auto& [name, figure] : all) {
     const bool chosen =
         wanted.empty() || std::find(wanted.begin(), wanted.end(), name) != wanted.end();
