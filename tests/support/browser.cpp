@@ -4,8 +4,8 @@
 #include <stdexcept>
 
 #include <httplib.h>
-#include <openssl/evp.h>
 
+#include "base/base64.h"
 #include "tests/support/net.h"
 
 namespace wherry::test {
@@ -33,18 +33,6 @@ json capabilities(const std::string& profile) {
              {{"browserName", "chrome"},
               {"goog:chromeOptions", {{"binary", "/usr/bin/chromium"}, {"args", arguments}}},
               {"goog:loggingPrefs", {{"browser", "ALL"}}}}}}}};
-}
-
-std::string from_base64(const std::string& text) {
-  std::string bytes(text.size() / 4 * 3, '\0');
-  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                                   reinterpret_cast<const unsigned char*>(text.data()),
-                                   static_cast<int>(text.size()));
-  if (size < 0) throw std::runtime_error("the screenshot is no base64");
-  bytes.resize(static_cast<size_t>(size) - (text.ends_with("==")  ? 2
-                                            : text.ends_with("=") ? 1
-                                                                  : 0));
-  return bytes;
 }
 
 }  // namespace
@@ -150,7 +138,10 @@ std::vector<json> Browser::log() {
 }
 
 void Browser::screenshot(const std::string& path) {
-  write_text(path, from_base64(ask("GET", "/session/" + session_ + "/screenshot")));
+  const auto png =
+      base64_decode(ask("GET", "/session/" + session_ + "/screenshot").get<std::string>());
+  if (!png) throw std::runtime_error("the screenshot is no base64");
+  write_text(path, *png);
 }
 
 }  // namespace wherry::test

@@ -1,24 +1,16 @@
 #include "tests/support/connect_proxy.h"
 
-#include <arpa/inet.h>
 #include <cerrno>
-#include <netinet/in.h>
 #include <poll.h>
-#include <stdexcept>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/base64.h"
+#include "tests/support/net.h"
+
 namespace wherry::test {
 namespace {
-
-sockaddr_in loopback(int port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return address;
-}
 
 bool send_all(int socket, std::string_view bytes) {
   while (!bytes.empty()) {
@@ -45,43 +37,18 @@ int port_of(const std::string& authority) {
   return colon == std::string::npos ? 80 : std::stoi(authority.substr(colon + 1));
 }
 
-std::string base64(const std::string& text) {
-  static constexpr char kDigits[] =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (size_t i = 0; i < text.size(); i += 3) {
-    unsigned bits = 0;
-    for (size_t j = i; j < i + 3; ++j) {
-      bits = bits << 8 | (j < text.size() ? static_cast<unsigned char>(text[j]) : 0u);
-    }
-    for (size_t j = 0; j < 4; ++j) {
-      out += i + j > text.size() ? '=' : kDigits[bits >> (18 - 6 * j) & 63];
-    }
-  }
-  return out;
-}
-
 }  // namespace
 
 ConnectProxy::ConnectProxy(std::string credentials)
     : credentials_(std::move(credentials)),
-      listener_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)),
+      listener_(listen_on_loopback(port_)),
       stop_fd_(eventfd(0, EFD_CLOEXEC)) {
-  sockaddr_in address = loopback(0);
-  socklen_t size = sizeof address;
-  auto* any = reinterpret_cast<sockaddr*>(&address);
-  if (bind(listener_, any, size) != 0 || listen(listener_, 64) != 0 ||
-      getsockname(listener_, any, &size) != 0) {
-    throw std::runtime_error("the proxy cannot listen");
-  }
-  port_ = ntohs(address.sin_port);
   thread_ = std::thread([this] { run(); });
 }
 
 ConnectProxy::~ConnectProxy() {
   eventfd_write(stop_fd_, 1);
   thread_.join();
-  close(listener_);
   close(stop_fd_);
 }
 
@@ -92,10 +59,10 @@ std::vector<std::string> ConnectProxy::seen() const {
 
 void ConnectProxy::run() {
   while (true) {
-    pollfd fds[2] = {{listener_, POLLIN, 0}, {stop_fd_, POLLIN, 0}};
+    pollfd fds[2] = {{listener_.get(), POLLIN, 0}, {stop_fd_, POLLIN, 0}};
     poll(fds, 2, -1);
     if (fds[1].revents != 0) break;
-    const int client = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    const int client = accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC);
     if (client < 0) continue;
     clients_.emplace_back([this, client] {
       serve(client);
@@ -122,8 +89,8 @@ void ConnectProxy::serve(int client) {
   }
   int refusal = refusal_;
   const bool known =
-      credentials_.empty() ||
-      head.find("Proxy-Authorization: Basic " + base64(credentials_) + "\r\n") != std::string::npos;
+      credentials_.empty() || head.find("Proxy-Authorization: Basic " +
+                                        base64_encode(credentials_) + "\r\n") != std::string::npos;
   if (!known) refusal = 407;
   if (refusal != 0) {
     send_all(client, "HTTP/1.1 " + std::to_string(refusal) +

@@ -2,11 +2,14 @@
 // An HTTP proxy of the test's own: CONNECT, and plain requests by their whole URL.
 
 #include <atomic>
+#include <cstdint>
 #include <list>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "base/fd.h"
 
 namespace wherry::test {
 
@@ -33,8 +36,8 @@ class ConnectProxy {
   void pump(int client, int server) const;
 
   const std::string credentials_;
-  int port_ = 0;
-  int listener_ = -1;
+  uint16_t port_ = 0;
+  const Fd listener_;
   int stop_fd_ = -1;
   std::atomic<int> refusal_{0};
   mutable std::mutex mutex_;

@@ -2,14 +2,12 @@
 
 #include <arpa/inet.h>
 #include <cstring>
-#include <netinet/in.h>
 #include <optional>
+#include <stdexcept>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include "base/fd.h"
 
 namespace wherry::test {
 namespace {
@@ -31,14 +29,6 @@ bool accepts(int family, const sockaddr* address, socklen_t length) {
   return connected;
 }
 
-sockaddr_in loopback(int port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  return address;
-}
-
 std::string ask(int family, const sockaddr* address, socklen_t length, const std::string& request) {
   constexpr timeval kSilence{30, 0};
   const Fd fd(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -58,6 +48,27 @@ std::string ask(int family, const sockaddr* address, socklen_t length, const std
 }
 
 }  // namespace
+
+sockaddr_in loopback(int port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  return address;
+}
+
+Fd listen_on_loopback(uint16_t& port, int backlog) {
+  Fd listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address = loopback(0);
+  socklen_t size = sizeof address;
+  auto* any = reinterpret_cast<sockaddr*>(&address);
+  if (bind(listener.get(), any, size) != 0 || listen(listener.get(), backlog) != 0 ||
+      getsockname(listener.get(), any, &size) != 0) {
+    throw std::runtime_error("no socket to listen on");
+  }
+  port = ntohs(address.sin_port);
+  return listener;
+}
 
 bool accepts_unix(const std::string& path) {
   const auto address = address_of(path);

@@ -1,9 +1,17 @@
 #pragma once
-// Is somebody listening, and what does he say?
+// Sockets of the test's own, and whether somebody listens and what comes back.
 
+#include <cstdint>
+#include <netinet/in.h>
 #include <string>
 
+#include "base/fd.h"
+
 namespace wherry::test {
+
+sockaddr_in loopback(int port);  // of 127.0.0.1
+// Listens on a free port of 127.0.0.1, which is put into `port`; throws std::runtime_error.
+Fd listen_on_loopback(uint16_t& port, int backlog = 64);
 
 bool accepts_unix(const std::string& path);
 bool accepts_tcp(int port);  // on 127.0.0.1

@@ -3,12 +3,12 @@
 #include <arpa/inet.h>
 #include <array>
 #include <cstring>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tests/support/net.h"
 #include "tests/support/wait.h"
 
 namespace wherry::test {
@@ -53,10 +53,8 @@ std::unique_ptr<RawClient> RawClient::unix_socket(const std::string& path) {
 }
 
 std::unique_ptr<RawClient> RawClient::tcp(int port, const std::string& from) {
-  sockaddr_in address{}, own{};
-  address.sin_family = own.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const sockaddr_in address = loopback(port);
+  sockaddr_in own = loopback(0);
   inet_pton(AF_INET, from.c_str(), &own.sin_addr);
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (bind(fd, reinterpret_cast<const sockaddr*>(&own), sizeof own) == 0 &&

@@ -1,27 +1,19 @@
 #include "tests/support/tcp_relay.h"
 
 #include <algorithm>
-#include <arpa/inet.h>
 #include <cstdint>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <stdexcept>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <vector>
 
+#include "tests/support/net.h"
+
 namespace wherry::test {
 namespace {
-
-sockaddr_in loopback(int port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  return address;
-}
 
 void close_with_reset(int fd) {
   const linger now{1, 0};
@@ -47,16 +39,8 @@ bool ask(int from, int to) {
 
 }  // namespace
 
-TcpRelay::TcpRelay(int target) : target_(target) {
-  listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+TcpRelay::TcpRelay(int target) : target_(target), listener_(listen_on_loopback(port_)) {
   wake_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  sockaddr_in address = loopback(0);
-  socklen_t length = sizeof address;
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  if (bind(listener_, generic, length) != 0 || listen(listener_, 16) != 0 ||
-      getsockname(listener_, generic, &length) != 0)
-    throw std::runtime_error("relay cannot listen");
-  port_ = ntohs(address.sin_port);
   thread_ = std::thread([this] { run(); });
 }
 
@@ -65,7 +49,6 @@ TcpRelay::~TcpRelay() {
   wake();
   thread_.join();
   reset_all();
-  close(listener_);
   close(wake_fd_);
 }
 
@@ -84,7 +67,7 @@ void TcpRelay::reset_all() {
 
 void TcpRelay::accept_one() {
   Pair pair;
-  pair.client = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+  pair.client = accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC);
   pair.server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const sockaddr_in address = loopback(target_);
   const int on = 1;
@@ -133,7 +116,7 @@ void TcpRelay::refill() {
 void TcpRelay::run() {
   while (!stopping_) {
     if (cut_.exchange(false)) reset_all();
-    std::vector<pollfd> fds{{wake_fd_, POLLIN, 0}, {listener_, POLLIN, 0}};
+    std::vector<pollfd> fds{{wake_fd_, POLLIN, 0}, {listener_.get(), POLLIN, 0}};
     refill();
     const bool open_again = rate_ == 0 || allowance_ >= 1;
     if (!stalled_) {

@@ -7,6 +7,8 @@
 #include <list>
 #include <thread>
 
+#include "base/fd.h"
+
 namespace wherry::test {
 
 // Listens on a free port of 127.0.0.1 and passes bytes to and from 127.0.0.1:`target`.
@@ -46,8 +48,8 @@ class TcpRelay {
   void wake();
 
   const int target_;
-  int port_ = 0;
-  int listener_ = -1;
+  uint16_t port_ = 0;
+  const Fd listener_;
   int wake_fd_ = -1;
   std::atomic<bool> cut_{false};
   std::atomic<bool> stalled_{false};

@@ -1,16 +1,13 @@
 #include "tests/support/temp_dir.h"
 
-#include <arpa/inet.h>
 #include <cstdlib>
 #include <fstream>
-#include <netinet/in.h>
 #include <sstream>
 #include <stdexcept>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/files.h"
+#include "tests/support/net.h"
 
 namespace wherry::test {
 
@@ -24,17 +21,9 @@ TempDir::~TempDir() {
 }
 
 int free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  const bool ok =
-      fd >= 0 && bind(fd, generic, length) == 0 && getsockname(fd, generic, &length) == 0;
-  if (fd >= 0) close(fd);
-  if (!ok) throw std::runtime_error("no free port on 127.0.0.1");
-  return ntohs(address.sin_port);
+  uint16_t port = 0;
+  listen_on_loopback(port);
+  return port;
 }
 
 void write_text(const std::string& path, const std::string& text, unsigned mode) {

@@ -10,24 +10,10 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
+#include "base/base64.h"
+
 namespace wherry::test {
 namespace {
-
-std::string base64(const std::string& bytes) {
-  std::string out((bytes.size() + 2) / 3 * 4 + 1, '\0');
-  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                   reinterpret_cast<const unsigned char*>(bytes.data()),
-                                   static_cast<int>(bytes.size()));
-  out.resize(static_cast<size_t>(size));
-  return out;
-}
-
-std::string base64_url(const std::string& bytes) {
-  std::string out = base64(bytes);
-  for (char& c : out) c = c == '+' ? '-' : c == '/' ? '_' : c;
-  while (out.ends_with('=')) out.pop_back();
-  return out;
-}
 
 std::unique_ptr<FILE, int (*)(FILE*)> open_pem(const std::string& path) {
   return {std::fopen(path.c_str(), "re"), std::fclose};
@@ -88,7 +74,7 @@ nlohmann::json access_of(const std::string& scope) {
 
 TokenServer::TokenServer(std::string user, std::string password, std::string identity)
     : signer_(authority_.issue("token.test")), server_(std::make_unique<httplib::Server>()) {
-  const std::string basic = "Basic " + base64(user + ":" + password);
+  const std::string basic = "Basic " + base64_encode(user + ":" + password);
   const auto answer = [this](bool known, const std::string& scope, httplib::Response& response) {
     response.status = known ? 200 : 401;
     if (!known) return;
@@ -118,7 +104,7 @@ TokenServer::~TokenServer() {
 std::string TokenServer::token_for(const std::string& scope) {
   const std::time_t now = std::time(nullptr);
   const nlohmann::json header{
-      {"typ", "JWT"}, {"alg", "ES256"}, {"x5c", {base64(der_of(signer_.certificate))}}};
+      {"typ", "JWT"}, {"alg", "ES256"}, {"x5c", {base64_encode(der_of(signer_.certificate))}}};
   const nlohmann::json claims{{"iss", kIssuer},
                               {"sub", "me"},
                               {"aud", kService},
@@ -127,8 +113,8 @@ std::string TokenServer::token_for(const std::string& scope) {
                               {"iat", now},
                               {"jti", std::to_string(++given_)},
                               {"access", access_of(scope)}};
-  const std::string text = base64_url(header.dump()) + "." + base64_url(claims.dump());
-  return text + "." + base64_url(sign(text, signer_.key));
+  const std::string text = base64url_encode(header.dump()) + "." + base64url_encode(claims.dump());
+  return text + "." + base64url_encode(sign(text, signer_.key));
 }
 
 }  // namespace wherry::test

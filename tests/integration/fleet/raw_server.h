@@ -1,15 +1,16 @@
 #pragma once
 // Something that listens and is no broker.
 
-#include <arpa/inet.h>
 #include <atomic>
 #include <functional>
 #include <mutex>
-#include <netinet/in.h>
 #include <string>
 #include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
+
+#include "base/fd.h"
+#include "tests/support/net.h"
 
 namespace wherry::test {
 
@@ -18,25 +19,16 @@ namespace wherry::test {
 class RawServer {
  public:
   RawServer(std::string answer, bool close_after)
-      : answer_(std::move(answer)), close_after_(close_after) {
-    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof address;
-    auto* generic = reinterpret_cast<sockaddr*>(&address);
-    bind(listener_, generic, length);
-    listen(listener_, 8);
-    getsockname(listener_, generic, &length);
-    port_ = ntohs(address.sin_port);
+      : answer_(std::move(answer)),
+        close_after_(close_after),
+        listener_(listen_on_loopback(port_, 8)) {
     thread_ = std::thread([this] { run(); });
   }
   ~RawServer() {
     stopping_ = true;
-    shutdown(listener_, SHUT_RDWR);
+    shutdown(listener_.get(), SHUT_RDWR);
     shutdown(connection_, SHUT_RDWR);
     thread_.join();
-    close(listener_);
   }
   RawServer(const RawServer&) = delete;
   RawServer& operator=(const RawServer&) = delete;
@@ -53,7 +45,7 @@ class RawServer {
  private:
   void run() {
     while (!stopping_) {
-      connection_ = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+      connection_ = accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC);
       if (connection_ < 0) return;
       ++connections_;
       serve();
@@ -75,8 +67,8 @@ class RawServer {
 
   const std::string answer_;
   const bool close_after_;
-  int listener_ = -1;
-  int port_ = 0;
+  uint16_t port_ = 0;
+  const Fd listener_;
   std::atomic<int> connection_{-1};
   std::atomic<int> connections_{0};
   std::atomic<bool> stopping_{false};

@@ -15,6 +15,7 @@
 #include <gtest/gtest.h>
 
 #include "base/fd.h"
+#include "tests/support/net.h"
 
 namespace wherry::runtime {
 namespace {
@@ -30,16 +31,7 @@ class RawServer {
   using Send = std::function<bool(std::string_view)>;  // false: the client is gone
   // `any`: answers whatever comes first, such as the beginning of a TLS handshake.
   explicit RawServer(std::function<void(const Send&)> answer, bool any = false) : any_(any) {
-    listener_ = Fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    auto* plain = reinterpret_cast<sockaddr*>(&address);
-    EXPECT_EQ(bind(listener_.get(), plain, size), 0);
-    EXPECT_EQ(listen(listener_.get(), 1), 0);
-    EXPECT_EQ(getsockname(listener_.get(), plain, &size), 0);
-    port_ = ntohs(address.sin_port);
+    listener_ = test::listen_on_loopback(port_, 1);
     thread_ = std::thread([this, answer = std::move(answer)] { serve(answer); });
   }
   ~RawServer() {
@@ -73,7 +65,7 @@ class RawServer {
 
   const bool any_;
   Fd listener_;
-  int port_ = 0;
+  uint16_t port_ = 0;
   std::thread thread_;
 };
 

@@ -31,20 +31,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::HasSubstr;
 
-Fd listen_on_loopback(uint16_t& port) {
-  Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* raw = reinterpret_cast<sockaddr*>(&address);
-  if (bind(socket.get(), raw, size) != 0 || listen(socket.get(), 64) != 0 ||
-      getsockname(socket.get(), raw, &size) != 0) {
-    throw std::runtime_error("no socket to listen on");
-  }
-  port = ntohs(address.sin_port);
-  return socket;
-}
+using test::listen_on_loopback;
 
 // Answers every connection with `answer`; with none it says nothing and keeps them open.
 class Server {
