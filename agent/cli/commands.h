@@ -90,6 +90,8 @@ void print_data(const Session& session, const nlohmann::ordered_json& json);
 int report(const Session& session, const Error& error);
 int report_usage(const Io& io, const std::string& message);
 
+// Null where `json` has no such member, or is no object.
+const nlohmann::ordered_json* member(const nlohmann::ordered_json& json, const char* key);
 // A member of `json`, whatever the daemon's version made of it: "" or 0 where it is not that.
 std::string text_of(const nlohmann::ordered_json& json, const char* key);
 int64_t number_of(const nlohmann::ordered_json& json, const char* key);

@@ -14,13 +14,13 @@ int exit_code(const Error& error) {
   return error.code() == Code::NotFound ? kNotFound : kFailed;
 }
 
+}  // namespace
+
 const Json* member(const Json& json, const char* key) {
   if (!json.is_object()) return nullptr;
   const auto found = json.find(key);
   return found == json.end() ? nullptr : &*found;
 }
-
-}  // namespace
 
 void print(const Session& session, const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), session.io.out);

@@ -1,10 +1,8 @@
 // wherry images pull
-#include <functional>
-#include <utility>
-
 #include <nlohmann/json.hpp>
 
 #include "agent/cli/commands.h"
+#include "agent/cli/json_lines.h"
 #include "agent/cli/progress_bar.h"
 #include "agent/cli/text_width.h"
 #include "base/quantity.h"
@@ -13,29 +11,6 @@ namespace wherry::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-// Puts the answer's parts together to lines.
-class Lines {
- public:
-  explicit Lines(std::function<void(const Json&)> sink) : sink_(std::move(sink)) {}
-  void add(std::string_view bytes) {
-    rest_ += bytes;
-    for (size_t end = rest_.find('\n'); end != std::string::npos; end = rest_.find('\n')) {
-      sink_(Json::parse(rest_.substr(0, end), nullptr, false));
-      rest_.erase(0, end + 1);
-    }
-  }
-
- private:
-  std::function<void(const Json&)> sink_;
-  std::string rest_;
-};
-
-const Json* member(const Json& json, const char* key) {
-  if (!json.is_object()) return nullptr;
-  const auto found = json.find(key);
-  return found == json.end() ? nullptr : &*found;
-}
 
 }  // namespace
 
@@ -49,7 +24,7 @@ int pull_image(const Session& session, const std::string& reference) {
   if (people) print(session, "pulling " + printable(reference) + "\n");
   ProgressBar bar(session.io);
   Json image, problem;
-  Lines lines([&](const Json& line) {
+  JsonLines lines([&](const Json& line, const std::string&) {
     if (const Json* progress = member(line, "progress"); progress != nullptr && people) {
       bar.show({number_of(*progress, "doneBytes"), number_of(*progress, "totalBytes"),
                 number_of(*progress, "bytesPerSecond")});

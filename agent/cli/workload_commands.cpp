@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/cli/commands.h"
+#include "agent/cli/json_lines.h"
 #include "agent/cli/table.h"
 #include "agent/cli/text_width.h"
 #include "base/text.h"
@@ -107,6 +108,12 @@ Json last_of_workload(const Json& events, const std::string& name) {
   return mine;
 }
 
+// "web/main": what an event is about.
+std::string subject_of(const Json& event) {
+  const std::string container = text_of(event, "container");
+  return text_of(event, "workload") + (container.empty() ? "" : "/" + container);
+}
+
 std::string logs_target(const LogsArguments& arguments) {
   std::vector<std::string> query;
   const auto add = [&](const char* key, const std::string& value) {
@@ -198,43 +205,33 @@ Result<Json> fetch_events(const Client& client, int64_t after) {
 
 // The time, and columns as wide as they need on most lines: there is no last line to wait for.
 std::string event_line(const Json& event) {
-  std::string subject = text_of(event, "workload");
-  if (const std::string container = text_of(event, "container"); !container.empty()) {
-    subject += "/" + container;
-  }
   const auto padded = [](std::string text, size_t width) {
     if (text.size() < width) text.resize(width, ' ');
     return text;
   };
   return text_of(event, "at") + "  " + padded(text_of(event, "type"), 7) + "  " +
-         padded(subject, 20) + "  " + padded(text_of(event, "reason"), 20) + "  " +
+         padded(subject_of(event), 20) + "  " + padded(text_of(event, "reason"), 20) + "  " +
          printable(text_of(event, "message")) + "\n";
 }
 
 int follow_events(const Session& session, const EventsArguments& arguments) {
-  std::string rest;
+  JsonLines lines([&](const Json& event, const std::string& line) {
+    if (!event.is_object()) return;
+    if (!arguments.workload.empty() && text_of(event, "workload") != arguments.workload) return;
+    // One document after the other in the other formats, too.
+    if (session.format == Format::Json) {
+      print(session, line + "\n");
+    } else if (session.format == Format::Yaml) {
+      print(session, "---\n");
+      print_data(session, event);
+    } else {
+      print(session, event_line(event));
+    }
+  });
   const Status streamed =
       session.client.stream("/v1/events?follow=true&after=" + std::to_string(arguments.after),
                             [&](std::string_view bytes) {
-                              rest += bytes;
-                              for (size_t end = 0; (end = rest.find('\n')) != std::string::npos;) {
-                                const std::string line = rest.substr(0, end);
-                                rest.erase(0, end + 1);
-                                const Json event = Json::parse(line, nullptr, false);
-                                if (!event.is_object()) continue;
-                                const bool mine = arguments.workload.empty() ||
-                                                  text_of(event, "workload") == arguments.workload;
-                                if (!mine) continue;
-                                // One document after the other in the other formats, too.
-                                if (session.format == Format::Json) {
-                                  print(session, line + "\n");
-                                } else if (session.format == Format::Yaml) {
-                                  print(session, "---\n");
-                                  print_data(session, event);
-                                } else {
-                                  print(session, event_line(event));
-                                }
-                              }
+                              lines.add(bytes);
                               return std::fflush(session.io.out) == 0;
                             });
   return streamed ? kDone : report(session, streamed.error());
@@ -243,13 +240,9 @@ int follow_events(const Session& session, const EventsArguments& arguments) {
 std::string events_table(const Json& events, const Session& session) {
   Table table({"NUMBER", "AGE", "TYPE", "WORKLOAD", "REASON", "MESSAGE"});
   for (const Json& event : events) {
-    std::string subject = text_of(event, "workload");
-    if (const std::string container = text_of(event, "container"); !container.empty()) {
-      subject += "/" + container;
-    }
     table.add({std::to_string(number_of(event, "number")),
-               human_age(text_of(event, "at"), session.io.clock), text_of(event, "type"), subject,
-               text_of(event, "reason"), text_of(event, "message")});
+               human_age(text_of(event, "at"), session.io.clock), text_of(event, "type"),
+               subject_of(event), text_of(event, "reason"), text_of(event, "message")});
   }
   return table.render(session.io.width);
 }
