@@ -76,6 +76,11 @@ Error broken(httplib::Error error) {
                               "); see journalctl -u wherryd"};
 }
 
+// What is no UTF-8 on the command line is for the daemon to refuse.
+std::string body_of(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 Result<Json> parsed(const httplib::Result& result) {
   if (!result) return fail(broken(result.error()));
   if (result->status >= 300) return fail(error_from(result->status, result->body));
@@ -177,7 +182,7 @@ Status Client::post_stream(const std::string& target, const Json& body, const Si
   httplib::Request request;
   request.method = "POST";
   request.path = target;
-  request.body = body.dump();
+  request.body = body_of(body);
   request.set_header("Content-Type", "application/json");
   if (Status there = reachable(); !there) return there;
   httplib::Client client(socket_);
@@ -212,8 +217,7 @@ Result<Json> Client::post(const std::string& target, const Json& body) const {
   if (Status there = reachable(); !there) return fail(there.error());
   httplib::Client client(socket_);
   prepare(client, kImportWithin);
-  const std::string text = body.dump(-1, ' ', false, Json::error_handler_t::replace);
-  return parsed(client.Post(target, text, "application/json"));
+  return parsed(client.Post(target, body_of(body), "application/json"));
 }
 
 Result<Json> Client::send_document(const std::string& method, const std::string& target,

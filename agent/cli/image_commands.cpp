@@ -96,7 +96,7 @@ int import_image(const Session& session, const std::string& path) {
     return kDone;
   }
   for (const Json& image : list_of(*answer, "images")) {
-    print(session, "imported " + text_of(image, "name") + " (" +
+    print(session, "imported " + printable(text_of(image, "name")) + " (" +
                        format_bytes(number_of(image, "sizeBytes")) + ", " +
                        short_digest(text_of(image, "digest")) + ")\n");
   }

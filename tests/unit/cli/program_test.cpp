@@ -263,6 +263,7 @@ TEST_F(ProgramTest, APullThatFailsSaysWhyAndAnInterruptedOneIsCancelled) {
   const CommandResult bad = wherry({"images", "pull", "Nope"});
   EXPECT_EQ(bad.exit_code, 2);
   EXPECT_EQ(bad.err, "wherry: Nope is no image's name\n");
+  EXPECT_EQ(wherry({"images", "pull", "\xff"}).err, bad.err) << "it is for the agent to say";
 }
 
 TEST_F(ProgramTest, ImagesSayWhyTheyAreKept) {
