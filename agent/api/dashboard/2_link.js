@@ -66,6 +66,7 @@ async function request(path, {signal, method, endless}, read) {
     const leave = () => limit.abort();
     const timer = setTimeout(leave, kPatience);
     if (signal) signal.addEventListener('abort', leave);
+    if (signal && signal.aborted) leave();  // while the token was asked for
     try {
       const headers = token ? {Authorization: `Bearer ${token}`} : {};
       const response = await fetch(path, {method, headers, signal: limit.signal, cache: 'no-store', redirect: 'error'});
