@@ -58,8 +58,7 @@ TEST_F(TcpTest, NothingElseDoes) {
 TEST_F(TcpTest, WhereDocumentsAreSignedNoImagesAreTaken) {
   options.tcp_imports = false;
   start();
-  const Answer answer =
-      ask_tcp("POST /v1/images", bearer(kToken) + "Content-Length: 7\r\n", "archive");
+  const Answer answer = ask_tcp("POST /v1/images", bearer(kToken) + "Content-Length: 7\r\n");
   EXPECT_EQ(answer.status, 403) << answer.body;
   EXPECT_NE(answer.body.find("SignatureRequired"), std::string::npos) << answer.body;
   EXPECT_EQ(ask("POST /v1/images", "Content-Length: 7\r\n", "archive").status, 201);
