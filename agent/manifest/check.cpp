@@ -14,9 +14,61 @@ constexpr std::string_view kUnsupported = "not supported by this version";
 
 std::string quoted(std::string_view text) { return '"' + shown(text) + '"'; }
 
+// What a value of a type is, for people.
+std::string_view words_of(Type type) {
+  switch (type) {
+    case Type::String:
+      return "a string";
+    case Type::Integer:
+    case Type::Mode:
+      return "an integer";
+    case Type::Boolean:
+      return "true or false";
+    case Type::Quantity:
+      return "a quantity such as 500m or 64Mi";
+    case Type::Port:
+      return "a number or a name";
+    case Type::Strings:
+    case Type::Integers:
+    case Type::Objects:
+      return "a list";
+    case Type::StringMap:
+    case Type::Object:
+      return "a mapping";
+    case Type::Any:
+      break;
+  }
+  return "";
+}
+
+bool is_of(Type type, Kind kind) {
+  switch (type) {
+    case Type::String:
+      return kind == Kind::String;
+    case Type::Integer:
+    case Type::Mode:
+      return kind == Kind::Integer;
+    case Type::Boolean:
+      return kind == Kind::Boolean;
+    case Type::Quantity:
+      return kind == Kind::String || kind == Kind::Integer || kind == Kind::Float;
+    case Type::Port:
+      return kind == Kind::String || kind == Kind::Integer;
+    case Type::Strings:
+    case Type::Integers:
+    case Type::Objects:
+      return kind == Kind::List;
+    case Type::StringMap:
+    case Type::Object:
+      return kind == Kind::Map;
+    case Type::Any:
+      break;
+  }
+  return true;
+}
+
 // Never the value itself: it may be a secret.
-void wrong_type(const Cursor& at, std::string_view wanted) {
-  const Kind kind = at.node().kind;
+std::string wrong_type(Kind kind, std::string_view wanted) {
   std::string message = "must be " + std::string(wanted) + ", not " + std::string(to_string(kind));
   const bool word = kind == Kind::Boolean || kind == Kind::Integer || kind == Kind::Float;
   if (wanted == "a string" && word) message += "; put the value in quotes";
@@ -24,22 +76,22 @@ void wrong_type(const Cursor& at, std::string_view wanted) {
   if (wanted == "an integer" && kind == Kind::Float) message = "must be a whole number";
   if (wanted == "true or false" && kind == Kind::String) message += "; remove the quotes";
   if (wanted == "a list" && kind == Kind::Map) message += "; begin each entry with \"- \"";
-  at.error(std::move(message));
+  return message;
 }
 
-bool expect(const Cursor& at, Kind kind, std::string_view wanted) {
-  if (at.node().kind == kind) return true;
-  wrong_type(at, wanted);
+bool expect(const Cursor& at, Type type) {
+  if (is_of(type, at.node().kind)) return true;
+  at.error(wrong_type(at.node().kind, words_of(type)));
   return false;
 }
 
 void check_integer(const Cursor& at) {
-  if (!expect(at, Kind::Integer, "an integer") || to_integer(at.node())) return;
+  if (!expect(at, Type::Integer) || to_integer(at.node())) return;
   at.error("must be a decimal integer without leading zeros, between -2^63 and 2^63 - 1");
 }
 
 void check_string(const Cursor& at, const Field& field) {
-  if (!expect(at, Kind::String, "a string")) return;
+  if (!expect(at, Type::String)) return;
   if (field.values.empty() || is_one_of(at.node().text, field.values)) return;
   const std::vector<std::string> allowed = split(field.values, '|');
   std::string list;
@@ -60,21 +112,18 @@ void check_string(const Cursor& at, const Field& field) {
 }
 
 void check_quantity(const Cursor& at) {
-  const Node& node = at.node();
-  const bool fits =
-      node.kind == Kind::String || node.kind == Kind::Integer || node.kind == Kind::Float;
-  if (!fits) return wrong_type(at, "a quantity such as 500m or 64Mi");
-  const Result<int64_t> value = parse_quantity_milli(shown(node.text));
+  if (!expect(at, Type::Quantity)) return;
+  const Result<int64_t> value = parse_quantity_milli(shown(at.node().text));
   if (!value) at.error(value.error().message());
 }
 
 void check_mode(const Cursor& at) {
-  if (!expect(at, Kind::Integer, "an integer") || to_mode(at.node())) return;
+  if (!expect(at, Type::Mode) || to_mode(at.node())) return;
   at.error("must be permission bits: 0 to 0777 where it begins with 0, or 0 to 511");
 }
 
 void check_list(const Cursor& at, const Field& field) {
-  if (!expect(at, Kind::List, "a list")) return;
+  if (!expect(at, field.type)) return;
   size_t index = 0;
   for (const Node& item : at.node()) {
     const Cursor entry(at, index++, item);
@@ -82,20 +131,20 @@ void check_list(const Cursor& at, const Field& field) {
       check_string(entry, field);
     } else if (field.type == Type::Integers) {
       check_integer(entry);
-    } else if (expect(entry, Kind::Map, "a mapping") && field.of != nullptr) {
+    } else if (expect(entry, Type::Object) && field.of != nullptr) {
       check(entry, *field.of);
     }
   }
 }
 
 void check_string_map(const Cursor& at) {
-  if (!expect(at, Kind::Map, "a mapping")) return;
+  if (!expect(at, Type::StringMap)) return;
   for (const Node& item : at.node()) {
     const Cursor entry(at, item.key->text, item);
     if (item.is_null()) {
       entry.error("has no value; write \"\" for an empty one");
     } else {
-      expect(entry, Kind::String, "a string");
+      expect(entry, Type::String);
     }
   }
 }
@@ -107,12 +156,11 @@ void check_value(const Cursor& at, const Field& field) {
     case Type::Integer:
       return check_integer(at);
     case Type::Boolean:
-      return static_cast<void>(expect(at, Kind::Boolean, "true or false"));
+      return static_cast<void>(expect(at, Type::Boolean));
     case Type::Quantity:
       return check_quantity(at);
     case Type::Port:
-      if (at.node().kind == Kind::Integer) return check_integer(at);
-      if (at.node().kind != Kind::String) wrong_type(at, "a number or a name");
+      if (expect(at, Type::Port) && at.node().kind == Kind::Integer) check_integer(at);
       return;
     case Type::Mode:
       return check_mode(at);
@@ -123,16 +171,18 @@ void check_value(const Cursor& at, const Field& field) {
     case Type::StringMap:
       return check_string_map(at);
     case Type::Object:
-      if (expect(at, Kind::Map, "a mapping") && field.of != nullptr) check(at, *field.of);
+      if (expect(at, Type::Object) && field.of != nullptr) check(at, *field.of);
       return;
     case Type::Any:
       return;
   }
 }
 
-// An empty list or mapping asks for nothing.
 bool asks_for_nothing(const Node& node, const Field& field) {
-  if (!node.is_scalar()) return field.type == Type::Any && node.is_list() && node.count == 0;
+  if (node.is_list()) return node.count == 0;
+  if (node.is_map()) {
+    return node.count == 0 && (field.support == Support::Warned || is_one_of("{}", field.values));
+  }
   if (node.kind == Kind::Boolean) {
     return is_one_of(to_boolean(node) ? "true" : "false", field.values);
   }
@@ -188,8 +238,15 @@ void unknown_field(const Cursor& object, const Node& value, const Schema& schema
 
 void check_field(const Cursor& at, const Field& field) {
   if (field.support == Support::Honoured) return check_value(at, field);
+  const Kind kind = at.node().kind;
+  const bool refused = field.support == Support::Refused;
+  if (!is_of(field.type, kind)) {
+    // Both at once, so that nobody mends the type of what is refused then.
+    const std::string also = refused ? "; besides, " + refusal(field) : "";
+    return at.error(wrong_type(kind, words_of(field.type)) + also);
+  }
   if (asks_for_nothing(at.node(), field)) return;
-  if (field.support == Support::Refused) return at.error(refusal(field));
+  if (refused) return at.error(refusal(field));
   at.warning(std::string(field.name) + " is ignored: " + std::string(field.note));
 }
 

@@ -84,12 +84,13 @@ std::string_view port_name_problem(std::string_view name) {
 }
 
 std::string_view config_key_problem(std::string_view key) {
-  const bool good = !key.empty() && key.size() <= 253 && key != "." && key != ".." &&
+  // Volumes keep names that begin with .. for themselves.
+  const bool good = !key.empty() && key.size() <= 253 && key != "." && !key.starts_with("..") &&
                     std::all_of(key.begin(), key.end(), [](char c) {
                       return is_alnum(c) || c == '-' || c == '_' || c == '.';
                     });
   if (good) return {};
-  return "a key must be 1 to 253 characters of letters, digits, -, _ and .";
+  return "a key must be 1 to 253 characters of letters, digits, -, _ and ., not beginning with ..";
 }
 
 std::string_view env_name_problem(std::string_view name) {

@@ -38,7 +38,8 @@ struct Field {
   Type type = Type::Any;
   const Schema* of = nullptr;
   // Honoured: the allowed values of a string, separated by '|' (none: any value). Warned, Refused:
-  // values that say what happens here anyway, and so are accepted without a word.
+  // values that say what happens here anyway, and so are accepted without a word ("{}": an empty
+  // mapping). An empty list always is, and an empty mapping of what is warned about.
   std::string_view values = {};
   // For people. Refused: what to do instead. Warned: why it is safe. Honoured: where it differs.
   std::string_view note = {};

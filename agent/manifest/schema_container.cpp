@@ -225,7 +225,7 @@ constexpr Field kPodSecurity[] = {
      "default Merge: the groups that the image's /etc/group gives the user are added"},
     {"seccompProfile", Honoured, Type::Object, &kSeccompSchema},
     {"appArmorProfile", Honoured, Type::Object, &kAppArmorSchema},
-    {"seLinuxOptions", Refused, Type::Any, nullptr, {}, kNoSeLinux},
+    {"seLinuxOptions", Refused, Type::Object, nullptr, "{}", kNoSeLinux},
     {"seLinuxChangePolicy", Refused, Type::String, nullptr, {}, kNoSeLinux},
     {"fsGroup",
      Honoured,
@@ -236,7 +236,7 @@ constexpr Field kPodSecurity[] = {
     {"fsGroupChangePolicy", Honoured, Type::String, nullptr, "Always|OnRootMismatch",
      "default Always; of claims only, as in Kubernetes"},
     {"sysctls", Honoured, Type::Objects, &kSysctlSchema},
-    {"windowsOptions", Refused, Type::Any, nullptr, {}, "devices run Linux: leave it out"},
+    {"windowsOptions", Refused, Type::Object, nullptr, "{}", "devices run Linux: leave it out"},
 };
 
 constexpr Field kSecurity[] = {
@@ -253,12 +253,12 @@ constexpr Field kSecurity[] = {
      {},
      "default false (true in Kubernetes), unless privileged"},
     {"procMount", Refused, Type::String, nullptr, "Default",
-     "Unmasked needs hostUsers: false in Kubernetes too, and user namespaces are not supported by "
-     "this version: leave it out"},
+     "must be Default; Unmasked needs hostUsers: false in Kubernetes too, and user namespaces are "
+     "not supported by this version: leave it out"},
     {"seccompProfile", Honoured, Type::Object, &kSeccompSchema},
     {"appArmorProfile", Honoured, Type::Object, &kAppArmorSchema},
-    {"seLinuxOptions", Refused, Type::Any, nullptr, {}, kNoSeLinux},
-    {"windowsOptions", Refused, Type::Any, nullptr, {}, "devices run Linux: leave it out"},
+    {"seLinuxOptions", Refused, Type::Object, nullptr, "{}", kNoSeLinux},
+    {"windowsOptions", Refused, Type::Object, nullptr, "{}", "devices run Linux: leave it out"},
 };
 
 constexpr Field kContainer[] = {

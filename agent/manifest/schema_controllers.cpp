@@ -38,8 +38,8 @@ constexpr Field kTemplateMeta[] = {
     warned("name", Type::String, "the Pods are named after their owner"),
     {"namespace", Warned, Type::String, nullptr, "default", "a device has one namespace only"},
     warned("generateName", Type::String, "the Pods are named after their owner"),
-    warned("finalizers", Type::Any, kServerSet),
-    warned("creationTimestamp", Type::Any, kServerSet),
+    warned("finalizers", Type::Strings, kServerSet),
+    warned("creationTimestamp", Type::String, kServerSet),
 };
 
 constexpr Field kPodTemplate[] = {
@@ -139,7 +139,7 @@ constexpr Field kClaimTemplate[] = {
     honoured("metadata", Type::Object, "its name is that of a volume of the template",
              &kObjectMetaSchema, true),
     honoured("spec", Type::Object, "as of a PersistentVolumeClaim", &kClaimSpecSchema, true),
-    warned("status", Type::Any, "the agent reports the state; it does not read it"),
+    warned("status", Type::Object, "the agent reports the state; it does not read it"),
 };
 constexpr Schema kClaimTemplateSchema{"StatefulSet.spec.volumeClaimTemplates", kClaimTemplate};
 
@@ -223,7 +223,7 @@ constexpr Field spec_of(const Schema* schema) {
   return honoured("spec", Type::Object, {}, schema, true);
 }
 constexpr Field kStatus =
-    warned("status", Type::Any, "the agent reports the state; it does not read it");
+    warned("status", Type::Object, "the agent reports the state; it does not read it");
 
 constexpr Field kDeployment[] = {api_version("apps/v1"), kind_is("Deployment"), kMetadata,
                                  spec_of(&kDeploymentSpecSchema), kStatus};

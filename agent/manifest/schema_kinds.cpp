@@ -70,7 +70,7 @@ constexpr Field kDesiredState[] = {
 constexpr Field kList[] = {
     {"apiVersion", Honoured, Type::String, nullptr, "v1", {}, true},
     {"kind", Honoured, Type::String, nullptr, "List", {}, true},
-    {"metadata", Warned, Type::Any, nullptr, {}, kServerSet},
+    {"metadata", Warned, Type::Object, nullptr, {}, kServerSet},
     {"items", Honoured, Type::Objects, nullptr, {}, {}, true},
 };
 
@@ -101,16 +101,16 @@ constexpr Field kObjectMeta[] = {
      nullptr,
      {},
      "a workload is known by its name: write name"},
-    {"finalizers", Warned, Type::Any, nullptr, {}, kServerSet},
-    {"ownerReferences", Warned, Type::Any, nullptr, {}, kServerSet},
-    {"creationTimestamp", Warned, Type::Any, nullptr, {}, kServerSet},
-    {"deletionTimestamp", Warned, Type::Any, nullptr, {}, kServerSet},
-    {"deletionGracePeriodSeconds", Warned, Type::Any, nullptr, {}, kServerSet},
-    {"generation", Warned, Type::Any, nullptr, {}, kServerSet},
-    {"managedFields", Warned, Type::Any, nullptr, {}, kServerSet},
-    {"resourceVersion", Warned, Type::Any, nullptr, {}, kServerSet},
-    {"selfLink", Warned, Type::Any, nullptr, {}, kServerSet},
-    {"uid", Warned, Type::Any, nullptr, {}, kServerSet},
+    {"finalizers", Warned, Type::Strings, nullptr, {}, kServerSet},
+    {"ownerReferences", Warned, Type::Objects, nullptr, {}, kServerSet},
+    {"creationTimestamp", Warned, Type::String, nullptr, {}, kServerSet},
+    {"deletionTimestamp", Warned, Type::String, nullptr, {}, kServerSet},
+    {"deletionGracePeriodSeconds", Warned, Type::Integer, nullptr, {}, kServerSet},
+    {"generation", Warned, Type::Integer, nullptr, {}, kServerSet},
+    {"managedFields", Warned, Type::Objects, nullptr, {}, kServerSet},
+    {"resourceVersion", Warned, Type::String, nullptr, {}, kServerSet},
+    {"selfLink", Warned, Type::String, nullptr, {}, kServerSet},
+    {"uid", Warned, Type::String, nullptr, {}, kServerSet},
 };
 
 constexpr Field kPod[] = {
@@ -118,7 +118,12 @@ constexpr Field kPod[] = {
     {"kind", Honoured, Type::String, nullptr, "Pod", {}, true},
     {"metadata", Honoured, Type::Object, &kObjectMetaSchema, {}, {}, true},
     {"spec", Honoured, Type::Object, &kPodSpecSchema, {}, {}, true},
-    {"status", Warned, Type::Any, nullptr, {}, "the agent reports the state; it does not read it"},
+    {"status",
+     Warned,
+     Type::Object,
+     nullptr,
+     {},
+     "the agent reports the state; it does not read it"},
 };
 
 constexpr Field kConfigMap[] = {
@@ -200,11 +205,7 @@ constexpr Field kServiceAccount[] = {
 constexpr Schema kServiceAccountSchema{"ServiceAccount", kServiceAccount};
 
 constexpr Field kStorageClass[] = {
-    {"parameters",
-     Refused,
-     Type::Any,
-     nullptr,
-     {},
+    {"parameters", Refused, Type::StringMap, nullptr, "{}",
      "they are for a provisioner that is not here, and may ask for encryption: leave them out"},
     {"mountOptions",
      Refused,

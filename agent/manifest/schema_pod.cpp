@@ -20,7 +20,7 @@ constexpr Field kNodeAffinity[] = {
      "use nodeSelector to choose devices"},
     {"preferredDuringSchedulingIgnoredDuringExecution",
      Warned,
-     Type::Any,
+     Type::Objects,
      nullptr,
      {},
      kScheduling},
@@ -29,8 +29,8 @@ constexpr Schema kNodeAffinitySchema{"NodeAffinity", kNodeAffinity};
 
 constexpr Field kAffinity[] = {
     {"nodeAffinity", Honoured, Type::Object, &kNodeAffinitySchema},
-    {"podAffinity", Warned, Type::Any, nullptr, {}, kScheduling},
-    {"podAntiAffinity", Warned, Type::Any, nullptr, {}, kScheduling},
+    {"podAffinity", Warned, Type::Object, nullptr, {}, kScheduling},
+    {"podAntiAffinity", Warned, Type::Object, nullptr, {}, kScheduling},
 };
 
 constexpr Field kLocalReference[] = {
@@ -135,7 +135,7 @@ constexpr Field kPodSpec[] = {
      nullptr,
      {},
      "choose the device by nodeSelector: { kubernetes.io/hostname: ... }"},
-    {"overhead", Warned, Type::Any, nullptr, {}, kScheduling},
+    {"overhead", Warned, Type::Object, nullptr, {}, kScheduling},
     {"preemptionPolicy", Honoured, Type::String, nullptr, "PreemptLowerPriority|Never"},
     {"priority",
      Honoured,
@@ -152,11 +152,7 @@ constexpr Field kPodSpec[] = {
      "system-node-critical; another name gives a warning"},
     {"readinessGates", Refused, Type::Any, nullptr, {}, kLater},
     {"resourceClaims", Refused, Type::Any, nullptr, {}, kLater},
-    {"resources",
-     Refused,
-     Type::Any,
-     nullptr,
-     {},
+    {"resources", Refused, Type::Object, nullptr, "{}",
      "not supported by this version: set resources of each container"},
     {"runtimeClassName",
      Honoured,
@@ -192,8 +188,8 @@ constexpr Field kPodSpec[] = {
      {},
      "a DNS label: the Pod calls itself <hostname>.<subdomain>.<namespace>.svc.cluster.local; "
      "others find it so where a headless Service of that name chooses it. Not with hostNetwork"},
-    {"tolerations", Warned, Type::Any, nullptr, {}, kScheduling},
-    {"topologySpreadConstraints", Warned, Type::Any, nullptr, {}, kScheduling},
+    {"tolerations", Warned, Type::Objects, nullptr, {}, kScheduling},
+    {"topologySpreadConstraints", Warned, Type::Objects, nullptr, {}, kScheduling},
 };
 
 }  // namespace

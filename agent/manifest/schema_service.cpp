@@ -105,7 +105,12 @@ constexpr Field kService[] = {
     {"kind", Honoured, Type::String, nullptr, "Service", {}, true},
     {"metadata", Honoured, Type::Object, &kObjectMetaSchema, {}, {}, true},
     {"spec", Honoured, Type::Object, &kServiceSpecSchema, {}, {}, true},
-    {"status", Warned, Type::Any, nullptr, {}, "the agent reports the state; it does not read it"},
+    {"status",
+     Warned,
+     Type::Object,
+     nullptr,
+     {},
+     "the agent reports the state; it does not read it"},
 };
 
 }  // namespace

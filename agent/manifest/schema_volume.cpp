@@ -247,7 +247,7 @@ constexpr Schema kStorageSchema{"VolumeResourceRequirements.requests", kStorage}
 
 constexpr Field kClaimResources[] = {
     {"requests", Honoured, Type::Object, &kStorageSchema},
-    {"limits", Warned, Type::Any, nullptr, {}, "no limit is kept on what a claim holds"},
+    {"limits", Warned, Type::Object, nullptr, {}, "no limit is kept on what a claim holds"},
 };
 constexpr Schema kClaimResourcesSchema{"VolumeResourceRequirements", kClaimResources};
 
@@ -279,7 +279,12 @@ constexpr Field kClaim[] = {
     {"kind", Honoured, Type::String, nullptr, "PersistentVolumeClaim", {}, true},
     {"metadata", Honoured, Type::Object, &kObjectMetaSchema, {}, {}, true},
     {"spec", Honoured, Type::Object, &kClaimSpecSchema, {}, {}, true},
-    {"status", Warned, Type::Any, nullptr, {}, "the agent reports the state; it does not read it"},
+    {"status",
+     Warned,
+     Type::Object,
+     nullptr,
+     {},
+     "the agent reports the state; it does not read it"},
 };
 
 }  // namespace

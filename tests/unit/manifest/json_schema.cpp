@@ -55,7 +55,7 @@ class Writer {
   Json property(const Field& field, const Schema& owner) {
     Json json;
     if (field.support == Support::Refused) json = refused(field);
-    if (field.support == Support::Warned) json = Json::object();
+    if (field.support == Support::Warned) json = of_type(field);
     if (field.support == Support::Honoured) json = honoured(field, owner);
     std::string note(field.note);
     if (field.support == Support::Warned) note = "Ignored: " + note;
@@ -68,6 +68,25 @@ class Writer {
   static Json nullable(Json json, const Field& field) {
     if (field.required) return json;
     return {{"anyOf", {{{"type", "null"}}, std::move(json)}}};
+  }
+
+  // Not looked into.
+  static Json of_type(const Field& field) {
+    switch (field.type) {
+      case Type::String:
+        return nullable({{"type", "string"}}, field);
+      case Type::Integer:
+        return nullable({{"type", "integer"}}, field);
+      case Type::Boolean:
+        return nullable({{"type", "boolean"}}, field);
+      case Type::Strings:
+      case Type::Objects:
+        return nullable({{"type", "array"}}, field);
+      case Type::Object:
+        return nullable({{"type", "object"}}, field);
+      default:
+        return Json::object();
+    }
   }
 
   Json honoured(const Field& field, const Schema& owner) {
@@ -127,9 +146,15 @@ class Writer {
     if (!field.values.empty()) {
       for (const Json& value : values(field)) {
         const auto text = value.get<std::string>();
-        allowed.push_back(value);
-        if (text == "true" || text == "false") allowed.push_back(text == "true");
-        if (text == "0") allowed.push_back(0);
+        if (text == "{}") {
+          allowed.push_back(Json::object());
+        } else if (field.type == Type::Boolean) {
+          allowed.push_back(text == "true");
+        } else if (field.type == Type::Integer) {
+          allowed.push_back(std::stoi(text));
+        } else {
+          allowed.push_back(value);
+        }
       }
     }
     if (field.type == Type::Any) allowed.push_back(Json::array());

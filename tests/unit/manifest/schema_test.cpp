@@ -93,7 +93,29 @@ const Spot kSpots[] = {
 std::string some_value(const Field& field) {
   if (field.type == Type::Boolean) return is_one_of("true", field.values) ? "false" : "true";
   if (field.type == Type::Integer) return "7";
-  return field.type == Type::Any ? "{ x: y }" : "\"something\"";
+  if (field.type == Type::Strings) return "[x]";
+  if (field.type == Type::Objects) return "[{ x: y }]";
+  return field.type == Type::String ? "\"something\"" : "{ x: y }";
+}
+
+// A value of another kind, and what is said of it.
+std::pair<std::string, std::string> wrong_value(const Field& field) {
+  switch (field.type) {
+    case Type::String:
+      return {"7", "must be a string, not a number; put the value in quotes"};
+    case Type::Integer:
+      return {"\"7\"", "must be an integer, not a string; remove the quotes"};
+    case Type::Boolean:
+      return {"3", "must be true or false, not a number"};
+    case Type::Strings:
+    case Type::Objects:
+      return {"{ x: y }", "must be a list, not a mapping; begin each entry with \"- \""};
+    case Type::Object:
+    case Type::StringMap:
+      return {"[x]", "must be a mapping, not a list"};
+    default:
+      return {};
+  }
 }
 
 TEST(FieldTable, RefusedFieldsAreErrorsAndWarnedOnesWarnings) {
@@ -125,7 +147,9 @@ TEST(FieldTable, RefusedFieldsAreErrorsAndWarnedOnesWarnings) {
       EXPECT_FALSE(field.note.empty()) << path;
       // What says nothing passes without a word: null, and values that hold here anyway.
       for (std::string_view values = field.values; !values.empty();) {
-        const Document plain = with("\"" + std::string(values.substr(0, values.find('|'))) + "\"");
+        std::string value(values.substr(0, values.find('|')));
+        if (field.type == Type::String) value = '"' + value + '"';
+        const Document plain = with(value);
         EXPECT_TRUE(plain.valid() && plain.warnings.empty()) << path << print(plain.errors);
         const size_t bar = values.find('|');
         values = bar == std::string_view::npos ? std::string_view() : values.substr(bar + 1);
@@ -137,6 +161,30 @@ TEST(FieldTable, RefusedFieldsAreErrorsAndWarnedOnesWarnings) {
     }
   }
   EXPECT_GT(rows, 80) << "the table shrank";
+}
+
+// Also of what is not looked at any further: both facts at once where it is refused anyway.
+TEST(FieldTable, OfAnotherTypeIsAnErrorWhateverBecomesOfTheField) {
+  int rows = 0;
+  for (const Spot& spot : kSpots) {
+    for (const Field& field : spot.schema->fields) {
+      const auto [value, message] = wrong_value(field);
+      if (field.support == Support::Honoured || value.empty()) continue;
+      ++rows;
+      const std::string path = spot.path + std::string(field.name);
+      const Document document = parse_desired_state(
+          desired(spot.before + std::string(field.name) + ": " + value + "\n" + spot.after));
+      const Finding* error = find(document.errors, path, message);
+      EXPECT_EQ(document.errors.size(), 1U) << path << "\n" << print(document.errors);
+      ASSERT_NE(error, nullptr) << path << "\n" << print(document.errors);
+      const size_t besides = error->message.find("; besides, " + std::string(field.name));
+      EXPECT_EQ(besides != std::string::npos, field.support == Support::Refused) << error->message;
+      EXPECT_EQ(error->message.find(field.note) != std::string::npos,
+                field.support == Support::Refused)
+          << error->message;
+    }
+  }
+  EXPECT_GT(rows, 50) << "the table shrank";
 }
 
 TEST(FieldTable, NamesAreUniqueAndUnknownNamesAreErrors) {
