@@ -3,6 +3,8 @@
 #include <array>
 #include <cstdio>
 
+#include "base/text.h"
+
 namespace wherry {
 namespace {
 
@@ -10,7 +12,7 @@ __extension__ using Wide = unsigned __int128;
 
 tl::unexpected<Error> bad(std::string_view text, std::string_view why) {
   return fail(Code::InvalidArgument,
-              "\"" + std::string(text.substr(0, 64)) + "\" is not a quantity: " + std::string(why));
+              "\"" + printable(text, 64) + "\" is not a quantity: " + std::string(why));
 }
 
 struct Scale {

@@ -1,8 +1,13 @@
 #include "base/quantity.h"
 
+#include <filesystem>
 #include <limits>
+#include <random>
 
 #include <gtest/gtest.h>
+
+#include "base/files.h"
+#include "tests/fuzz/quantity_invariants.h"
 
 namespace wherry {
 namespace {
@@ -48,6 +53,31 @@ TEST(Quantity, ReadsThousandthsRoundedUp) {
     ASSERT_TRUE(parse_quantity_milli(one.text)) << one.text;
     EXPECT_EQ(*parse_quantity_milli(one.text), one.value) << one.text;
   }
+}
+
+TEST(Quantity, AnyTextKeepsTheInvariants) {
+  static constexpr std::string_view kLetters = "0123456789.+-eEnumkKMGTPi \n\xc3\xa9";
+  std::mt19937 random(20261127);
+  size_t seeds = 0, good = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(WHERRY_SOURCE_DIR "/tests/fuzz/quantity_corpus")) {
+    const std::string text = read_file(entry.path()).value();
+    ++seeds;
+    EXPECT_EQ(broken_quantity(text), "") << entry.path();
+    for (int round = 0; round < 500; ++round) {
+      std::string changed = text;
+      for (int i = 0; i < 1 + round % 3; ++i) {
+        changed.insert(random() % (changed.size() + 1), 1, kLetters[random() % kLetters.size()]);
+        if (random() % 2 == 0) changed.erase(random() % changed.size(), 1);
+      }
+      ASSERT_EQ(broken_quantity(changed), "") << changed;
+      good += parse_quantity(changed) ? 1 : 0;
+    }
+  }
+  EXPECT_GE(seeds, 15U);
+  EXPECT_GE(good, 500U) << "the changes are too wild";
+  const std::string wide = std::string(63, '1') + "\xc3\xa9";
+  EXPECT_EQ(broken_quantity(wide), "") << "cut in the middle of a character";
 }
 
 TEST(Quantity, RefusesWhatIsNone) {
