@@ -66,6 +66,7 @@ std::vector<std::string> pods_of(const runtime::ServiceRules& rules) {
 
 Status ServiceDesk::load() {
   if (parts_.services != nullptr) shown_ = parts_.services->applied();
+  found_ = shown_;
   for (const runtime::ServiceRules& rules : shown_) {
     const std::vector<std::string> pods = pods_of(rules);
     served_before_.insert(pods.begin(), pods.end());
@@ -165,10 +166,21 @@ std::vector<ServiceDesk::Chosen> ServiceDesk::look_at_pods(const PlanInput& inpu
     }
     const bool was_ready = !ready && may_still_be_ready(name, *running.spec, input);
     if (!was_ready) served_before_.erase(name);
-    pods.push_back({running.spec, host ? "" : pod->second.ip, ready || was_ready});
+    pods.push_back({running.spec, host ? "" : pod->second.ip, ready || was_ready, running.known});
   }
   std::erase_if(leaving_, [&](const auto& name) { return !plan.workloads.contains(name); });
   return pods;
+}
+
+// A version that nobody remembers, with probes that nobody knows, stays as this life found it.
+bool ServiceDesk::is_served(const ServiceSpec& service, const Chosen& pod) const {
+  if (service.publish_not_ready) return true;
+  if (!pod.ready || pod.known) return pod.ready;
+  const auto before = std::find_if(found_.begin(), found_.end(),
+                                   [&](const auto& each) { return each.name == service.name; });
+  if (before == found_.end()) return true;
+  const std::vector<std::string> served = pods_of(*before);
+  return std::find(served.begin(), served.end(), pod.spec->name()) != served.end();
 }
 
 runtime::ServiceRules ServiceDesk::rules_of(size_t index, const std::vector<Chosen>& pods) const {
@@ -188,7 +200,7 @@ runtime::ServiceRules ServiceDesk::rules_of(size_t index, const std::vector<Chos
     add_names(service.name, service.name_space, rules.names[0].names);
   }
   for (const Chosen& pod : pods) {
-    if (!pod.ready && !service.publish_not_ready) continue;
+    if (!is_served(service, pod)) continue;
     if (!selects(service, pod.spec->labels)) continue;
     for (size_t i = 0; i < rules.ports.size(); ++i) {
       const uint16_t target =

@@ -58,11 +58,13 @@ class ServiceDesk {
     const WorkloadSpec* spec;
     std::string ip;
     bool ready;
+    bool known;  // what it was made from
   };
   std::vector<Chosen> look_at_pods(const PlanInput& input, const Plan& plan);
   bool leaves(const std::string& name, const Verdict& verdict, const WorkloadMemory* memory);
   bool may_still_be_ready(const std::string& name, const WorkloadSpec& spec,
                           const PlanInput& input);
+  bool is_served(const ServiceSpec& service, const Chosen& pod) const;
   runtime::ServiceRules rules_of(size_t index, const std::vector<Chosen>& pods) const;
   void store();
 
@@ -78,6 +80,7 @@ class ServiceDesk {
   std::vector<ServiceRecord> stored_;
   Status store_status_;
 
+  std::vector<runtime::ServiceRules> found_;  // by this life, as it began
   std::vector<runtime::ServiceRules> shown_;  // as posted last, if by another life
   bool stale_ = true;                         // to be posted even so
   bool busy_ = false;

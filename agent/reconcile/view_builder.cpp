@@ -111,11 +111,19 @@ class WorkloadViewer {
     if (past.start && container.state.empty()) container.reason = past.start.reason;
   }
 
-  // Where the spec of what runs is not the wanted one, its Pod says whether it is ready.
+  // What the Pod was made from; null: nobody knows any more, and its Pod says whether it is ready.
+  const WorkloadSpec* running_spec() const {
+    if (wanted_ != nullptr && pod_->hash == wanted_->pod.hash) return wanted_;
+    const bool before =
+        memory_ != nullptr && memory_->previous && memory_->previous->pod.hash == pod_->hash;
+    return before ? memory_->previous.get() : nullptr;
+  }
+
   bool ready(const ContainerStatus& status) const {
     const ContainerMemory* past = past_of(status.name);
-    const bool known = wanted_ != nullptr && pod_->hash == wanted_->pod.hash && past != nullptr;
-    const auto* spec = known ? find_spec(*wanted_, status.name) : nullptr;
+    const WorkloadSpec* made_from = running_spec();
+    if (made_from == nullptr || past == nullptr) return true;
+    const auto* spec = find_spec(*made_from, status.name);
     return spec == nullptr || is_ready(*spec, past->vitals);
   }
 

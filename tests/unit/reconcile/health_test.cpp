@@ -108,6 +108,20 @@ TEST_F(HealthBench, ReadinessDecidesReadyAndHoldsDependentsBack) {
   EXPECT_FALSE(workload("web").ready) << "that was another container";
 }
 
+TEST_F(HealthBench, ThePreviousVersionIsShownAsReadyOnlyWhileItIs) {
+  apply(document(1, {probed_pod(kReadiness)}));
+  tell(ProbeNews::Kind::NotReady, "HTTP status 503");
+  std::string next = probed_pod(kReadiness);
+  next.replace(next.find("img:1"), 5, "img:2");
+  publish(document(2, {next}));
+  spin(false);  // its image is not there
+  ASSERT_EQ(workload("web").containers.at(0).state, "running");
+  EXPECT_FALSE(workload("web").ready);
+  EXPECT_FALSE(workload("web").containers.at(0).ready);
+  tell(ProbeNews::Kind::Ready);
+  EXPECT_TRUE(workload("web").containers.at(0).ready);
+}
+
 TEST_F(HealthBench, AFailedLivenessProbeEndsTheContainerAndItsEndIsAnEnd) {
   apply(document(1, {probed_pod(kLiveness)}));
   EXPECT_TRUE(workload("web").ready);

@@ -162,6 +162,23 @@ TEST_F(ServiceDeskTest, ANewLifeCutsNobodyOff) {
   EXPECT_THAT(pods_of("web"), IsEmpty());
 }
 
+// Its probes are those of a document that is no more.
+TEST_F(ServiceDeskTest, AVersionThatNobodyRemembersIsServedAsItWas) {
+  apply(document(1, {probed("a"), probed("b"), service("web")}));
+  probe_says("a", runtime::ProbeNews::Kind::NotReady);
+  probe_says("b", runtime::ProbeNews::Kind::Ready);
+  const auto next = [](const std::string& name) {
+    std::string text = probed(name);
+    return text.replace(text.find("img:1"), 5, "img:2");
+  };
+  publish(document(2, {next("a"), next("b"), service("web")}));
+  spin(false);  // their new image is not there
+  EXPECT_THAT(pods_of("web"), ElementsAre("b"));
+  fresh();
+  spin(false);
+  EXPECT_THAT(pods_of("web"), ElementsAre("b"));
+}
+
 TEST_F(ServiceDeskTest, WhatCannotBeReadKeepsItsServicesAndTheOthersGoOn) {
   publish(document(1, {labelled("g"), service("kept", ", type: NodePort")}), "groups/g");
   apply(document(1, {probed("a"), service("web"), service("gone")}));
@@ -216,6 +233,40 @@ TEST_F(ServiceDeskTest, ChoicesOutliveTheAgent) {
                      "app: web }, type: NodePort, ports: [{ port: 80, nodePort: 32000 }] } }\n"}));
   EXPECT_NE(view("web").ports[0].node_port, 32000);
   EXPECT_EQ(view("web").address, "10.90.0.200");
+}
+
+TEST_F(ServiceDeskTest, OneThatMovesToAnotherDocumentKeepsWhatItHas) {
+  const std::string web = service("web", ", type: NodePort");
+  publish(document(1, {labelled("a"), web}), "groups/g");
+  apply(document(1, {}));
+  ASSERT_THAT(records_.service_rows, SizeIs(1));
+  // As if others had been there when it came.
+  records_.service_rows[0].address = "10.90.0.200";
+  records_.service_rows[0].node_ports = {{"80/TCP", 32000}};
+  fresh();
+  spin();
+  const auto has_it = [&](const std::string& source) {
+    ASSERT_THAT(records_.service_rows, SizeIs(1)) << source;
+    EXPECT_EQ(records_.service_rows[0].source, source);
+    EXPECT_EQ(view("web").address, "10.90.0.200") << source;
+    EXPECT_EQ(view("web").ports.at(0).node_port, 32000) << source;
+    EXPECT_THAT(pods_of("web"), ElementsAre("a")) << source;
+  };
+  has_it("groups/g");
+  apply(document(2, {labelled("a"), web}));
+  has_it(kDevice);
+  publish(document(2, {}), "groups/g");
+  spin();
+  has_it(kDevice);
+  // And back, while one of the two cannot be read.
+  publish(document(3, {labelled("a"), web}), "groups/g");
+  spin();
+  records_.stored[kDevice].payload = "damaged";
+  fresh();
+  spin();
+  has_it("groups/g");
+  apply(document(3, {}));
+  has_it("groups/g");
 }
 
 TEST_F(ServiceDeskTest, ATroubleIsReportedAndTriedAgain) {
