@@ -69,9 +69,11 @@ class Planner {
         "nat", nat, {services(), post()}, chains_, rules_ + masquerade,
         {"PREROUTING -j " + services(), "OUTPUT -j " + services(), "POSTROUTING -j " + post()});
     // What still has a Service's address was led nowhere: no Pod is ready, or there is no such
-    // port.
-    std::string pass = "-A " + forward() + original + " -j ACCEPT\n-A " + forward() + " -d " +
-                       around_.subnet + " -j REJECT\n";
+    // port. A connection of the device itself hears of a reset only: its way is over the loopback
+    // (service_route.h), where the kernel sends no ICMP message in the name of a foreign address.
+    const std::string rest = "-A " + forward() + " -d " + around_.subnet;
+    std::string pass = "-A " + forward() + original + " -j ACCEPT\n" + rest +
+                       " -p tcp -j REJECT --reject-with tcp-reset\n" + rest + " -j REJECT\n";
     std::set<std::string> chains = {forward()};
     std::vector<std::string> jumps = {"FORWARD -j " + forward(),
                                       "OUTPUT -d " + around_.subnet + " -j " + forward()};

@@ -58,6 +58,10 @@ TEST_F(ServiceTest, OnlyReadyPodsGetTraffic) {
   leads_to("web", {});
   answers_become("client", "http://web:8080/", {""});
   EXPECT_NE(in_pod("client", "wget -O - http://web:8080/").find("refused"), std::string::npos);
+  const std::string address = service_view("web")["address"];
+  const CommandResult on_device =
+      run_command({"curl", "-sS", "--max-time", "60", "http://" + address + ":8080/"});
+  EXPECT_EQ(on_device.exit_code, 7) << "refused, not waited for: " << on_device.err;
   EXPECT_EQ(service_view("web")["reason"], "NoReadyPods");
   in_pod("web-b", "touch /ready");
   answers_become("client", "http://web:8080/", {"web-b\n"});

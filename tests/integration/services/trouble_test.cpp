@@ -198,5 +198,47 @@ TEST_F(ServiceTest, TheLoopbackOfTheDeviceIsNobodyElses) {
   EXPECT_FALSE(attack()) << "it is closed again";
 }
 
+class HandedOverTest : public ServiceTest {
+ protected:
+  void configure(WherryOptions& options) override { options.groups = {"hall"}; }
+  void publish_to_group(int64_t revision, const std::vector<json>& items) {
+    fleet_->publish_retained("wherry/v1/groups/hall/desired", desired_document(revision, items));
+  }
+  void settled(const std::string& source, int64_t revision) {
+    wait_upstream([&](const json& reported) {
+      for (const json& each : reported["desired"]) {
+        if (each["source"] == source && each["revision"] == revision) {
+          return each["state"] == "Applied";
+        }
+      }
+      return false;
+    });
+  }
+};
+
+TEST_F(HandedOverTest, FromAGroupToADeviceItKeepsItsAddressItsPortAndItsClients) {
+  const json web = service("web", kWeb, {{"type", "NodePort"}});
+  publish_to_group(1, {server("web-a", kWeb), web});
+  publish(1, {sleeper("client", false)});
+  running("web-a");
+  running("client");
+  leads_to("web", {"web-a"});
+  answers_become("client", "http://web:8080/", {"web-a\n"});
+  const json before = service_view("web");
+  const std::string had = rules();
+  const auto had_tasks = tasks();
+
+  publish(2, {sleeper("client", false), server("web-a", kWeb), web});
+  settled("devices/dev-1", 2);
+  publish_to_group(2, {});
+  settled("groups/hall", 2);
+  const json after = service_view("web");
+  EXPECT_EQ(after["source"], "devices/dev-1");
+  for (const char* field : {"address", "ports", "pods"}) EXPECT_EQ(after[field], before[field]);
+  EXPECT_EQ(rules(), had) << "connections go on";
+  EXPECT_EQ(tasks(), had_tasks) << "and so does the Pod, which moved with it";
+  EXPECT_EQ(get("client", "http://web:8080/"), "web-a\n");
+}
+
 }  // namespace
 }  // namespace wherry::test

@@ -1,8 +1,16 @@
 // The main job, end to end: a document over MQTT becomes running containers, and their state comes
 // back.
 
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <thread>
+#include <unistd.h>
 
+#include "base/fd.h"
 #include "tests/support/system_fixture.h"
 
 namespace wherry::test {
@@ -104,6 +112,58 @@ TEST_F(SystemTest, AHostPortReachesTheContainer) {
     return !body.empty();
   })) << run_command({"iptables-save"}).out;
   EXPECT_EQ(body, "ported\n");
+}
+
+// A socket in the network of a process.
+Fd udp_socket(int pid, uint16_t port) {
+  Fd made;
+  std::thread([&] {
+    const Fd net(open(("/proc/" + std::to_string(pid) + "/ns/net").c_str(), O_RDONLY | O_CLOEXEC));
+    ASSERT_EQ(setns(net.get(), CLONE_NEWNET), 0);
+    made = Fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_port = htons(port);
+    EXPECT_EQ(bind(made.get(), reinterpret_cast<sockaddr*>(&at), sizeof at), 0);
+  }).join();
+  return made;
+}
+
+TEST_F(SystemTest, AHostPortIsOfItsAddressAndItsProtocol) {
+  const int port = free_port();
+  const auto with_port = [&](json pod, json entry) {
+    entry["hostPort"] = port;
+    pod["spec"]["containers"][0]["ports"] = {entry};
+    return pod;
+  };
+  json web = simple_pod(
+      "web", kImage,
+      {"/bin/sh", "-c", "echo ported > /www/index.html && exec httpd -f -p 80 -h /www"}, false);
+  publish(1, {with_port(web, {{"containerPort", 80}, {"hostIP", "127.0.0.1"}}),
+              with_port(sleeper("names", false), {{"containerPort", 5300}, {"protocol", "UDP"}}),
+              with_port(sleeper("calls", false), {{"containerPort", 80}, {"protocol", "SCTP"}})});
+  for (const char* name : {"web", "names", "calls"}) running(name);
+  const auto get = [&](const std::string& ip) {
+    return run_command(
+        {"curl", "-sS", "--max-time", "30", "http://" + ip + ":" + std::to_string(port) + "/"});
+  };
+  EXPECT_TRUE(wait_until([&] { return get("127.0.0.1").out == "ported\n"; }));
+  const std::string subnet = agent_->options().bridge_subnet;
+  const std::string bridge = subnet.substr(0, subnet.find("0/")) + "1";
+  EXPECT_EQ(get(bridge).exit_code, 7) << "refused at another address of the device";
+  const std::string rules = run_command({"iptables-save", "-t", "nat"}).out;
+  EXPECT_NE(rules.find("-p sctp"), std::string::npos) << rules;
+
+  const Fd server = udp_socket(pid_of("names"), 5300), client = udp_socket(getpid(), 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<uint16_t>(port));
+  inet_pton(AF_INET, bridge.c_str(), &to.sin_addr);
+  EXPECT_TRUE(wait_until([&] {
+    char byte = 0;
+    sendto(client.get(), "x", 1, 0, reinterpret_cast<sockaddr*>(&to), sizeof to);
+    return recv(server.get(), &byte, 1, MSG_DONTWAIT) == 1 && byte == 'x';
+  })) << rules;
 }
 
 TEST_F(SystemTest, StoppingKillingAndRestartingTheAgentRestartsNothing) {

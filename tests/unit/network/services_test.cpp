@@ -56,6 +56,7 @@ TEST(ServiceRules, LeadFromAnAddressToEachEndpointInTurn) {
       "*filter\n"
       ":WHERRY-abcdef-FORWARD - [0:0]\n"
       "-A WHERRY-abcdef-FORWARD -m conntrack --ctstate DNAT --ctorigdst 10.90.0.0/16 -j ACCEPT\n"
+      "-A WHERRY-abcdef-FORWARD -d 10.90.0.0/16 -p tcp -j REJECT --reject-with tcp-reset\n"
       "-A WHERRY-abcdef-FORWARD -d 10.90.0.0/16 -j REJECT\n"
       "-I FORWARD 1 -j WHERRY-abcdef-FORWARD\n"
       "-I OUTPUT 1 -d 10.90.0.0/16 -j WHERRY-abcdef-FORWARD\n"
