@@ -167,7 +167,7 @@ TEST(BadInput, PodMetadata) {
       {"{ name: '' }", "name", 0, "must be a DNS label"},
       {"{ name: 80 }", "name", 0, "put the value in quotes"},
       {"{ name: yes }", "name", 0, "not a boolean; put the value in quotes"},
-      {"{ generateName: web- , name: web }", "generateName", 0, "write name"},
+      {"{ generateName: web- }", "name", 0, "is required"},
       {"{ name: web, labels: { app: 'a b' } }", "labels.app", 0, "must be at most 63"},
       {"{ name: web, labels: { 'a b': c } }", "labels[a b]", 0, "a key must be"},
       {"{ name: web, labels: { 'UP.example/b': c } }", "labels[UP.example/b]", 0, "DNS name"},
