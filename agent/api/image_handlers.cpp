@@ -43,6 +43,11 @@ std::string file_name(const http::Request& request) {
   return name.size() > kMaxFileName ? name.substr(name.size() - kMaxFileName) : name;
 }
 
+tl::unexpected<Error> fail_errno(const std::string& what, int error) {
+  const bool full = error == ENOSPC || error == EDQUOT;
+  return fail(full ? Code::ResourceExhausted : Code::Internal, what + ": " + std::strerror(error));
+}
+
 // A file in a directory of its own that is gone when this is, whatever happens in between.
 class Upload {
  public:
@@ -51,14 +56,14 @@ class Upload {
     if (Status made = make_directories(parent, 0700); !made) return fail(made.error());
     std::string directory = parent + "/" + std::string(kPrefix) + "XXXXXX";
     if (mkdtemp(directory.data()) == nullptr) {
-      return fail(Code::Internal, "make " + directory + ": " + std::strerror(errno));
+      return fail_errno("make " + directory, errno);
     }
     const std::string path = directory + "/" + name;
     const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd >= 0) return std::make_unique<Upload>(directory, path, fd);
     const int error = errno;
     rmdir(directory.c_str());
-    return fail(Code::Internal, "make " + path + ": " + std::strerror(error));
+    return fail_errno("make " + path, error);
   }
   Upload(std::string directory, std::string path, int fd)
       : directory_(std::move(directory)), path_(std::move(path)), fd_(fd) {}
@@ -76,11 +81,7 @@ class Upload {
     while (!bytes.empty()) {
       const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
       if (written < 0 && errno == EINTR) continue;
-      if (written < 0) {
-        const Code code =
-            errno == ENOSPC || errno == EDQUOT ? Code::ResourceExhausted : Code::Internal;
-        return fail(code, "write " + path_ + ": " + std::strerror(errno));
-      }
+      if (written < 0) return fail_errno("write " + path_, errno);
       bytes.remove_prefix(static_cast<size_t>(written));
     }
     return {};
