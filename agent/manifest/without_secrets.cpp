@@ -70,6 +70,8 @@ Json to_json(const Node& node) {
   return json;
 }
 
+constexpr std::string_view kSpace = " \t\r\n";  // which decode_base64() skips
+
 void gather_values(const Node& node, std::vector<std::string>& values) {
   if (!is_secret(node)) {
     for (const Node& child : node) gather_values(child, values);
@@ -83,7 +85,7 @@ void gather_values(const Node& node, std::vector<std::string>& values) {
       values.emplace_back(entry.text);
       if (field[0] != 'd') continue;
       std::string unfolded(entry.text);
-      std::erase_if(unfolded, [](char c) { return c == '\n' || c == '\r' || c == ' '; });
+      std::erase_if(unfolded, [](char c) { return kSpace.find(c) != std::string_view::npos; });
       if (auto decoded = base64_decode(unfolded)) values.push_back(std::move(*decoded));
     }
   }
