@@ -7,6 +7,12 @@
 #include "base/text.h"
 
 namespace wherry {
+namespace {
+
+constexpr std::string_view kLetters =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+}  // namespace
 
 std::string base64_encode(std::string_view bytes) {
   std::string out((bytes.size() + 2) / 3 * 4 + 1, '\0');
@@ -20,6 +26,8 @@ std::string base64_encode(std::string_view bytes) {
 std::optional<std::string> base64_decode(std::string_view text) {
   std::string padded(trim(text));
   while (padded.ends_with('=')) padded.pop_back();
+  // EVP_DecodeBlock() takes '=' for a letter, and '-' at the end for nothing.
+  if (padded.find_first_not_of(kLetters) != std::string::npos) return std::nullopt;
   const size_t tail = padded.size() % 4;
   if (tail == 1) return std::nullopt;
   const size_t padding = tail == 0 ? 0 : 4 - tail;

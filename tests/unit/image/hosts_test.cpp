@@ -8,7 +8,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/base64.h"
 #include "runtime/image/auth.h"
 #include "runtime/image/http.h"
 #include "runtime/image/registry.h"
@@ -254,16 +253,6 @@ TEST(Challenges, GarbageDoesNoHarm) {
   std::string many;
   for (int i = 0; i < 10'000; ++i) many += "Basic a" + std::to_string(i) + "=b, ";
   EXPECT_LE(parse_www_authenticate(many).size(), 16u);
-}
-
-TEST(Base64, GoesThereAndBack) {
-  for (const std::string text : {"", "a", "ab", "abc", "user:pass\xff"}) {
-    EXPECT_EQ(base64_decode(base64_encode(text)), text);
-  }
-  EXPECT_EQ(base64_decode("dTpw"), "u:p");
-  EXPECT_EQ(base64_decode("dQ"), "u") << "padding may be missing";
-  EXPECT_FALSE(base64_decode("d"));
-  EXPECT_FALSE(base64_decode("d*pw"));
 }
 
 TEST(Tokens, AreTakenFromTheAnswer) {
