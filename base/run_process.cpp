@@ -158,6 +158,12 @@ Result<ProcessResult> run_process(const ProcessCall& call, const CancelToken& ca
     static_cast<void>(prlimit(*pid, RLIMIT_FSIZE, &limit, nullptr));
   }
   const Fd pid_fd(static_cast<int>(syscall(SYS_pidfd_open, *pid, 0)));
+  if (!pid_fd.valid()) {
+    const int error = errno;
+    kill(-*pid, SIGKILL);
+    reap(*pid);
+    return fail_errno("watch " + call.program, error);
+  }
   const auto registration = cancel.on_cancel([fd = cancel_fd.get()] {
     const uint64_t one = 1;
     static_cast<void>(!write(fd, &one, sizeof one));
