@@ -8,7 +8,7 @@ need_root "package test"
 
 out=$PWD/build-package
 arch=$(dpkg --print-architecture)
-package=$(find "$out" -maxdepth 1 -name "wherry_*_$arch.deb" | sort | tail -n 1)
+package=$(find "$out" -maxdepth 1 -name "wherry_*_$arch.deb" | sort -V | tail -n 1)
 [ -n "$package" ] || { echo "package test: there is no package yet; run: ./dev package" >&2; exit 1; }
 
 # The packages that ours needs, and no more.
