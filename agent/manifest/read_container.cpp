@@ -46,7 +46,8 @@ void check_field_path(const Cursor& ref, std::string_view path) {
       "\"" + shown(path) +
           "\" is not supported by this version; metadata.name, metadata.namespace, "
           "metadata.uid, metadata.labels['...'], metadata.annotations['...'], spec.nodeName, "
-          "spec.serviceAccountName, status.podIP and status.hostIP are");
+          "spec.serviceAccountName, status.podIP, status.podIPs, status.hostIP and status.hostIPs "
+          "are");
 }
 
 void read_value_from(const Cursor& source, EnvEntry& entry) {

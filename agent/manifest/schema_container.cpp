@@ -30,7 +30,8 @@ constexpr Field kFieldRef[] = {
      "made anew, kept over restarts of its containers, of the agent and of the device), "
      "metadata.labels['...'], "
      "metadata.annotations['...'], spec.nodeName (the device's host name), "
-     "spec.serviceAccountName (a name only), status.podIP, status.hostIP",
+     "spec.serviceAccountName (a name only), status.podIP, status.podIPs, status.hostIP, "
+     "status.hostIPs",
      true},
     {"apiVersion", Honoured, Type::String, nullptr, "v1"},
 };

@@ -155,9 +155,11 @@ class WorkloadViewer {
   WorkloadView view_;
 };
 
+// One that runs and has a reason is not yet what its document says: its former size, or files.
 bool is_settled(const WorkloadView& workload) {
   if (workload.phase == Phase::Pending && workload.reason == kStoppedReason) return true;
-  return workload.phase == Phase::Succeeded || (workload.phase == Phase::Running && workload.ready);
+  const bool runs = workload.phase == Phase::Running && workload.ready;
+  return workload.phase == Phase::Succeeded || (runs && workload.reason.empty());
 }
 
 // Of what ran or ended before this agent began, the containers know since when it is so.

@@ -92,9 +92,11 @@ TEST_F(ResourcesBench, ASizeThatCannotBeAppliedIsReportedAndTriedAgain) {
   EXPECT_EQ(workload("web").phase, Phase::Running);
   EXPECT_EQ(workload("web").reason, "MemoryInUse");
   EXPECT_TRUE(workload("web").ready);
+  EXPECT_EQ(desired().state, "Applying") << "it has its former size";
   EXPECT_EQ(records_.events("MemoryInUse"), 1U);
   advance(std::chrono::minutes(1));
   EXPECT_EQ(workload("web").reason, "");
+  EXPECT_EQ(desired().state, "Applied");
   EXPECT_THAT(runtime_.history(), Contains("resize web/app#0"));
 }
 

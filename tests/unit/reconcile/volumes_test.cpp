@@ -58,8 +58,10 @@ TEST_F(VolumeUpdateTest, WhatFailsIsTriedAgainWhileThePodRunsOn) {
   EXPECT_EQ(workload("web").phase, Phase::Running);
   EXPECT_TRUE(workload("web").ready);
   EXPECT_EQ(workload("web").reason, "VolumeUpdateFailed");
+  EXPECT_EQ(desired().state, "Applying") << "it has its former files";
   EXPECT_EQ(runtime_.history(), Calls{});
   advance(minutes(1));
+  EXPECT_EQ(desired().state, "Applied");
   EXPECT_EQ(runtime_.history(), (Calls{"prepare web"}));
   EXPECT_EQ(workload("web").reason, "");
   EXPECT_EQ(pid("web"), started_);
