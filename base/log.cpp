@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include <spdlog/sinks/stdout_sinks.h>
@@ -54,27 +55,31 @@ std::string_view priority_prefix(LogLevel level) {
 
 bool journald_format = false;
 
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
+// Without what would end the line or move a terminal's cursor: containers have a say in messages.
+void append_on_line(std::string& line, char c) {
+  if (c == '\n')
+    line += "\\n";
+  else if (c == '\r')
+    line += "\\r";
+  else if (c == '\t')
+    line += "\\t";
+  else
+    line += is_control(c) ? '?' : c;
+}
+
 void append_value(std::string& line, std::string_view value) {
-  const bool plain =
-      !value.empty() && value.find_first_of(" \"=\n\r\t\\") == std::string_view::npos;
+  const bool plain = !value.empty() && value.find_first_of(" \"=\\") == std::string_view::npos &&
+                     std::none_of(value.begin(), value.end(), is_control);
   if (plain) {
     line += value;
     return;
   }
   line += '"';
   for (const char c : value) {
-    if (c == '\n')
-      line += "\\n";
-    else if (c == '\r')
-      line += "\\r";
-    else if (c == '\t')
-      line += "\\t";
-    else if (static_cast<unsigned char>(c) < 0x20)
-      line += '?';
-    else {
-      if (c == '"' || c == '\\') line += '\\';
-      line += c;
-    }
+    if (c == '"' || c == '\\') line += '\\';
+    append_on_line(line, c);
   }
   line += '"';
 }
@@ -98,7 +103,7 @@ void log(LogLevel level, std::string_view message, LogFields fields) {
   if (!spdlog::should_log(to_spdlog(level))) return;
   std::string line;
   line += journald_format ? priority_prefix(level) : level_word(level);
-  line += message;
+  for (const char c : message) append_on_line(line, c);
   for (const LogField& field : fields) {
     line += ' ';
     line += field.key;

@@ -10,10 +10,11 @@ using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 using ::testing::StartsWith;
 
-std::string printed(LogLevel level, std::string_view format) {
+std::string printed(LogLevel level, std::string_view format,
+                    std::string_view message = "a sentence", std::string value = "two words") {
   testing::internal::CaptureStderr();
   log_setup(LogLevel::Debug, format);
-  log(level, "a sentence", {{"key", "two words"}});
+  log(level, message, {{"key", std::move(value)}});
   return testing::internal::GetCapturedStderr();
 }
 
@@ -28,6 +29,12 @@ TEST(Log, TextHasTimeAndTheLevelAsAWholeWord) {
 TEST(Log, TheJournalGetsPrioritiesAndNoTime) {
   EXPECT_EQ(printed(LogLevel::Warn, "journald"), "<4>a sentence key=\"two words\"\n");
   EXPECT_THAT(printed(LogLevel::Error, "journald"), StartsWith("<3>"));
+}
+
+// What a container says last, or a probe in it, is part of messages.
+TEST(Log, NothingBeginsALineOfItsOwn) {
+  EXPECT_EQ(printed(LogLevel::Warn, "journald", "it said: a\n<3>fake\r\x1b[2J", "b\x1b[2J"),
+            "<4>it said: a\\n<3>fake\\r?[2J key=\"b?[2J\"\n");
 }
 
 }  // namespace
