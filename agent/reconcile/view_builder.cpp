@@ -155,7 +155,8 @@ class WorkloadViewer {
   WorkloadView view_;
 };
 
-// One that runs and has a reason is not yet what its document says: its former size, or files.
+// One that runs and has a reason is not what its document says: its former size or files, or a
+// device that is gone.
 bool is_settled(const WorkloadView& workload) {
   if (workload.phase == Phase::Pending && workload.reason == kStoppedReason) return true;
   const bool runs = workload.phase == Phase::Running && workload.ready;
