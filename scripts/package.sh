@@ -39,7 +39,7 @@ make_root() {
   root=$out/root-$arch-$(sed -n '/^Build-Depends/,/^$/p' debian/control | sha256sum | cut -c1-8)
   echo "$root"
   [ ! -e "$root" ] || return 0
-  rm -rf "$root.new"
+  rm -rf "$out/root-$arch-"*
   echo "making a Debian to build $arch in" >&2
   local all=$native
   [ "$arch" = "$native" ] || { all+=,$arch; tools+=,crossbuild-essential-$arch; }
@@ -109,6 +109,43 @@ state_size() {
   [ "$size" -le $max_package ] && [ "$installed" -le $max_installed ]
 }
 
+# try_programs ARCH WORK PACKAGE: the programs are of that architecture, start, and read documents.
+try_programs() {
+  local arch=$1 work=$2 machine emulator=
+  case "$arch" in
+    amd64) machine="Advanced Micro Devices X86-64" emulator=qemu-x86_64-static ;;
+    arm64) machine=AArch64 emulator=qemu-aarch64-static ;;
+    armhf) machine=ARM emulator=qemu-arm-static ;;
+  esac
+  rm -rf "$work/files"
+  dpkg-deb -x "$3" "$work/files"
+  if readelf -h "$work"/files/usr/{sbin,bin,libexec/wherry}/* | grep "Machine:" | grep -v ": *$machine\$"; then
+    echo "package: a program is not for $arch" >&2
+    return 1
+  fi
+  if [ "$arch" = "$(dpkg --print-architecture)" ]; then
+    emulator=
+  elif emulator=$(command -v $emulator); then
+    cp "$emulator" "$work/emulator"
+    emulator=./emulator
+  else
+    echo "  programs                not tried: no QEMU; run: ./dev setup device-test"
+    return 0
+  fi
+  # shellcheck disable=SC2016  # for the inner shell
+  if ! in_root "$(make_root "$arch")" "$work" /build/package sh -exc '
+    $1 files/usr/sbin/wherryd --version
+    $1 files/usr/bin/wherry --help
+    $1 files/usr/sbin/wherryd --config files/etc/wherry/wherry.yaml --check-config
+    for sample in files/usr/share/doc/wherry/examples/*.yaml; do $1 files/usr/bin/wherry validate -f "$sample"; done
+  ' try "$emulator" >"$work/tried" 2>&1; then
+    tail -n 20 "$work/tried" >&2
+    echo "package: the programs for $arch do not do what they should" >&2
+    return 1
+  fi
+  echo "  programs                   start${emulator:+ (in QEMU)}"
+}
+
 failed=0
 for arch in "${architectures[@]}"; do
   work=$out/$arch
@@ -124,6 +161,7 @@ for arch in "${architectures[@]}"; do
   else
     failed=1
   fi
+  try_programs "$arch" "$work" "$package" || failed=1
   if [ -n "$verify" ]; then
     # Elsewhere, at another time of another zone, with other rights, and nothing from the cache.
     (umask 027 && TZ=Asia/Kolkata build "$arch" "$out/$arch-again" /srv/somewhere/else/entirely \
