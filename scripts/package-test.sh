@@ -14,7 +14,7 @@ package=$(find "$out" -maxdepth 1 -name "wherry_*_$arch.deb" | sort -V | tail -n
 # The packages that ours needs, and no more.
 root=$out/test-$(dpkg-deb -f "$package" Depends | sha256sum | cut -c1-8)
 if [ ! -e "$root" ]; then
-  rm -rf "$root.new"
+  rm -rf "$out"/test-????????{,.new}
   mmdebstrap --quiet --mode=root --variant=apt --include=systemd,iproute2,procps,python3-seccomp \
     --customize-hook="printf '#!/bin/sh\nexit 101\n' >\"\$1/usr/sbin/policy-rc.d\"; chmod 755 \"\$1/usr/sbin/policy-rc.d\"" \
     --customize-hook="DEBIAN_FRONTEND=noninteractive chroot \"\$1\" apt-get -qq --yes --no-install-recommends satisfy \

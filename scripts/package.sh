@@ -88,7 +88,7 @@ build() {
   rm -rf "$work"
   copy_source "$work/wherry"
   if ! in_root "$root" "$work" "$place" env -C wherry SOURCE_DATE_EPOCH="$SOURCE_DATE_EPOCH" \
-    CCACHE_DIR=/ccache CCACHE_BASEDIR="$place" CCACHE_NOHASHDIR=1 CCACHE_COMPILERCHECK=content \
+    CCACHE_DIR=/ccache CCACHE_BASEDIR="$place" CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1 CCACHE_COMPILERCHECK=content \
     LC_ALL=C.UTF-8 DEB_BUILD_OPTIONS=terse "$@" dpkg-buildpackage -b -us -uc -a"$arch" -j"$jobs" >"$work/log" 2>&1; then
     tail -n 40 "$work/log" >&2
     echo "package: $arch does not build; all of it is in $work/log" >&2
@@ -136,6 +136,7 @@ try_programs() {
   if ! in_root "$(make_root "$arch")" "$work" /build/package sh -exc '
     $1 files/usr/sbin/wherryd --version
     $1 files/usr/bin/wherry --help
+    echo "device: { id: try }" >files/etc/wherry/wherry.d/try.yaml
     $1 files/usr/sbin/wherryd --config files/etc/wherry/wherry.yaml --check-config
     for sample in files/usr/share/doc/wherry/examples/*.yaml; do $1 files/usr/bin/wherry validate -f "$sample"; done
   ' try "$emulator" >"$work/tried" 2>&1; then
