@@ -63,14 +63,15 @@ Result<std::string> ascii_only(std::string_view text, const std::string& path) {
   char within = 0;  // the quote, or '#'
   for (size_t i = 0; i < plain.size(); ++i) {
     const char c = plain[i];
+    const auto byte = static_cast<unsigned char>(c);  // char has no sign on ARM
     if (c == '\n') {
       ++line;
       within = 0;
-    } else if ((c >= 0 && c < ' ' && c != '\t' && c != '\r') || c == 0x7f) {
+    } else if ((byte < ' ' && c != '\t' && c != '\r') || byte == 0x7f) {
       // Not TOML (TOML 1.0, "Comment" and "String"), and more than toml++ is ready for.
       return fail(Code::FailedPrecondition,
                   path + ":" + std::to_string(line) + ": holds a control character");
-    } else if (static_cast<unsigned char>(c) >= 0x80) {
+    } else if (byte >= 0x80) {
       if (within != '#' || !comments) {
         return fail(Code::FailedPrecondition,
                     path + ":" + std::to_string(line) +
