@@ -12,6 +12,9 @@ add_library(wherry_options INTERFACE)
 target_include_directories(wherry_options INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_options(wherry_options INTERFACE
   -Wall -Wextra -Wpedantic -Werror -ffunction-sections -fdata-sections)
+if(CMAKE_SIZEOF_VOID_P EQUAL 4)
+  target_compile_definitions(wherry_options INTERFACE _FILE_OFFSET_BITS=64)  # files past 2 GiB
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   # Fires inside std::string when optimising (GCC bug 105651).
   target_compile_options(wherry_options INTERFACE -Wno-restrict)

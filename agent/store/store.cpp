@@ -411,10 +411,10 @@ int64_t Store::last_event() {
 }
 
 Result<std::vector<EventRecord>> Store::events(int64_t after, size_t limit) {
-  constexpr size_t kMost = std::numeric_limits<int64_t>::max();
+  constexpr uint64_t kMost = std::numeric_limits<int64_t>::max();
   const std::lock_guard lock(impl_->mutex);
-  auto events =
-      store::list_events(impl_->database, after, static_cast<int64_t>(std::min(limit, kMost)));
+  auto events = store::list_events(impl_->database, after,
+                                   static_cast<int64_t>(std::min<uint64_t>(limit, kMost)));
   if (!events) return fail(events.error(), "read the events");
   return events;
 }
