@@ -47,10 +47,10 @@ run=
 echo "making a Debian 12 device for $architecture; minutes, but only once" >&2
 mkdir -p "$root"
 cp "$package" "$directory/package.deb"
-# systemd and its network service, a kernel for virtual machines, and what the test looks with.
+# systemd and its network service, a kernel for virtual machines with AppArmor, and what the test looks with.
 # shellcheck disable=SC2016  # $1 is for mmdebstrap's hooks
 $run mmdebstrap --quiet --mode=root --variant=minbase --architectures="$architecture" \
-  --include="linux-image-cloud-$architecture,systemd-sysv,dbus,udev,kmod,iproute2,procps,ca-certificates,curl,sqlite3,busybox-static" \
+  --include="linux-image-cloud-$architecture,systemd-sysv,dbus,udev,kmod,iproute2,procps,ca-certificates,apparmor,curl,sqlite3,busybox-static" \
   --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='APT::Install-Recommends "false"' \
   --essential-hook="cp -r '$files'/. \"\$1\"" \
   --customize-hook='chroot "$1" apt-get clean' \

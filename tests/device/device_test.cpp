@@ -1,12 +1,12 @@
 #include "tests/device/device_test.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 #include <set>
 #include <sstream>
 #include <stdexcept>
 
+#include "tests/device/step.h"
 #include "tests/support/batch_receiver.h"
 #include "tests/support/net.h"
 #include "tests/support/test_image.h"
@@ -24,34 +24,6 @@ constexpr const char* kTopic = "wherry/v1/devices/pump-7";
 constexpr size_t kProducers = 3;
 constexpr uint64_t kLayerSize = 2 << 20;
 constexpr const char* kApt = "DEBIAN_FRONTEND=noninteractive apt-get install --yes ";
-
-template <typename... Values>
-void say(const char* format, Values... values) {
-  std::printf(format, values...);
-  std::printf("\n");
-  std::fflush(stdout);
-}
-
-void require(bool fine, const std::string& what) {
-  if (!fine) throw std::runtime_error(what);
-}
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// The entry of `list` whose `key` is `value`; null where there is none.
-json entry_of(const json& object, const char* list, const char* key, const std::string& value) {
-  for (const json& entry : object.is_object() ? object.value(list, json::array()) : json::array()) {
-    if (entry.value(key, "") == value) return entry;
-  }
-  return nullptr;
-}
-
-bool runs(const json& reported, const std::string& workload) {
-  const json entry = entry_of(reported, "workloads", "name", workload);
-  return entry.is_object() && entry.value("phase", "") == "Running" && entry.value("ready", false);
-}
 
 }  // namespace
 
@@ -124,7 +96,7 @@ std::string DeviceTest::push_image(const std::string& tag) {
   return name;
 }
 
-void DeviceTest::publish(const std::string& image) {
+void DeviceTest::publish(const std::string& image, const json& others) {
   ++revision_;
   const std::string page = "revision " + std::to_string(revision_);
   json web = simple_pod(
@@ -132,9 +104,10 @@ void DeviceTest::publish(const std::string& image) {
       {"/bin/sh", "-c", "echo " + page + " >/www/index.html; exec httpd -f -p 80 -h /www"}, false);
   json pump = simple_pod("pump", first_image_, {"/bin/sh", "-c", "sleep 1000000"}, false);
   pump["metadata"]["annotations"]["wherry/data-api"] = "true";
-  for (json* pod : {&web, &pump}) (*pod)["spec"]["terminationGracePeriodSeconds"] = 1;
-  write_text(files_ / "document.json",
-             desired_document(static_cast<int64_t>(revision_), json::array({web, pump})));
+  json pods = json::array({web, pump});
+  pods.insert(pods.end(), others.begin(), others.end());
+  for (json& pod : pods) pod["spec"]["terminationGracePeriodSeconds"] = 1;
+  write_text(files_ / "document.json", desired_document(static_cast<int64_t>(revision_), pods));
   run_ok({"mosquitto_pub", "-h", "127.0.0.1", "-p", std::to_string(fleet_port_), "--cafile",
           authority_.certificate(), "--cert", fleet_.certificate, "--key", fleet_.key, "-q", "1",
           "-r", "-t", std::string(kTopic) + "/desired", "-f", files_ / "document.json"});
@@ -143,6 +116,7 @@ void DeviceTest::publish(const std::string& image) {
 void DeviceTest::listen() {
   for (const MqttMessage& message : receiver_->take()) {
     judge_.take(message, kTopic);
+    if (message.topic == std::string(kTopic) + "/telemetry") note_pressure(plain_payload(message));
     if (message.topic != std::string(kTopic) + "/reported") continue;
     json fresh = json::parse(plain_payload(message), nullptr, false);
     require(fresh.is_object(), "reported is no JSON: " + message.payload);
@@ -156,6 +130,28 @@ bool DeviceTest::applied(const json& reported) const {
   const json source = entry_of(reported, "desired", "source", kSource);
   return source.is_object() && source.value("revision", uint64_t{0}) == revision_ &&
          source.value("state", "") == "Applied" && runs(reported, "web") && runs(reported, "pump");
+}
+
+void DeviceTest::note_pressure(const std::string& batch) {
+  const json all = json::parse(batch, nullptr, false);
+  for (const json& record : all.is_object() ? all.value("records", json::array()) : json::array()) {
+    stalled_ = std::max(stalled_,
+                        record.value("/node/pressureStalledRatio/memory"_json_pointer, double{0}));
+  }
+}
+
+json DeviceTest::wait_told(const std::string& workload, const std::string& what,
+                           const std::function<bool(const json&)>& wanted) {
+  json last;
+  const bool so = wait_until(
+      [&] {
+        listen();
+        last = workload_in(reported_, workload);
+        return last.is_object() && wanted(last);
+      },
+      kPatience);
+  require(so, workload + " " + what + ": " + last.dump(1));
+  return last;
 }
 
 void DeviceTest::wait_applied() {
@@ -232,7 +228,7 @@ void DeviceTest::install() {
   wait_applied();
   say("  %.1f s from mosquitto_pub over TLS to both workloads running, image pulled",
       seconds_since(start));
-  const std::string ip = entry_of(reported_, "workloads", "name", "web").value("ip", "");
+  const std::string ip = workload_in(reported_, "web").value("ip", "");
   machine_->wait("curl -fs http://" + ip + "/ | grep -qx 'revision 1'", "the page is served");
 }
 

@@ -3,6 +3,7 @@
 // from where the one before has left the device. A step that does not hold throws.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <random>
 #include <string>
@@ -35,6 +36,12 @@ class DeviceTest {
   // From a clean device by `apt install` and three lines of configuration to a document that runs,
   // published by mosquitto_pub over TLS.
   void install();
+  // Pods are confined by the profiles of AppArmor that they name.
+  void confinement();
+  // Sizes are what cgroups v2 enforces, also those of a Pod that runs.
+  void sizes();
+  // Where everything waits for memory (PSI), the least important Pod goes.
+  void pressure();
   // What runs without the agent, goes on while it hangs, and is the same when it is back.
   void watchdog();
   void reboot_without_network();
@@ -52,12 +59,18 @@ class DeviceTest {
   std::string tls_listener(int port, const std::string& host);
   std::string make_payload();
   std::string push_image(const std::string& tag);
-  // A document with a web page in `image`, and the workload whose data comes from outside.
-  void publish(const std::string& image);
+  // A document with a web page in `image`, the workload whose data comes from outside, and
+  // `others`.
+  void publish(const std::string& image, const Json& others = Json::array());
   // What the device tells by MQTT; it goes to the judge, too.
   void listen();
+  void note_pressure(const std::string& batch);
   bool applied(const Json& reported) const;
   void wait_applied();
+  // Until the device tells that `workload` is as `wanted`: what it tells of it. It is left alone
+  // meanwhile.
+  Json wait_told(const std::string& workload, const std::string& what,
+                 const std::function<bool(const Json&)>& wanted);
   // What the agent itself says on its socket; null where it does not answer.
   Json status();
   void wait_running(const std::vector<std::string>& workloads);
@@ -83,6 +96,7 @@ class DeviceTest {
   std::string first_image_;
   Json reported_ = Json::object();    // the newest
   uint64_t revision_ = 0, told_ = 0;  // the last published; the highest that the device told of
+  double stalled_ = 0;                // the most that a sample said of memory (PSI, full)
   std::unique_ptr<RecordProducers> producers_;
 };
 

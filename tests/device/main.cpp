@@ -24,6 +24,9 @@ int run(wherry::test::DeviceTestOptions options, int cuts) {
   wherry::test::DeviceTest test(std::move(options));
   try {
     step("a clean device", [&] { test.install(); });
+    step("AppArmor", [&] { test.confinement(); });
+    step("sizes", [&] { test.sizes(); });
+    step("pressure", [&] { test.pressure(); });
     step("watchdog", [&] { test.watchdog(); });
     step("upgrade and downgrade", [&] { test.upgrade(); });
     step("a reboot without a network", [&] { test.reboot_without_network(); });
