@@ -43,9 +43,7 @@ takes effect on
 .Dv SIGHUP ,
 one that says
 .Sq start
-when the agent is next started, and one that says
-.Sq not yet
-is not supported by this version: setting it to anything but its default is an error.
+when the agent is next started.
 .Pp
 Durations are written as
 .Ql 250ms ,
@@ -90,7 +88,7 @@ mqtt:
 
 def plain(cell: str) -> str:
     """Markdown of a cell as text: no backquotes, of a link the page's name."""
-    cell = re.sub(r"\[[^\]]+\]\(([^)]+)\)", r"\1", cell.replace("*not yet*", "not yet"))
+    cell = re.sub(r"\[[^\]]+\]\(([^)]+)\)", r"\1", cell)
     cell = re.sub(r"``?([^`]*)`", r"\1", cell).replace(", see below.", ".")
     return cell.replace("\\", r"\e")
 
