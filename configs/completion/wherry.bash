@@ -34,23 +34,29 @@ _wherry_workloads() {
 }
 
 _wherry() {
-  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-  local command='' inner='' socket='' places=0 i
-  for ((i = 1; i < COMP_CWORD; i++)); do
-    case ${COMP_WORDS[i]} in
+  # Bash makes three words of --option=value.
+  local words=() i
+  for ((i = 0; i < COMP_CWORD; i++)); do
+    if [ "${COMP_WORDS[i]}" != = ]; then words+=("${COMP_WORDS[i]}"); fi
+  done
+  local word=${COMP_WORDS[COMP_CWORD]} before=${words[-1]}
+  [ "$word" != = ] || word=''
+  local command='' inner='' socket='' places=0
+  for ((i = 1; i < ${#words[@]}; i++)); do
+    case ${words[i]} in
       --) return ;;  # what follows is another program's
-      --socket) socket=${COMP_WORDS[++i]} ;;
+      --socket) socket=${words[++i]-} ;;
       -o | --output | -c | --container | --tail | --since | --until | --pattern | --after | --timeout | --kid | --source) ((++i)) ;;
       -f | --file | --key | --config)
         # For these two commands -f is a switch.
-        case "${COMP_WORDS[i]} $command" in '-f logs' | '-f events') ;; *) ((++i)) ;; esac
+        case "${words[i]} $command" in '-f logs' | '-f events') ;; *) ((++i)) ;; esac
         ;;
       -*) ;;
       *)
         if [ -z "$command" ]; then
-          command=${COMP_WORDS[i]}
+          command=${words[i]}
         elif [ "$command" = images ] && [ -z "$inner" ]; then
-          inner=${COMP_WORDS[i]}
+          inner=${words[i]}
         else
           ((++places))
         fi
@@ -71,7 +77,7 @@ _wherry() {
           ;;
       esac
       ;;
-    -c | --container | --tail | --since | --after | --timeout | --kid | --source) return ;;
+    -c | --container | --tail | --since | --until | --pattern | --after | --timeout | --kid | --source) return ;;
   esac
   if [[ $word == -* ]]; then
     local arguments=()

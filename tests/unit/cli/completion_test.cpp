@@ -98,9 +98,21 @@ void expect_commands(const Words& told, const Options& known, const std::string&
 
 // --- what the files say
 
+// Stands in for the program: one workload, called after the socket that is asked. Everything but
+// `list` is given back, its last word.
+constexpr const char* kStandIn = R"(
+wherry() {
+  local last; for last in "$@"; do :; done
+  if [ "$last" != list ]; then echo "got[$last]"; return; fi
+  [ "$1" = --socket ] || set -- '' /home
+  echo NAME; echo "at-${2#/}"
+}
+)";
+
 // What bash offers for the last word of this command line.
 Words offered(const std::string& line, const std::string& last) {
   const std::string script =
+      std::string(kStandIn) +
       "source \"$0\"; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); _wherry; echo "
       "\"${COMPREPLY[@]}\"";
   std::vector<std::string> argv{"bash", "-c", script,
@@ -109,6 +121,26 @@ Words offered(const std::string& line, const std::string& last) {
   for (const std::string& word : split(line)) argv.push_back(word);
   argv.push_back(last);
   return words_of(run_ok(std::move(argv)));
+}
+
+// The last word that zsh runs this command line with after a blank and Tab. It completes in its
+// line editor only, so it gets a terminal of zsh/zpty.
+std::string completed_by_zsh(const std::string& line) {
+  const TempDir dir;
+  write_text(dir / "setup", "PS1=; fpath=(" + std::string(WHERRY_SOURCE_DIR) +
+                                "/configs/completion $fpath)\n"
+                                "autoload -U compinit && compinit -u -D\n" +
+                                kStandIn);
+  write_text(dir / "drive", R"(
+zmodload zsh/zpty
+zpty shell TERM=dumb zsh -fi
+zpty -w shell "source $1; print ready''now"
+zpty -r shell text '*readynow*'
+zpty -w -n shell "wherry $2 "$'\t\n'
+zpty -r shell text '*got\[*\]*'
+print -rn -- ${${text#*got\[}%%\]*}
+)");
+  return run_ok({"zsh", "-f", dir / "drive", dir / "setup", line});
 }
 
 // The branches "a|b) …" of zsh's functions, each up to its ";;", with the variables put in.
@@ -181,10 +213,31 @@ TEST(Completion, BashKnowsWhatAnOptionTakes) {
   EXPECT_EQ(offered("--socket /nowhere sta", ""), Words{});
   EXPECT_EQ(offered("--socket /nowhere", "sta"), (Words{"status", "start"}));
   EXPECT_EQ(offered("logs web --tail", ""), Words{});
+  EXPECT_EQ(offered("logs --pattern", ""), Words{});
+  EXPECT_EQ(offered("logs --until", ""), Words{});
+  EXPECT_EQ(offered("logs --since = 10m", ""), Words{"at-home"}) << "in the words bash makes";
+  EXPECT_EQ(offered("get web -o =", "js"), Words{"json"});
   EXPECT_EQ(offered("exec web -- ls", "-"), Words{});
   const std::string file = std::string(WHERRY_SOURCE_DIR) + "/READ";
   EXPECT_EQ(offered("validate -f", file), Words{file + "ME.md"});
   EXPECT_EQ(offered("images import", file), Words{file + "ME.md"});
+}
+
+TEST(Completion, WorkloadsAreThoseOfTheSocketNamed) {
+  EXPECT_EQ(offered("get", ""), Words{"at-home"});
+  for (const char* line : {"--socket /there get", "get --socket /there", "--socket = /there get",
+                           "logs -f --socket = /there"}) {
+    EXPECT_EQ(offered(line, ""), Words{"at-there"}) << line;
+  }
+}
+
+TEST(Completion, ZshKnowsTheSocketToo) {
+  if (run_command({"sh", "-c", "command -v zsh"}).exit_code != 0) GTEST_SKIP() << "no zsh here";
+  EXPECT_EQ(completed_by_zsh("get"), "at-home");
+  for (const char* line : {"--socket /there get", "get --socket /there", "--socket=/there logs -f",
+                           "exec --socket=/there"}) {
+    EXPECT_EQ(completed_by_zsh(line), "at-there") << line;
+  }
 }
 
 TEST(Completion, ZshOffersEveryCommandAndOptionAndNoOther) {
