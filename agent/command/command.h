@@ -54,6 +54,8 @@ struct Command {
   std::optional<WallTime> expires;
 };
 
+// How far ahead a signed command may expire: so long a device knows what it has carried out.
+inline constexpr Duration kLongestSigned = std::chrono::hours(24);
 inline constexpr int64_t kMostLogLines = 10'000;
 inline constexpr Duration kLongestExec = std::chrono::minutes(10);
 inline constexpr size_t kMostExecOutput = 256u << 10;

@@ -5,8 +5,6 @@
 namespace wherry {
 namespace {
 
-constexpr Duration kLongestSigned = std::chrono::hours(24);
-
 Status allowed(CommandKind kind, const CommandRules& rules) {
   const std::string name(to_string(kind));
   const auto set = rules.allow.find(name);

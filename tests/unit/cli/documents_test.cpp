@@ -105,11 +105,12 @@ TEST_F(DocumentCommands, PlanIsATableOfWhatChangesIsNeededAndCosts) {
 TEST_F(DocumentCommands, SignTakesWhatDevicesTake) {
   run_ok({"openssl", "genpkey", "-algorithm", "ed25519", "-out", dir / "ops.pem"});
   std::filesystem::permissions(dir / "ops.pem", std::filesystem::perms(0600));
-  const auto sign = [this](const std::string& document) {
-    return wherry({"sign", "--key", dir / "ops.pem", "-f",
-                   file(R"({"command":"plan","args":{"document":)" + document +
-                        R"(},"target":"devices/pump-7","request":"r-1",)"
-                        R"("expires":"2026-11-26T12:00:00Z"})")});
+  const std::string soon = to_rfc3339(SystemClock().wall() + std::chrono::hours(1));
+  const auto sign = [&](const std::string& document) {
+    return wherry(
+        {"sign", "--key", dir / "ops.pem", "-f",
+         file(R"({"command":"plan","args":{"document":)" + document +
+              R"(},"target":"devices/pump-7","request":"r-1","expires":")" + soon + R"("})")});
   };
   std::string deep = "{}";
   for (int level = 1; level < 64; ++level) deep = R"({"a":)" + deep + "}";
