@@ -17,6 +17,8 @@ struct Io {
   size_t width;  // columns of the terminal `out` is; 0: not a terminal, nothing is cut
   const Clock& clock;
   bool redraws = true;  // a terminal that can write over a line
+  // Whether `out` is one: what containers print is then shown without what steers terminals.
+  bool terminal = false;
 };
 
 // `args` without the program's name. Returns the exit code.

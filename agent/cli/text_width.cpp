@@ -41,11 +41,12 @@ bool within(const std::array<Range, N>& ranges, char32_t c) {
                      [c](const Range& range) { return c >= range.first && c <= range.last; });
 }
 
-struct Character {
-  char32_t value = 0xFFFD;
-  size_t bytes = 1;
-  bool valid = false;
-};
+size_t width_of(const Character& character) {
+  if (within(kZeroWidth, character.value)) return 0;
+  return within(kWide, character.value) ? 2 : 1;
+}
+
+}  // namespace
 
 Character decode(std::string_view text) {
   const auto lead = static_cast<unsigned char>(text[0]);
@@ -63,12 +64,9 @@ Character decode(std::string_view text) {
   return {value, length, true};
 }
 
-size_t width_of(const Character& character) {
-  if (within(kZeroWidth, character.value)) return 0;
-  return within(kWide, character.value) ? 2 : 1;
-}
+bool is_control(char32_t c) { return c < 0x20 || (c >= 0x7F && c < 0xA0); }
 
-}  // namespace
+bool turns_text(char32_t c) { return (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069); }
 
 size_t text_width(std::string_view text) {
   size_t width = 0;
@@ -98,13 +96,11 @@ std::string printable(std::string_view text) {
   result.reserve(text.size());
   while (!text.empty()) {
     const Character character = decode(text);
-    const bool control =
-        character.value < 0x20 || (character.value >= 0x7F && character.value < 0xA0);
     if (!character.valid) {
-      result += "\xEF\xBF\xBD";
-    } else if (control) {
+      result += kReplacement;
+    } else if (is_control(character.value)) {
       result += ' ';
-    } else {
+    } else if (!turns_text(character.value)) {
       result += text.substr(0, character.bytes);
     }
     text.remove_prefix(character.bytes);

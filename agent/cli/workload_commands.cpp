@@ -4,6 +4,7 @@
 #include "agent/cli/commands.h"
 #include "agent/cli/json_lines.h"
 #include "agent/cli/table.h"
+#include "agent/cli/terminal_text.h"
 #include "agent/cli/text_width.h"
 #include "base/text.h"
 
@@ -179,12 +180,16 @@ int show_workload(const Session& session, const std::string& name) {
 }
 
 int print_logs(const Session& session, const LogsArguments& arguments) {
+  TerminalText harmless;
+  const auto write = [&session](std::string_view bytes) {
+    return std::fwrite(bytes.data(), 1, bytes.size(), session.io.out) == bytes.size();
+  };
   const Status streamed =
       session.client.stream(logs_target(arguments), [&](std::string_view bytes) {
-        const bool written =
-            std::fwrite(bytes.data(), 1, bytes.size(), session.io.out) == bytes.size();
+        const bool written = session.io.terminal ? write(harmless.take(bytes)) : write(bytes);
         return written && (!arguments.follow || std::fflush(session.io.out) == 0);
       });
+  static_cast<void>(write(harmless.finish()));
   return streamed ? kDone : report(session, streamed.error());
 }
 

@@ -160,7 +160,8 @@ function logPath() {
   return `/v1/workloads/${encodeURIComponent(detail.name)}/logs?${query}`;
 }
 
-const kEscapes = /\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]/g;  // colours and the like
+// Colours and the like, and what turns text round.
+const kEscapes = /\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
 
 function addLines(lines) {
   const log = $('d-logs');

@@ -35,6 +35,7 @@ TEST(TextWidth, NothingReachesTheTerminalButText) {
                       "0m"),
             " 0m");  // the one-byte form of ESC [
   EXPECT_EQ(printable("ok ä 船"), "ok ä 船");
+  EXPECT_EQ(printable("a\u202Eb\u2067c"), "abc") << "what turns text round";
   EXPECT_EQ(printable("\xff\xc3"), "\uFFFD\uFFFD");
 }
 
