@@ -89,7 +89,9 @@ Status Reconciler::alive() const {
   const Duration busy = parts_.clock.now() - MonoTime(Duration(since));
   if (busy < kStuck) return {};
   return fail(Code::DeadlineExceeded,
-              "the reconciler has been at one step for " + format_duration(busy), "Stuck");
+              "the reconciler has been at one step for " +
+                  format_duration(std::chrono::floor<std::chrono::seconds>(busy)),
+              "Stuck");
 }
 
 void Reconciler::step() {

@@ -47,7 +47,8 @@ class ContentWriter final : public BlobWriter {
       patience = std::max(patience, kLong + reading_time(reading));
       if (clock.now() - begun < patience) continue;
       return fail(Code::DeadlineExceeded,
-                  "containerd Content/Write: no answer in " + format_duration(patience));
+                  "containerd Content/Write: no answer in " +
+                      format_duration(std::chrono::ceil<std::chrono::seconds>(patience)));
     }
     return answer();
   }

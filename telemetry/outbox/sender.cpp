@@ -138,7 +138,8 @@ void Sender::acknowledged(uint64_t ticket, bool accepted) {
   const Backoff backoff{options_.refused_first, kLongestHold};
   const Duration wait = backoff.delay(++course.refusals, random_());
   log_warn("the broker refuses records, which are kept",
-           {{"stream", flight->stream}, {"again_in", format_duration(wait)}});
+           {{"stream", flight->stream},
+            {"again_in", format_duration(std::chrono::ceil<std::chrono::milliseconds>(wait))}});
   course.held = clock_.now() + wait;
   // All that is in flight of this stream counts as not sent: numbers go up without holes.
   course.sent = course.settled;

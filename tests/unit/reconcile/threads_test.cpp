@@ -6,6 +6,7 @@
 #include <mutex>
 #include <thread>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "agent/reconcile/reconciler.h"
@@ -119,7 +120,11 @@ TEST_F(ThreadsTest, AStepThatDoesNotEndIsNotAlive) {
   ASSERT_TRUE(wait_published(R"("revision":1,)"));
   EXPECT_TRUE(reconciler_->alive()) << "not yet";
   clock_.skip(std::chrono::seconds(61));
-  EXPECT_FALSE(reconciler_->alive());
+  const Status stuck = reconciler_->alive();
+  ASSERT_FALSE(stuck);
+  EXPECT_THAT(stuck.error().message(),
+              testing::MatchesRegex(".* at one step for [0-9]+m([0-9]+s)?"))
+      << "nobody reads nanoseconds";
   release();
   EXPECT_TRUE(wait_published(R"("phase":"Running")"));
 }
