@@ -76,7 +76,7 @@ Status is_worth_signing(const std::string& text, WallTime now) {
   if (document.target.empty()) {
     return refused("metadata.target",
                    "is missing; a signed document says whom it is for (devices/<id> or "
-                   "groups/<group>)");
+                   "groups/<group>, or local/<id> for what is applied over TCP)");
   }
   if (document.expires && *document.expires < now) {
     return refused("metadata.expires", "that is past: it is " + to_rfc3339(now) + " now");
