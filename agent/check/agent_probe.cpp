@@ -33,10 +33,10 @@ Finding look_from_outside(const std::string& socket_path) {
 
 void look_at_conditions(const StateView& state, Findings& findings) {
   for (const ConditionView& each : state.conditions) {
-    // The others have looks of their own, or are said of the link.
-    if (each.status || each.type == "BrokerConnected" || each.type == "ContainerdReady") continue;
+    // The others have looks of their own.
+    if (each.status || each.type != "StoreReady") continue;
     findings.push_back(failed(kDaemon, each.type, each.reason + ": " + each.message,
-                              "docs/troubleshooting.md has what to do for each of these words"));
+                              "look at the disk that storage.state_dir is on: df, dmesg"));
   }
 }
 

@@ -1,10 +1,9 @@
-// The way to the brokers, and the certificates for it.
+// The way to the brokers, and the certificates for it: judged by the link's own code, in its words.
 #include <algorithm>
 #include <functional>
 #include <future>
-#include <map>
 
-#include "agent/check/certificates.h"
+#include "agent/check/broker_mends.h"
 #include "agent/check/probes.h"
 #include "agent/check/reach.h"
 #include "agent/fleet/certificate_watch.h"
@@ -17,7 +16,14 @@ constexpr const char* kCertificate = "certificate";
 // Beside each other, so that the whole look ends in time.
 constexpr Duration kReachWithin = std::chrono::seconds(8);
 
-std::string day_of(WallTime time) { return to_rfc3339(time).substr(0, 10); }
+std::string mend_for(std::string_view reason) {
+  const std::string_view mend = broker_mend(reason);
+  return std::string(mend.empty() ? "see the broker's log" : mend);
+}
+
+std::string words_of(const Error& error) {
+  return std::string(error.reason()) + ": " + error.full();
+}
 
 const ConditionView* link_of(const Scene& scene) {
   if (!scene.knowledge) return nullptr;
@@ -27,49 +33,38 @@ const ConditionView* link_of(const Scene& scene) {
   return found == conditions.end() ? nullptr : &*found;
 }
 
-std::string mend_for(const Error& error) {
-  static const std::map<std::string_view, const char*> kMends{
-      {"DnsLookupFailed", "see what is said of dns, or correct mqtt.brokers"},
-      {"ConnectionRefused", "start the broker, or correct its port in mqtt.brokers"},
-      {"Timeout", "see whether the broker is up and a firewall between lets this port through"},
-      {"NetworkUnreachable", "see the device's network: ip route, the cable, the modem"},
-      {"CertificateExpired",
-       "renew the broker's certificate; or set the device's clock, if it is that which is wrong"},
-      {"UnknownAuthority",
-       "set mqtt.ca_file to the certificate of the authority that signed the broker's"},
-      {"WrongName",
-       "write the broker in mqtt.brokers as its certificate names it, or issue another one for it"},
-      {"ClientRefused",
-       "see mqtt.cert_file and mqtt.key_file: not expired, and of an authority that the broker "
-       "trusts"},
-      {"TlsError", "see whether this port of the broker speaks TLS (mqtts), 1.2 or newer"}};
-  const auto found = kMends.find(error.reason());
-  return found == kMends.end() ? "see the broker's log" : found->second;
+// A key in a token stays with the link: each PIN that is wrong brings the token nearer to its lock.
+TlsOptions tls_options(const Config::Mqtt& mqtt) {
+  if (is_pkcs11_uri(mqtt.key_file)) return {mqtt.ca_file, "", "", mqtt.alpn};
+  return {mqtt.ca_file, mqtt.cert_file, mqtt.key_file, mqtt.alpn};
+}
+
+Finding describe(const std::string& broker, const Reached& reached) {
+  const std::string seen = "reached at " + reached.address;
+  if (!reached.peer) return ok(kBroker, broker, seen + ", without TLS");
+  const std::string until = to_rfc3339(reached.peer->not_after).substr(0, 10);
+  const std::string all =
+      seen + " by " + reached.peer->protocol + ", its certificate is good until " + until;
+  const CertificateStatus judged = judge_validity(
+      {"", "", "", reached.peer->not_before, reached.peer->not_after}, SystemClock().wall());
+  if (judged.reason.empty()) return ok(kBroker, broker, all);
+  return warn(kBroker, broker, all, "renew the broker's certificate");
 }
 
 Finding look_at_broker(const Scene& scene, const std::string& broker, bool others_do) {
   const auto url = parse_broker_url(broker);
-  if (!url) {
-    return failed(kBroker, broker, url.error().full(), "correct mqtt.brokers");
-  }
+  if (!url) return failed(kBroker, broker, words_of(url.error()), mend_for("InvalidBroker"));
   const Config::Mqtt& mqtt = scene.config().mqtt;
-  const auto reached =
-      reach(*url, {mqtt.ca_file, mqtt.cert_file, mqtt.key_file}, kReachWithin, scene.cancel);
-  if (!reached) {
-    const std::string seen = std::string(reached.error().reason()) + ": " + reached.error().full();
-    return others_do ? warn(kBroker, broker, seen, mend_for(reached.error()))
-                     : failed(kBroker, broker, seen, mend_for(reached.error()));
+  const auto reached = reach(*url, tls_options(mqtt), kReachWithin, scene.cancel);
+  if (reached) return describe(broker, *reached);
+  const Error& error = reached.error();
+  if (is_pkcs11_uri(mqtt.key_file) && error.reason() == "ClientCertificateRequired") {
+    return ok(kBroker, broker,
+              "it answers and wants this device's certificate, whose key is in a token that only "
+              "the link asks: what is said of link counts");
   }
-  std::string seen = "reached at " + reached->address;
-  if (!url->tls) return ok(kBroker, broker, seen + ", without TLS");
-  seen += " by " + reached->protocol;
-  if (!reached->certificate) return ok(kBroker, broker, seen);
-  const CertificateFacts& certificate = *reached->certificate;
-  seen += ", its certificate is good until " + day_of(certificate.not_after);
-  if (!ends_soon(certificate.not_before, certificate.not_after, SystemClock().wall())) {
-    return ok(kBroker, broker, seen);
-  }
-  return warn(kBroker, broker, seen, "renew the broker's certificate");
+  return others_do ? warn(kBroker, broker, words_of(error), mend_for(error.reason()))
+                   : failed(kBroker, broker, words_of(error), mend_for(error.reason()));
 }
 
 Finding look_at_link(const ConditionView& link) {
@@ -77,36 +72,19 @@ Finding look_at_link(const ConditionView& link) {
     return ok(kBroker, "link", "connected since " + to_rfc3339(link.since));
   }
   const std::string seen = link.reason + ": " + link.message;
-  const char* const mend = "docs/troubleshooting.md has what to do for each of these words";
+  const std::string mend = mend_for(link.reason);
   if (link.status || link.reason == "Connecting") return warn(kBroker, "link", seen, mend);
   return failed(kBroker, "link", "not connected: " + seen, mend);
 }
 
-// `authorities`: of several, one that is good is enough.
-Finding look_at_file(const std::string& key, const std::string& path, bool authorities) {
-  const auto all = read_certificates(path);
-  if (!all) {
-    return failed(kCertificate, path, key + ": " + all.error().full(),
-                  "put a certificate in PEM there, or correct " + key);
+Finding look_at_file(const std::string& path, const TlsOptions& only) {
+  const auto status = CertificateWatch(only).status(SystemClock().wall());
+  if (!status || status->reason.empty()) {
+    return ok(kCertificate, path, status ? status->message : "nothing is wrong with it");
   }
-  const auto ends_first = [](const auto& a, const auto& b) { return a.not_after < b.not_after; };
-  const CertificateFacts& one = authorities
-                                    ? *std::max_element(all->begin(), all->end(), ends_first)
-                                    : *std::min_element(all->begin(), all->end(), ends_first);
-  const WallTime now = SystemClock().wall();
-  const std::string until =
-      one.subject + " is good from " + day_of(one.not_before) + " until " + day_of(one.not_after);
-  const std::string clock = "; or set the device's clock, which says " + day_of(now);
-  if (one.not_after <= now) {
-    return failed(kCertificate, path, "expired: " + until, "renew it" + clock);
-  }
-  if (one.not_before > now) {
-    return failed(kCertificate, path, "not good yet: " + until, "issue it anew" + clock);
-  }
-  if (ends_soon(one.not_before, one.not_after, now)) {
-    return warn(kCertificate, path, "ends soon: " + until, "renew it");
-  }
-  return ok(kCertificate, path, until);
+  const std::string seen = status->reason + ": " + status->message;
+  return status->valid ? warn(kCertificate, path, seen, mend_for(status->reason))
+                       : failed(kCertificate, path, seen, mend_for(status->reason));
 }
 
 }  // namespace
@@ -133,15 +111,18 @@ Findings look_at_brokers(const Scene& scene) {
 Findings look_at_certificates(const Scene& scene) {
   const Config::Mqtt& mqtt = scene.config().mqtt;
   Findings findings;
-  if (mqtt.ca_file.starts_with('/')) {
-    findings.push_back(look_at_file("mqtt.ca_file", mqtt.ca_file, true));
+  if (!mqtt.ca_file.empty()) {
+    findings.push_back(look_at_file(mqtt.ca_file, {mqtt.ca_file, "", "", ""}));
   }
-  if (!mqtt.cert_file.starts_with('/')) return findings;
-  findings.push_back(look_at_file("mqtt.cert_file", mqtt.cert_file, false));
-  if (findings.back().level == Level::Fail || !mqtt.key_file.starts_with('/')) return findings;
-  if (const Status fits = belong_together(mqtt.cert_file, mqtt.key_file); !fits) {
-    findings.push_back(failed(kCertificate, mqtt.key_file, fits.error().full(),
-                              "put the key there that the certificate was issued for"));
+  if (mqtt.cert_file.empty()) return findings;
+  findings.push_back(look_at_file(mqtt.cert_file, {"", mqtt.cert_file, "", ""}));
+  if (findings.back().level == Level::Fail || is_pkcs11_uri(mqtt.key_file)) return findings;
+  ClientKeys keys;
+  const auto pair = TlsStream::make({"", mqtt.cert_file, mqtt.key_file, ""}, keys, "localhost",
+                                    SystemClock().wall());
+  if (!pair) {
+    findings.push_back(failed(kCertificate, mqtt.key_file, words_of(pair.error()),
+                              mend_for(pair.error().reason())));
   }
   return findings;
 }

@@ -1,31 +1,26 @@
 #pragma once
-// Whether something answers at an address, and whether it is who it should be.
+// Whether a broker answers, and is who it should be: by the link's own code, up to where MQTT would
+// begin.
 
 #include <optional>
 #include <string>
 
-#include "agent/check/certificates.h"
 #include "agent/fleet/broker_url.h"
+#include "agent/fleet/tls_stream.h"
 #include "base/cancel.h"
 #include "base/result.h"
 
 namespace wherry::check {
 
-struct TlsFiles {
-  std::string ca, certificate, key;  // each may be empty, as in the configuration
-};
-
 struct Reached {
-  std::string address;                          // "192.0.2.7"
-  std::string protocol;                         // "TLSv1.3"; empty without TLS
-  std::optional<CertificateFacts> certificate;  // the other side's
+  std::string address;          // "192.0.2.7"
+  std::optional<TlsPeer> peer;  // nothing without TLS
 };
 
-// Connects, shakes hands where it is TLS, and hangs up: nothing is sent that the other side could
-// take for a client. Errors have what to do in their reason: DnsLookupFailed, ConnectionRefused,
-// Timeout, NetworkUnreachable, CertificateExpired, UnknownAuthority, WrongName, ClientRefused,
-// TlsError. Blocks for `within` at most, but for a name server that does not answer.
-Result<Reached> reach(const BrokerUrl& url, const TlsFiles& files, Duration within,
+// Connects, shakes hands, opens the WebSocket, and hangs up: nothing is sent that the broker could
+// take for a client. Reasons of errors: those of the link (docs/troubleshooting.md). Blocks for
+// `within` at most, but for a name server that does not answer.
+Result<Reached> reach(const BrokerUrl& url, const TlsOptions& options, Duration within,
                       const CancelToken& cancel);
 
 }  // namespace wherry::check

@@ -59,6 +59,10 @@ short BrokerChannel::poll_events() const {
   return static_cast<short>(write ? POLLIN | POLLOUT : POLLIN);
 }
 
+std::optional<TlsPeer> BrokerChannel::peer() const {
+  return tls_ ? std::optional(tls_->peer()) : std::nullopt;
+}
+
 Result<bool> BrokerChannel::get_ready() {
   if (stage_ == Stage::Connecting) {
     const Result<bool> connected = tcp_.advance();

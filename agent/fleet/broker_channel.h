@@ -25,6 +25,7 @@ class BrokerChannel {
 
   int fd() const { return tcp_.fd(); }  // may change until it is ready
   short poll_events() const;
+  std::optional<TlsPeer> peer() const;  // once it is ready; nothing without TLS
   // Connects, shakes hands; true once MQTT can begin, and ever after.
   Result<bool> get_ready();
   // The other end of the library's socket.

@@ -17,10 +17,10 @@ namespace {
 constexpr std::chrono::seconds kWeeksAhead = std::chrono::hours(28 * 24);
 constexpr size_t kMaxFileBytes = 4u << 20;  // a system's bundle has 200 KiB
 
-std::vector<Validity> certificates_in(const std::string& setting, const std::string& file) {
+Result<std::vector<Validity>> certificates_in(const std::string& setting, const std::string& file) {
   std::vector<Validity> found;
   const auto pem = read_file(file, kMaxFileBytes);
-  if (!pem) return found;
+  if (!pem) return fail(pem.error());
   const auto bio = memory_bio(*pem);
   while (const std::unique_ptr<X509, FreeCertificate> one{
       PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr)}) {
@@ -30,6 +30,7 @@ std::vector<Validity> certificates_in(const std::string& setting, const std::str
                      wall_time(X509_get0_notAfter(one.get()))});
   }
   ERR_clear_error();
+  if (found.empty()) return fail(Code::InvalidArgument, file + " holds no certificate in PEM");
   return found;
 }
 
@@ -102,12 +103,11 @@ void CertificateWatch::read() {
   const auto take = [&](const char* setting, const char* reason, const std::string& file,
                         auto choose) {
     if (file.empty()) return;
-    const std::vector<Validity> found = certificates_in(setting, file);
-    if (!found.empty()) {
-      validities_.push_back(*choose(found.begin(), found.end(), ends_before));
+    const auto found = certificates_in(setting, file);
+    if (found) {
+      validities_.push_back(*choose(found->begin(), found->end(), ends_before));
     } else if (!unreadable_) {
-      unreadable_ = {false, reason,
-                     std::string(setting) + ": " + file + " holds no certificate in PEM"};
+      unreadable_ = {false, reason, std::string(setting) + ": " + found.error().full()};
     }
   };
   using It = std::vector<Validity>::const_iterator;

@@ -34,6 +34,11 @@ bool any_has_tls(const std::vector<std::string>& brokers) {
   });
 }
 
+// The address stands in no message of the kernel.
+std::string sentence(const Error& error, const std::string& broker, bool one_of_several) {
+  return (one_of_several ? broker + ": " : "") + error.full();
+}
+
 int poll_timeout(Duration duration) {
   const auto millis = std::chrono::ceil<std::chrono::milliseconds>(duration).count();
   return static_cast<int>(std::clamp<int64_t>(millis, 0, 60'000));
@@ -83,9 +88,11 @@ void LinkWorker::run() {
 
 LinkWorker::Outcome LinkWorker::attempt(const std::string& broker) {
   look_at_certificates();
+  const bool several = options_.brokers.size() > 1;
   const Result<SessionOptions> made = session_options(options_, topics_, broker, clock_.wall());
   if (!made) {
-    set_status(false, broker, std::string(made.error().reason()), made.error().full());
+    set_status(false, broker, std::string(made.error().reason()),
+               sentence(made.error(), broker, several));
     return {made.error()};
   }
   Result<std::unique_ptr<MqttSession>> session = open(*made);
@@ -99,7 +106,7 @@ LinkWorker::Outcome LinkWorker::attempt(const std::string& broker) {
   end_session();
   const bool left = stopping();
   set_status(false, broker, left ? kStopped : std::string(outcome.error.reason()),
-             left ? "the agent is stopping" : outcome.error.full());
+             left ? "the agent is stopping" : sentence(outcome.error, broker, several));
   return outcome;
 }
 

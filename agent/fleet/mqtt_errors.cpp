@@ -78,6 +78,20 @@ Error library_error(int code, int saved_errno) {
   }
 }
 
+Error silent_error(int first_byte) {
+  constexpr int kTlsAlert = 0x15;  // RFC 8446, 5.1
+  if (first_byte == kTlsAlert) {
+    return unavailable(
+        "ProtocolError",
+        "what answers at the broker's port speaks TLS: write mqtts:// (or wss://) in "
+        "mqtt.brokers");
+  }
+  if (first_byte >= 0) return library_error(MOSQ_ERR_PROTOCOL, 0);
+  return unavailable("ConnectionLost",
+                     "the broker closed the connection without an answer, as ports do that want "
+                     "TLS: if so, write mqtts:// (or wss://) in mqtt.brokers");
+}
+
 Error connack_error(int code) {
   switch (code) {
     case CONNACK_REFUSED_PROTOCOL_VERSION:

@@ -17,6 +17,8 @@ Error library_error(int code, int saved_errno);
 Error lookup_error(int code);
 // An errno of the socket.
 Error socket_error(int number);
+// Where without TLS there came no CONNACK but this, or, below 0, nothing before the end.
+Error silent_error(int first_byte);
 // CONNACK other than 0: of MQTT 3.1.1 (3.2.2.3, values 1 to 5) or MQTT 5 (3.2.2.2, 0x80 and up).
 Error connack_error(int code);
 // The reason code of a DISCONNECT from the broker (MQTT 5, 3.14.2.1).

@@ -256,11 +256,13 @@ Status MqttSession::Impl::connect_library(const std::string& host, int port) {
 // The library would wait for the rest of whatever a first byte promises.
 Status MqttSession::Impl::look_at_first_byte() const {
   constexpr unsigned char kConnack = 0x20;  // MQTT 5 and 3.1.1, 3.2.1
+  if (answered) return {};
   unsigned char byte = 0;
-  if (answered || recv(socket(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1 || byte == kConnack) {
-    return {};
-  }
-  return fail(library_error(MOSQ_ERR_PROTOCOL, 0));
+  const ssize_t got = recv(socket(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (got == 1 && byte == kConnack) return {};
+  if (channel) return got == 1 ? fail(library_error(MOSQ_ERR_PROTOCOL, 0)) : Status{};
+  if (got == 1) return fail(silent_error(byte));
+  return got == 0 || errno == ECONNRESET ? fail(silent_error(-1)) : Status{};
 }
 
 Status MqttSession::Impl::read_library() {

@@ -265,6 +265,15 @@ Result<size_t> TlsStream::write(std::string_view bytes) {
   return 0;
 }
 
+TlsPeer TlsStream::peer() const {
+  TlsPeer peer{SSL_get_version(impl_->ssl.get()), {}, {}};
+  if (const X509* shown = SSL_get0_peer_certificate(impl_->ssl.get())) {
+    peer.not_before = wall_time(X509_get0_notBefore(shown));
+    peer.not_after = wall_time(X509_get0_notAfter(shown));
+  }
+  return peer;
+}
+
 bool TlsStream::wants_write() const { return impl_->wants_write; }
 bool TlsStream::has_more() const { return SSL_pending(impl_->ssl.get()) > 0; }
 

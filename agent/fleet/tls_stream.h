@@ -18,6 +18,12 @@ struct TlsOptions {
   std::string alpn;       // RFC 7301, 1 to 255 bytes; empty: none is offered
 };
 
+// Who has answered.
+struct TlsPeer {
+  std::string protocol;                // "TLSv1.3"
+  WallTime not_before{}, not_after{};  // of the broker's certificate
+};
+
 // Not thread-safe. After an error other than "not now" it is over.
 class TlsStream {
  public:
@@ -34,6 +40,7 @@ class TlsStream {
   Status attach(int socket);
   // True once done. Reasons of errors: those of tls_errors.h, ConnectionLost.
   Result<bool> handshake();
+  TlsPeer peer() const;  // after the handshake
   // Bytes that were moved; 0 when none can be now. ConnectionLost at the end.
   Result<size_t> read(char* to, size_t most);
   Result<size_t> write(std::string_view bytes);

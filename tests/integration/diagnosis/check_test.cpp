@@ -140,7 +140,7 @@ TEST_F(CheckTest, EachBrokenPartIsNamedWithWhatToDo) {
   expect(checked, "cni", "bridge", "fail", "no such program in " + (broken / "cni"),
          "network.cni_bin_dir");
   expect(checked, "broker", away, "fail", "ConnectionRefused", "mqtt.brokers");
-  expect(checked, "certificate", old.certificate, "fail", "expired", "renew it");
+  expect(checked, "certificate", old.certificate, "fail", "CertificateExpired", "renew it");
   expect(checked, "certificate", broken / "ca.pem", "fail", "mqtt.ca_file", "PEM");
   expect(checked, "permissions", old.key, "fail", "everybody may read what mqtt.key_file keeps",
          "chmod o= " + old.key);
@@ -190,20 +190,20 @@ TEST_F(CheckTest, BrokersWithTlsAreLookedAtAsTheLinkWould) {
   };
   ASSERT_TRUE(wait_until([&] {
     checked = check();
-    return says("link", "connected since") && says(strict, "ClientRefused");
+    return says("link", "connected since") && says(strict, "ClientCertificateRejected");
   })) << checked.text();
   EXPECT_EQ(checked.exit_code, 0) << "one broker is enough: " << checked.text();
   expect(checked, "broker", good, "ok", "its certificate is good until 20", "");
-  expect(checked, "broker", old, "warn", "CertificateExpired", "the device's clock");
-  expect(checked, "broker", unknown, "warn", "UnknownAuthority", "mqtt.ca_file");
-  expect(checked, "broker", other, "warn", "WrongName", "as its certificate names it");
-  expect(checked, "broker", strict, "warn", "ClientRefused", "mqtt.cert_file");
+  expect(checked, "broker", old, "warn", "BrokerCertificateExpired", "the device's clock");
+  expect(checked, "broker", unknown, "warn", "BrokerCertificateUntrusted", "mqtt.ca_file");
+  expect(checked, "broker", other, "warn", "BrokerNameMismatch", "as its certificate names it");
+  expect(checked, "broker", strict, "warn", "ClientCertificateRejected", "mqtt.cert_file");
   expect(checked, "broker", plain, "warn", "TlsError", "speaks TLS");
-  expect(checked, "certificate", own.certificate, "ok", "is good from", "");
+  expect(checked, "certificate", own.certificate, "ok", "is valid until", "");
 
   options.sets.push_back("mqtt.key_file=" + mixed.key);
   agent_->restart();
-  expect(check(), "certificate", mixed.key, "fail", "is not the key of", "issued for");
+  expect(check(), "certificate", mixed.key, "fail", "KeyMismatch", "issued for");
 }
 
 TEST_F(CheckTest, WorksWithoutADaemonAndWithoutContainerd) {

@@ -107,6 +107,7 @@ TEST_P(RecoveryTest, HangingUpIsAConnectionLost) {
   RawServer server("", true);
   TestLink link(link_options({server.url()}, GetParam()));
   EXPECT_TRUE(link.wait_reason("ConnectionLost"));
+  EXPECT_THAT(link->status().message, ::testing::HasSubstr("mqtts://"));
   EXPECT_TRUE(wait_until([&] { return server.connections() >= 3; }));
 }
 

@@ -171,6 +171,19 @@ TEST_F(TlsTest, PlainServerBehindMqttsIsATlsError) {
   }
 }
 
+TEST_F(TlsTest, APlainClientIsToldWhatThePortMayWant) {
+  const auto broker = this->broker(ours_.issue("127.0.0.1"));
+  FleetOptions plain = options();
+  const std::string tls = "mqtt://127.0.0.1:" + std::to_string(tls_port_);
+  plain.brokers = {tls};
+  TestLink link(plain);
+  // As the broker ends it: without a word, or with an alert.
+  EXPECT_TRUE(wait_until([&] {
+    return link->status().message.find("mqtts://") != std::string::npos;
+  })) << link->status().reason
+      << link->status().message;
+}
+
 // The first words are for everybody to read (RFC 8446, 4.1.2).
 TEST_F(TlsTest, TheFirstWordsNameTheBrokerAndTheProtocolAndNoOldVersion) {
   const RawServer server("", true);

@@ -82,6 +82,10 @@ TEST_F(CertificateWatchTest, ReadsAFileAgainWhenItHasChanged) {
   std::filesystem::remove(cert_);
   EXPECT_TRUE(watch.changed());
   EXPECT_EQ(watch.status(now)->reason, "CertificateFileUnreadable");
+  EXPECT_THAT(watch.status(now)->message, HasSubstr("No such file"));
+  write_text(cert_, "nothing\n");
+  EXPECT_TRUE(watch.changed());
+  EXPECT_THAT(watch.status(now)->message, HasSubstr("no certificate in PEM"));
 }
 
 // As those that a device gets from its maker (IEEE 802.1AR).
