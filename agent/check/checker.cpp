@@ -45,6 +45,15 @@ std::vector<Probe> all_probes() {
           {"documents", look_at_documents, "look at the disk: dmesg, smartctl"}};
 }
 
+std::vector<Probe> bare_probes() {
+  std::vector<Probe> probes = all_probes();
+  std::erase_if(probes, [](const Probe& each) {
+    return each.look != look_at_configuration && each.look != look_at_cgroups &&
+           each.look != look_at_iptables;
+  });
+  return probes;
+}
+
 // Shared with the threads, which may outlive the checker.
 struct Checker::Board {
   std::mutex mutex;
@@ -98,7 +107,7 @@ Result<Findings> Checker::run(const std::optional<Knowledge>& knowledge,
   const auto broken_off = [] { return fail(Code::Cancelled, "the check was broken off"); };
   if (ending.cancelled()) return broken_off();
   if (!turn.mine()) return fail(Code::Unavailable, "other checks are under way; try again");
-  const auto results = begin({subject_, knowledge, ending});
+  const auto results = begin({subject(), knowledge, ending});
   std::unique_lock lock(board_->mutex);
   board_->changed.wait_for(lock, within_, [&] {
     return ending.cancelled() || std::all_of(results->begin(), results->end(),
@@ -110,6 +119,18 @@ Result<Findings> Checker::run(const std::optional<Knowledge>& knowledge,
   ending.cancel();  // what hangs in a helper program ends with it
   if (!wanted) return broken_off();
   return findings;
+}
+
+std::shared_ptr<const Subject> Checker::subject() const {
+  const std::lock_guard lock(board_->mutex);
+  return subject_;
+}
+
+void Checker::use(const Config& config) {
+  auto next = std::make_shared<Subject>(*subject());
+  next->config = config;
+  const std::lock_guard lock(board_->mutex);
+  subject_ = std::move(next);
 }
 
 std::shared_ptr<Checker::Results> Checker::begin(const Scene& scene) {

@@ -56,6 +56,8 @@ struct Probe {
   const char* late_mend;  // what to do where it does not end
 };
 std::vector<Probe> all_probes();  // in the order in which findings are shown
+// Those that tell of this device whatever its configuration says.
+std::vector<Probe> bare_probes();
 
 // Thread-safe.
 class Checker {
@@ -73,6 +75,8 @@ class Checker {
   // `knowledge` as far as can be told where no agent runs. Unavailable where its turn has not come
   // by then; Cancelled, also while it waits.
   Result<Findings> run(const std::optional<Knowledge>& knowledge, const CancelToken& cancel);
+  // From now on the agent goes by this configuration.
+  void use(const Config& config);
   // Cancels what runs. False where something hangs that cannot be cancelled (a name server, a disk
   // that is away): it hangs on in threads that touch nothing of ours.
   bool stop();
@@ -82,10 +86,11 @@ class Checker {
   class Turn;
   using Results = std::vector<std::optional<Findings>>;  // under the board's mutex
 
+  std::shared_ptr<const Subject> subject() const;
   std::shared_ptr<Results> begin(const Scene& scene);
   Findings gather(Results& results) const;
 
-  const std::shared_ptr<const Subject> subject_;
+  std::shared_ptr<const Subject> subject_;  // under the board's mutex
   const std::vector<Probe> probes_;
   const Duration within_;
   const std::shared_ptr<Board> board_;

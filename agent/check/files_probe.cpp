@@ -1,11 +1,14 @@
 // The configuration, and who may read and change the files that matter.
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <grp.h>
 #include <sys/stat.h>
+#include <system_error>
 #include <unistd.h>
 
 #include "agent/check/probes.h"
+#include "agent/fleet/client_key.h"
 #include "base/text.h"
 
 namespace wherry::check {
@@ -13,19 +16,21 @@ namespace {
 
 constexpr const char* kConfiguration = "configuration";
 constexpr const char* kPermissions = "permissions";
+constexpr size_t kMostEntries = 2000;  // of a directory
+constexpr size_t kMostOfOneKind = 5;   // findings: one command mends them all, mostly
 
 bool is_file_path(const std::string& path) { return path.starts_with('/'); }
 
-// What keeps a secret: for its owner and group only.
+// What keeps a secret: for its owner and group only, as the link wants it.
 void look_at_secret(const std::string& key, const std::string& path, Findings& findings) {
   if (!is_file_path(path)) return;
   struct stat info {};
   if (stat(path.c_str(), &info) != 0) {
     findings.push_back(failed(kPermissions, path, key + " cannot be read: " + std::strerror(errno),
                               "put the file there, or correct " + key));
-  } else if ((info.st_mode & S_IRWXO) != 0) {
-    findings.push_back(failed(kPermissions, path, "everybody may read what " + key + " keeps",
-                              "chmod o= " + path + ", and change the secret: it may be known"));
+  } else if (const auto fault = private_file_fault(path)) {
+    findings.push_back(failed(kPermissions, path, key + " " + fault->what,
+                              fault->command + ", and change the secret: it may be known"));
   } else if (!S_ISREG(info.st_mode)) {
     findings.push_back(failed(kPermissions, path, key + " names no file",
                               "correct " + key + " in the configuration"));
@@ -36,7 +41,7 @@ void look_at_secret(const std::string& key, const std::string& path, Findings& f
 void look_at_rule(const std::string& what, const std::string& path, Findings& findings) {
   struct stat info {};
   if (stat(path.c_str(), &info) != 0) return;  // what must be there is looked at elsewhere
-  if ((info.st_mode & S_IWOTH) != 0 && (info.st_mode & S_ISVTX) == 0) {
+  if ((info.st_mode & S_IWOTH) != 0) {
     findings.push_back(
         failed(kPermissions, path, "everybody may change " + what, "chmod o-w " + path));
   } else if (info.st_uid != 0 && info.st_uid != geteuid()) {
@@ -44,6 +49,20 @@ void look_at_rule(const std::string& what, const std::string& path, Findings& fi
         warn(kPermissions, path,
              "user " + std::to_string(info.st_uid) + " owns it and may change " + what,
              "chown root " + path));
+  }
+}
+
+// A directory of those, and what is in it; certs.d has one more for each registry.
+void look_at_rules(const std::string& what, const std::string& directory, Findings& findings) {
+  look_at_rule(what, directory, findings);
+  const size_t most = findings.size() + kMostOfOneKind;
+  std::error_code error;
+  std::filesystem::recursive_directory_iterator each(directory, error), end;
+  for (size_t count = 0; !error && each != end && count < kMostEntries; each.increment(error)) {
+    look_at_rule(what, each->path(), findings);
+    if (findings.size() >= most) return;
+    if (each.depth() > 0) each.disable_recursion_pending();
+    ++count;
   }
 }
 
@@ -67,6 +86,16 @@ void look_at_state_dir(const Scene& scene, Findings& findings) {
                std::string("the state directory cannot be written: ") + std::strerror(errno),
                "remount the disk for writing, or look at dmesg for why it is not"));
   }
+}
+
+Finding describe(const ConfigIssue& issue) {
+  if (is_file_path(issue.file) && access(issue.file.c_str(), F_OK) != 0 && errno == ENOENT) {
+    return failed(kConfiguration, issue.file, "there is no such file",
+                  "create it (an empty one will do), or name another one: --config");
+  }
+  const std::string line = issue.line > 0 ? "line " + std::to_string(issue.line) + ": " : "";
+  return failed(kConfiguration, issue.file, line + issue.message,
+                "correct it; wherryd --check-config says when it is good");
 }
 
 std::string group_name(gid_t id) {
@@ -98,19 +127,22 @@ Findings look_at_configuration(const Scene& scene) {
   const Subject& subject = *scene.subject;
   const ConfigResult fresh = load_config(subject.config_file, subject.sets);
   Findings findings;
-  for (const ConfigIssue& issue : fresh.errors) {
-    findings.push_back(failed(kConfiguration, subject.config_file, to_string(issue),
-                              "correct it; wherryd --check-config says when it is good"));
-  }
+  for (const ConfigIssue& issue : fresh.errors) findings.push_back(describe(issue));
   if (!findings.empty()) return findings;
-  std::vector<std::string> changed;
+  std::vector<std::string> by_restart, by_reload;
   for (const ConfigChange& change : config_changes(subject.config, fresh.config)) {
-    changed.push_back(change.key + (change.needs_restart ? "" : " (by a reload)"));
+    (change.needs_restart ? by_restart : by_reload).push_back(change.key);
   }
-  if (changed.empty()) return {ok(kConfiguration, subject.config_file, "it is good")};
-  return {warn(kConfiguration, subject.config_file,
-               "it is good, but changed since wherryd began to run: " + join(changed, ", "),
-               "systemctl restart wherryd: containers run on")};
+  const auto changed = [&](const std::vector<std::string>& keys, const char* mend) {
+    if (keys.empty()) return;
+    findings.push_back(warn(kConfiguration, subject.config_file,
+                            "it is good, but the agent goes by other values of " + join(keys, ", "),
+                            mend));
+  };
+  changed(by_restart, "systemctl restart wherryd: containers run on");
+  changed(by_reload, "systemctl reload wherryd");
+  if (!findings.empty()) return findings;
+  return {ok(kConfiguration, subject.config_file, "it is good")};
 }
 
 Findings look_at_permissions(const Scene& scene) {
@@ -126,11 +158,18 @@ Findings look_at_permissions(const Scene& scene) {
   look_at_secret("pin-source of mqtt.key_file", pin_file_of(config.mqtt.key_file), findings);
   look_at_secret("api.token_file", config.api.token_file, findings);
   look_at_secret("images.docker_config", config.images.docker_config, findings);
-  look_at_rule("the configuration", scene.subject->config_file, findings);
-  look_at_rule("what runs here", config.manifests.dir, findings);
-  look_at_rule("whose signatures count", config.security.trusted_keys_dir, findings);
-  look_at_rule("what is run for the network", config.network.cni_bin_dir, findings);
-  look_at_rule("how the network is made", config.network.cni_conf_dir, findings);
+  const std::string& file = scene.subject->config_file;
+  const std::string beside = std::filesystem::absolute(file).parent_path();
+  look_at_rule("the configuration", file, findings);
+  look_at_rule("the configuration", beside, findings);
+  look_at_rules("the configuration", beside + "/wherry.d", findings);
+  look_at_rules("what runs here", config.manifests.dir, findings);
+  look_at_rules("whose signatures count", config.security.trusted_keys_dir, findings);
+  look_at_rule("who may sign a broker's certificate", config.mqtt.ca_file, findings);
+  look_at_rules("which images are imported", config.images.preload_dir, findings);
+  look_at_rules("where images come from", config.images.hosts_dir, findings);
+  look_at_rules("what is run for the network", config.network.cni_bin_dir, findings);
+  look_at_rules("how the network is made", config.network.cni_conf_dir, findings);
   if (is_file_path(config.images.credential_helper)) {
     look_at_rule("what is run for credentials", config.images.credential_helper, findings);
   }

@@ -99,4 +99,13 @@ std::string pin_file_of(const std::string& key_file) {
   return at == std::string::npos ? std::string() : key_file.substr(at + kSource.size());
 }
 
+Config reloaded_config(Config running, Config fresh) {
+  for (const config::Key& key : config::keys()) {
+    if (key.applies != config::Applies::Reload) continue;
+    const config::Slot from = key.slot(fresh);
+    std::visit([&](auto* to) { *to = *std::get<decltype(to)>(from); }, key.slot(running));
+  }
+  return running;
+}
+
 }  // namespace wherry

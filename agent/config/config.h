@@ -144,5 +144,7 @@ struct ConfigChange {
   bool needs_restart = true;
 };
 std::vector<ConfigChange> config_changes(const Config& before, const Config& after);
+// What an agent goes by after a reload: `fresh` counts for the keys that need no restart.
+Config reloaded_config(Config running, Config fresh);
 
 }  // namespace wherry

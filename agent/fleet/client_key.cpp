@@ -78,16 +78,20 @@ void ClientKey::FreeEngine::operator()(engine_st* engine) const {
 
 bool is_pkcs11_uri(std::string_view text) { return text.starts_with(kScheme); }
 
-Status check_private_file(const std::string& path, const char* reason) {
+std::optional<FileFault> private_file_fault(const std::string& path) {
   struct stat info {};
-  if (stat(path.c_str(), &info) != 0) return {};  // whoever reads it says why it cannot be read
+  if (stat(path.c_str(), &info) != 0) return std::nullopt;  // whoever reads it says why not
   if (info.st_uid != 0 && info.st_uid != geteuid()) {
-    return fail(Code::PermissionDenied,
-                path + " belongs to another user, who could change it: chown root " + path, reason);
+    return FileFault{"belongs to another user, who could change it", "chown root " + path};
   }
-  if ((info.st_mode & (S_IRWXO | S_IWGRP)) == 0) return {};
-  return fail(Code::PermissionDenied,
-              path + " may be read or changed by other users: chmod 600 " + path, reason);
+  if ((info.st_mode & (S_IRWXO | S_IWGRP)) == 0) return std::nullopt;
+  return FileFault{"may be read or changed by other users", "chmod 600 " + path};
+}
+
+Status check_private_file(const std::string& path, const char* reason) {
+  const auto fault = private_file_fault(path);
+  if (!fault) return {};
+  return fail(Code::PermissionDenied, path + " " + fault->what + ": " + fault->command, reason);
 }
 
 Result<ClientKey> ClientKeys::load(const std::string& where) {

@@ -3,7 +3,9 @@
 // an HSM, by its PKCS#11 URI (RFC 7512).
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/openssl.h"
 #include "base/result.h"
@@ -47,8 +49,14 @@ class ClientKeys {
 };
 
 // So that a secret is not lying open: the file may be changed by nobody but its owner, who is root
-// or the present user, and read by nobody but these and its group. Else PermissionDenied with the
-// command that mends it. A file that is not there is somebody else's concern.
+// or the present user, and read by nobody but these and its group. A file that is not there is
+// somebody else's concern.
+struct FileFault {
+  std::string what;     // "belongs to …"
+  std::string command;  // which mends it
+};
+std::optional<FileFault> private_file_fault(const std::string& path);
+// The same as PermissionDenied.
 Status check_private_file(const std::string& path, const char* reason);
 
 }  // namespace wherry

@@ -242,10 +242,10 @@ void Agent::Parts::make_reconciler() {
     upstream->source_grew();
     event_bell.ring();
   });
-  diagnosis = std::make_unique<Diagnosis>(
-      DiagnosisParts{check_subject(config, options.config_file, options.sets, options.helper_dir),
-                     config, options.version, clock, board, store, logs,
-                     [this] { return metrics.text(); }, [this] { return reconciler->alive(); }});
+  diagnosis = std::make_unique<Diagnosis>(DiagnosisParts{
+      check_subject(config, options.config_file, options.sets, options.helper_dir), config,
+      options.version, clock, board, store, logs, [this] { return metrics.text(); },
+      [this] { return reconciler->alive(); }});
   commands = std::make_unique<CommandCenter>(
       config, clock, *store, mailbox,
       CommandSubjects{board, logs, images, execs, planner(), *diagnosis}, link);
@@ -457,6 +457,7 @@ void Agent::reload(const Config& fresh) {
       log_warn("a changed setting takes effect when wherryd is restarted", {{"key", change.key}});
     }
   }
+  parts_->diagnosis->reloaded(fresh);
   parts_->devices.set(device_options(fresh));
   parts_->mailbox.post([](Mail& mail) { mail.devices_changed = true; });
   parts_->read_manifests();

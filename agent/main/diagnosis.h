@@ -48,6 +48,8 @@ class Diagnosis {
   Result<std::string> bundle_answer(const CancelToken& cancel) const {
     return bundle_.answer(cancel);
   }
+  // What is read again takes effect where it needs no restart.
+  void reloaded(const Config& fresh) { checker_.use(reloaded_config(parts_.config, fresh)); }
   // As Checker::stop().
   bool stop() { return checker_.stop(); }
 

@@ -83,11 +83,18 @@ int check_device(const Arguments& arguments) {
   const ConfigResult loaded = wherry::load_config(arguments.config, arguments.sets);
   const auto subject =
       wherry::check_subject(loaded.config, arguments.config, arguments.sets, helper_directory());
-  wherry::check::Checker checker(subject);
-  const auto findings = checker.run(std::nullopt, {});
+  const bool configured = loaded.errors.empty();
+  wherry::check::Checker checker(
+      subject, configured ? wherry::check::all_probes() : wherry::check::bare_probes());
+  auto findings = checker.run(std::nullopt, {});
   if (!findings) {
     std::fprintf(stderr, "wherryd: %s\n", findings.error().full().c_str());
     return 1;
+  }
+  if (!configured) {
+    findings->push_back(wherry::check::warn(
+        "configuration", "the rest", "it was not looked at: the configuration decides about it",
+        "correct it, then wherry check again"));
   }
   std::printf("%s\n", wherry::check::to_json(*findings, wherry::SystemClock().wall()).c_str());
   const int code = wherry::check::worst(*findings) == wherry::check::Level::Fail ? 1 : 0;

@@ -108,6 +108,18 @@ TEST_F(CheckerTest, OneThatWaitsForItsTurnIsBrokenOffToo) {
   EXPECT_FALSE(runs.get());
 }
 
+TEST_F(CheckerTest, AReloadCounts) {
+  Checker checker(
+      {}, {{"id",
+            [](const Scene& scene) -> Findings { return {ok("id", "", scene.config().device.id)}; },
+            ""}});
+  Config config;
+  config.device.id = "pump-7";
+  EXPECT_EQ(checker.run(std::nullopt, {})->front().seen, "");
+  checker.use(config);
+  EXPECT_EQ(checker.run(std::nullopt, {})->front().seen, "pump-7");
+}
+
 TEST_F(CheckerTest, TheReportHasTheWorstOfIt) {
   const WallTime at(std::chrono::seconds(1'790'000'000));
   EXPECT_EQ(json::parse(to_json({}, at))["result"], "ok");

@@ -1,0 +1,169 @@
+// The configuration, and who may read and change what decides.
+
+#include <algorithm>
+#include <filesystem>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "agent/check/probes.h"
+#include "base/files.h"
+#include "tests/support/temp_dir.h"
+
+namespace wherry::check {
+namespace {
+
+using test::TempDir;
+using test::write_text;
+using testing::HasSubstr;
+
+class FilesProbe : public testing::Test {
+ protected:
+  FilesProbe() {
+    write_text(file_, "");
+    Config& config = subject_->config;
+    config = load_config(file_, sets_).config;
+    config.manifests.dir = make("manifests.d");
+    config.security.trusted_keys_dir = make("keys.d");
+    config.images.preload_dir = make("preload");
+    config.images.hosts_dir = make("hosts");
+    config.network.cni_bin_dir = make("bin");
+    config.network.cni_conf_dir = make("net.d");
+    config.storage.state_dir = make("state", 0700);
+    config.api.socket = dir_ / "none.sock";
+    subject_->config_file = file_;
+    subject_->sets = sets_;
+  }
+  std::string make(const std::string& name, unsigned mode = 0755) const {
+    EXPECT_TRUE(make_directories(dir_ / name, mode));
+    return dir_ / name;
+  }
+  Scene scene() const { return {subject_, std::nullopt, {}}; }
+  // What is wrong with this file or directory.
+  std::vector<Finding> wrong(const std::string& path) const {
+    Findings found = look_at_permissions(scene());
+    std::erase_if(
+        found, [&](const Finding& each) { return each.about != path || each.level == Level::Ok; });
+    return found;
+  }
+  void expect(const std::string& path, const std::string& seen, const std::string& mend) const {
+    const auto found = wrong(path);
+    ASSERT_EQ(found.size(), 1u) << path;
+    EXPECT_THAT(found[0].seen, HasSubstr(seen));
+    EXPECT_THAT(found[0].mend, HasSubstr(mend + path));
+  }
+  static void set_mode(const std::string& path, mode_t mode) {
+    ASSERT_EQ(chmod(path.c_str(), mode), 0) << path;
+  }
+
+  TempDir dir_;
+  const std::string file_ = dir_ / "wherry.yaml";
+  const std::vector<std::string> sets_{"device.id=dev-1"};
+  const std::shared_ptr<Subject> subject_ = std::make_shared<Subject>();
+};
+
+TEST_F(FilesProbe, WhatDecidesIsNotForEverybodyToChange) {
+  Config& config = subject_->config;
+  make("wherry.d");
+  make("hosts/registry.example");
+  config.mqtt.ca_file = dir_ / "ca.pem";
+  const std::vector<std::string> files{file_,
+                                       config.mqtt.ca_file,
+                                       dir_ / "wherry.d/a.yaml",
+                                       config.manifests.dir + "/web.yaml",
+                                       config.security.trusted_keys_dir + "/ops.pem",
+                                       config.images.preload_dir + "/web.tar",
+                                       config.images.hosts_dir + "/registry.example/hosts.toml",
+                                       config.network.cni_bin_dir + "/bridge",
+                                       config.network.cni_conf_dir + "/10.conflist"};
+  for (const std::string& each : files) write_text(each, "");
+  for (const std::string& each : files) {
+    EXPECT_TRUE(wrong(each).empty()) << each;
+    set_mode(each, 0666);
+    expect(each, "everybody may change", "chmod o-w ");
+    set_mode(each, 0644);
+    // In it somebody could put a file of his own.
+    const std::string around = std::filesystem::path(each).parent_path();
+    for (const mode_t mode : {0777, 01777}) {
+      set_mode(around, mode);
+      expect(around, "everybody may change", "chmod o-w ");
+    }
+    set_mode(around, 0755);
+  }
+}
+
+TEST_F(FilesProbe, ManyFilesAreNamedByAFew) {
+  for (int i = 0; i < 20; ++i) {
+    const std::string path = subject_->config.manifests.dir + "/" + std::to_string(i) + ".yaml";
+    write_text(path, "");
+    set_mode(path, 0666);
+  }
+  const Findings found = look_at_permissions(scene());
+  EXPECT_EQ(std::count_if(found.begin(), found.end(),
+                          [](const Finding& each) { return each.level == Level::Fail; }),
+            5);
+}
+
+TEST_F(FilesProbe, SecretsAreForTheirOwnerAndGroup) {
+  Config& config = subject_->config;
+  config.api.token_file = dir_ / "token";
+  config.mqtt.key_file = dir_ / "key.pem";
+  for (const std::string& each : {config.api.token_file, config.mqtt.key_file}) {
+    write_text(each, "secret", 0640);
+    EXPECT_TRUE(wrong(each).empty()) << each;
+    for (const mode_t mode : {0604, 0602, 0660}) {
+      set_mode(each, mode);
+      expect(each, "may be read or changed by other users", "chmod 600 ");
+    }
+    set_mode(each, 0600);
+    if (geteuid() != 0) continue;
+    ASSERT_EQ(chown(each.c_str(), 65534, 65534), 0);
+    expect(each, "belongs to another user", "chown root ");
+  }
+}
+
+TEST_F(FilesProbe, AChangedConfigurationSaysHowItIsTakenOver) {
+  ASSERT_EQ(look_at_configuration(scene()).size(), 1u);
+  subject_->config = load_config(file_, sets_).config;
+  EXPECT_EQ(look_at_configuration(scene())[0].level, Level::Ok);
+  write_text(file_, "log: {level: debug}\n");
+  Findings found = look_at_configuration(scene());
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_THAT(found[0].seen, HasSubstr("log.level"));
+  EXPECT_EQ(found[0].mend, "systemctl reload wherryd");
+  write_text(file_, "log: {level: debug}\nmqtt: {keepalive: 5s}\n");
+  found = look_at_configuration(scene());
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_THAT(found[0].seen, HasSubstr("mqtt.keepalive"));
+  EXPECT_THAT(found[0].mend, HasSubstr("systemctl restart wherryd"));
+  // The reload has come.
+  subject_->config = reloaded_config(subject_->config, load_config(file_, sets_).config);
+  EXPECT_EQ(subject_->config.log.level, LogLevel::Debug);
+  EXPECT_NE(subject_->config.mqtt.keepalive, std::chrono::seconds(5));
+  EXPECT_EQ(look_at_configuration(scene()).size(), 1u);
+}
+
+TEST_F(FilesProbe, AConfigurationThatCannotBeReadIsNamedOnce) {
+  write_text(file_, "log: {level: info}\nmqtt: {brokres: []}\n");
+  Findings found = look_at_configuration(scene());
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].about, file_);
+  EXPECT_THAT(found[0].seen, testing::AllOf(testing::StartsWith("line 2: "), HasSubstr("brokres")));
+  std::filesystem::remove(file_);
+  found = look_at_configuration(scene());
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].about, file_);
+  EXPECT_EQ(found[0].seen, "there is no such file");
+  EXPECT_THAT(found[0].mend, HasSubstr("create it"));
+}
+
+TEST_F(FilesProbe, WithoutAConfigurationNothingIsSaidOfWhatItDecides) {
+  std::vector<std::string> names;
+  for (const Probe& each : bare_probes()) names.emplace_back(each.name);
+  EXPECT_THAT(names, testing::ElementsAre("configuration", "cgroups", "iptables"));
+}
+
+}  // namespace
+}  // namespace wherry::check
