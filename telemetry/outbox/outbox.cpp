@@ -372,7 +372,8 @@ Result<Chunk> Outbox::read(const std::string& name, uint64_t after, size_t max_b
   const auto found = impl_->streams.find(name);
   if (found == impl_->streams.end()) return fail(Code::NotFound, "there is no stream " + name);
   const Stream& stream = found->second;
-  after = std::max(after, stream.row.acked);
+  // Whatever is asked for: there are keys of other streams behind the last number.
+  after = std::max(std::min(after, stream.row.next - 1), stream.row.acked);
   Chunk chunk;
   chunk.epoch = stream.row.epoch;
   chunk.next = stream.row.next;

@@ -20,7 +20,7 @@ constexpr int64_t kSpan = static_cast<int64_t>(kLastNumber) + 1;
 constexpr int64_t kFreePagesKept = 256;
 
 int64_t key_of(int64_t stream, uint64_t number) {
-  return stream * kSpan + static_cast<int64_t>(number);
+  return stream * kSpan + static_cast<int64_t>(std::min(number, kLastNumber));
 }
 uint64_t number_of(int64_t key) { return static_cast<uint64_t>(key % kSpan); }
 

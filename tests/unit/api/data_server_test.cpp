@@ -104,6 +104,24 @@ TEST_F(DataServerTest, TheSocketSaysWhoSpeaks) {
   EXPECT_EQ(ask("GET /v1/cache/key", "", "", "other").status, 404);
 }
 
+// A number of a record is no place in another stream, however large it is.
+TEST_F(DataServerTest, NoNumberLeadsToRecordsOfOthers) {
+  ask("POST /v1/streams/secret", "\"before\"", "", "other");
+  ask("POST /v1/streams/temps", "1\n2");
+  ask("POST /v1/streams/secret2", "\"behind\"", "", "other");
+  constexpr uint64_t kStream = uint64_t{1} << 43;  // what lies between two streams
+  for (const uint64_t at :
+       {uint64_t{0}, kStream, uint64_t{1} << 63, 0 - kStream, 0 - 2 * kStream}) {
+    for (const uint64_t beside : {0, 1, 2, 3, 4, 5}) {
+      const uint64_t after = at + beside - 3;
+      if (after < 2) continue;
+      const json batch = body_of(ask("GET /v1/streams/temps?after=" + std::to_string(after)));
+      EXPECT_EQ(batch["records"], json::array()) << after;
+      EXPECT_EQ(batch["first"], 3) << after;
+    }
+  }
+}
+
 TEST_F(DataServerTest, WhatIsWrongIsNamedAndNothingOfItKept) {
   const auto expect = [&](int status, const std::string& request, const std::string& body,
                           const std::string& says, const std::string& type = "") {
