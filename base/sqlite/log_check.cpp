@@ -4,9 +4,14 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <fcntl.h>
 #include <memory>
 #include <string_view>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <vector>
+
+#include "base/fd.h"
 
 namespace wherry::sqlite {
 namespace {
@@ -65,6 +70,20 @@ bool log_is_broken(const std::string& path) {
     const bool commit = word(frame.data() + 4) != 0;
     if (!fits && ours && commit) return true;
   }
+}
+
+void trim_log(const std::string& path) {
+  const Fd log(open((path + "-wal").c_str(), O_RDWR | O_CLOEXEC));
+  std::array<char, kHeader> header{};
+  struct stat info {};
+  if (!log.valid() || fstat(log.get(), &info) != 0) return;
+  off_t whole = 0;
+  if (pread(log.get(), header.data(), header.size(), 0) == static_cast<ssize_t>(header.size())) {
+    const auto frame = static_cast<off_t>(kFrameHeader + word(header.data() + 8));
+    const auto head = static_cast<off_t>(kHeader);
+    whole = info.st_size - (info.st_size - head) % frame;
+  }
+  if (whole < info.st_size) static_cast<void>(!ftruncate(log.get(), whole));
 }
 
 }  // namespace wherry::sqlite

@@ -12,4 +12,9 @@ namespace wherry::sqlite {
 // The layout: https://sqlite.org/fileformat2.html, "The Write-Ahead Log".
 bool log_is_broken(const std::string& path);
 
+// Cuts off what a failed write, for want of room, left of half a frame at the log's end: SQLite
+// writes over it some day, but after a kill it would look like a log that was cut. Not while
+// anybody else writes to the database at `path`.
+void trim_log(const std::string& path);
+
 }  // namespace wherry::sqlite

@@ -74,6 +74,9 @@ struct Outbox::Impl {
       log_error("the outbox is damaged",
                 {{"file", options.path}, {"error", status.error().full()}});
     }
+    // Or what this left of a frame would be taken for damage after a kill.
+    const bool full = !status && status.error().code() == Code::ResourceExhausted;
+    if (full) sqlite::trim_log(options.path);
     return status;
   }
   Status usable() const { return ready ? Status{} : trouble; }

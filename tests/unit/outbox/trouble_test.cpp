@@ -78,6 +78,32 @@ TEST_F(FullDiskTest, RecordsAreRefusedWholeAndNothingAcceptedIsLost) {
   EXPECT_EQ(dropped_, 0U);
 }
 
+TEST_F(FullDiskTest, KilledWhileItWasFullItHasLostNothing) {
+  for (int i = 1; i <= 20; ++i) add("data/a/s", numbered(i, 1, 1000));
+  fill();
+  int accepted = 20;
+  // Writes of many sizes, so that the disk ends at every place of a frame.
+  for (int i = 0; i < 400; ++i) {
+    const auto room = static_cast<off_t>(std::filesystem::file_size(directory_ / "ballast"));
+    if (i % 4 == 3) {
+      ASSERT_EQ(truncate((directory_ / "ballast").c_str(), room - 4096), 0);
+    }
+    const size_t size = 500 * (1 + static_cast<size_t>(i) % 30);
+    if (outbox_->append("data/a/s", numbered(accepted + 1, 1, size))) ++accepted;
+    if (i % 10 != 9) continue;
+    test::TempDir elsewhere;  // the files as a kill leaves them
+    for (const char* part : {"", "-wal", "-in-use"}) {
+      std::filesystem::copy(options_.path + part, elsewhere / (std::string("outbox.db") + part));
+    }
+    OutboxOptions copied = options_;
+    copied.path = elsewhere / "outbox.db";
+    const auto opened = Outbox::open(copied, clock_);
+    ASSERT_TRUE(opened.outbox->ready());
+    EXPECT_EQ(opened.outbox->streams().at(0).next, static_cast<uint64_t>(accepted) + 1) << i;
+    EXPECT_EQ(opened.outbox->streams().at(0).dropped, 0U) << i;
+  }
+}
+
 TEST_F(FullDiskTest, FullAtTheStartItGoesOnWhenThereIsRoom) {
   for (int i = 1; i <= 50; ++i) add("events", numbered(i, 1, 1000));
   outbox_.reset();
