@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <set>
@@ -107,6 +108,20 @@ void telemetry() {
   row("PSS", mib(footprint(world.agent_pid()).pss), "MiB", 0);
 }
 
+// One minute, unless WHERRY_BENCH_IDLE_MINUTES says otherwise.
+int idle_minutes() {
+  const char* given = std::getenv("WHERRY_BENCH_IDLE_MINUTES");
+  return given == nullptr ? 1 : std::max(1, std::atoi(given));
+}
+
+// How often the broker heard that from the agent.
+double heard(World& world, const std::string& packet) {
+  const std::string log = world.broker().log(), line = "Received " + packet + " from dev-1";
+  int count = 0;
+  for (size_t at = log.find(line); at != std::string::npos; at = log.find(line, at + 1)) ++count;
+  return count;
+}
+
 void unchanged_and_idle() {
   World world(true, {"telemetry.interval=0s"});
   std::vector<json> pods;
@@ -125,17 +140,22 @@ void unchanged_and_idle() {
   row("containerd calls for ten", static_cast<double>(world.container_calls() - calls), "", 0,
       "target: 0");
 
-  heading("Idle with 10 workloads, one minute");
+  const int minutes = idle_minutes();
+  heading(("Idle with 10 workloads, minutes: " + std::to_string(minutes)).c_str());
   const int64_t before = cpu_nanoseconds(world.agent_pid());
   const int64_t written = written_bytes(world.agent_pid());
-  idle_for(std::chrono::seconds(60));
+  const double messages = heard(world, "PUBLISH"), pings = heard(world, "PINGREQ");
+  idle_for(std::chrono::minutes(minutes));
   const Footprint memory = footprint(world.agent_pid());
   row("PSS", mib(memory.pss), "MiB", 14);
   row("private dirty", mib(memory.private_dirty), "MiB", 5);
   row("CPU of one core",
-      static_cast<double>(cpu_nanoseconds(world.agent_pid()) - before) / 60e9 * 100, "%", 0.2);
+      static_cast<double>(cpu_nanoseconds(world.agent_pid()) - before) / 60e9 / minutes * 100, "%",
+      0.2);
   row("written to disk", static_cast<double>(written_bytes(world.agent_pid()) - written), "B", 0,
       "target: 0");
+  row("messages sent", heard(world, "PUBLISH") - messages, "", 0, "target: 0");
+  row("pings sent", heard(world, "PINGREQ") - pings, "", 0);
   row("threads", thread_count(world.agent_pid()), "", 0);
 }
 
