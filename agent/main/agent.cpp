@@ -360,7 +360,12 @@ void Agent::Parts::watch() {
     mailbox.post_event(event);
     // Each time containerd comes: what was laid ready while it was away is taken then.
     if (event.kind != runtime::Event::Kind::Connected) return;
-    if (const auto held = weak.lock()) preload(*held);
+    const auto held = weak.lock();
+    if (!held) return;
+    preload(*held);
+    if (!held->post(Lane::Drop, [this] { execs.end_left(); })) {
+      log_debug("programs of an earlier life are ended later");
+    }
   });
 }
 
@@ -430,6 +435,7 @@ Status Agent::start() {
   if (Status claimed = p.claim_directories(); !claimed) return claimed;
   if (Status opened = p.open_store(); !opened) return opened;
   p.make_reconciler();
+  p.execs.hold_left();
   p.volumes.reopen_data_sockets();
   p.read_manifests();
   p.reconciler->start();

@@ -4,10 +4,13 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <tuple>
 #include <unistd.h>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -20,6 +23,10 @@ namespace {
 
 constexpr size_t kSpecsKept = 256;
 constexpr Duration kDeath = std::chrono::seconds(5);
+constexpr int kDeaths = 3;  // it may just be starting, and be no process yet
+// Pipes are <container>.<exec><end>.
+constexpr const char* kOut = ".out";
+constexpr const char* kErr = ".err";
 // Its output may be held open by a child it left behind: now and then it is asked whether it ended.
 constexpr Duration kAsk = std::chrono::milliseconds(500);
 
@@ -73,8 +80,8 @@ class Run {
       : tasks_(client.tasks()),
         request_(request),
         id_("x" + random_hex(8)),
-        out_(directory + "/" + id_ + ".out", request.max_output),
-        err_(directory + "/" + id_ + ".err", request.max_output) {}
+        out_(directory + "/" + request.container_id + "." + id_ + kOut, request.max_output),
+        err_(directory + "/" + request.container_id + "." + id_ + kErr, request.max_output) {}
 
   Result<ExecResult> go(const std::string& process, const CancelToken& cancel) {
     if (Status opened = out_.open(); !opened) return fail(opened.error());
@@ -176,9 +183,60 @@ Result<std::string> ContainerExec::process_of(const ExecRequest& request) {
   return exec_process(spec, request.argv);
 }
 
+void ContainerExec::hold_left() {
+  std::map<std::pair<std::string, std::string>, Left> found;
+  DIR* const directory = opendir(directory_.c_str());
+  if (directory == nullptr) return;
+  while (const dirent* entry = readdir(directory)) {
+    const std::string name = entry->d_name;
+    const size_t end = name.rfind('.');
+    const size_t middle = end == std::string::npos || end == 0 ? end : name.rfind('.', end - 1);
+    if (middle == std::string::npos || middle == 0) continue;
+    Left& left = found[{name.substr(0, middle), name.substr(middle + 1, end - middle - 1)}];
+    const std::string path = directory_ + "/" + name;
+    left.readers.emplace_back(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  }
+  closedir(directory);
+  const std::lock_guard lock(mutex_);
+  for (auto& [key, left] : found) {
+    std::tie(left.container, left.id) = key;
+    left_.push_back(std::move(left));
+  }
+}
+
+void ContainerExec::end_left() {
+  std::vector<Left> left;
+  {
+    const std::lock_guard lock(mutex_);
+    left.swap(left_);
+  }
+  for (Left& one : left) {
+    if (const Status ended = end(one); !ended) {
+      const std::lock_guard lock(mutex_);
+      left_.push_back(std::move(one));
+      continue;
+    }
+    for (const char* pipe : {kOut, kErr}) {
+      unlink((directory_ + "/" + one.container + "." + one.id + pipe).c_str());
+    }
+  }
+}
+
+// Unavailable where nobody can be asked.
+Status ContainerExec::end(const Left& left) {
+  Tasks& tasks = client_.tasks();
+  for (int i = 0; i < kDeaths; ++i) {
+    const Status killed = tasks.kill_exec(left.container, left.id, SIGKILL);
+    if (!killed && killed.error().code() == Code::Unavailable) return killed;
+    if (!killed && killed.error().code() == Code::NotFound) break;
+    if (tasks.wait_exec(left.container, left.id, kDeath)) break;
+  }
+  static_cast<void>(tasks.remove_exec(left.container, left.id));
+  return {};
+}
+
 Result<ExecResult> ContainerExec::exec(const ExecRequest& request, CancelToken cancel) {
   if (request.argv.empty()) return fail(Code::InvalidArgument, "no command is given");
-  std::call_once(tidied_, [this] { static_cast<void>(remove_tree(directory_)); });
   if (Status made = make_directories(directory_, 0700); !made) return fail(made.error());
   const auto process = process_of(request);
   if (!process) return fail(process.error());

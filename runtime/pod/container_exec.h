@@ -5,7 +5,9 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <vector>
 
+#include "base/fd.h"
 #include "runtime/containerd/client.h"
 #include "runtime/runtime.h"
 
@@ -18,13 +20,25 @@ class ContainerExec final : public Execs {
 
   Result<ExecResult> exec(const ExecRequest& request, CancelToken cancel) override;
 
+  // For what a killed agent left running. A shim that opens a pipe nobody reads answers nothing
+  // about its container, for half a minute: before the first look they get a reader …
+  void hold_left();
+  // … and once containerd answers, the programs are ended. What cannot be yet is tried again with
+  // the next call.
+  void end_left();
+
  private:
+  struct Left {
+    std::string container, id;
+    std::vector<Fd> readers;
+  };
+  Status end(const Left& left);
   Result<std::string> process_of(const ExecRequest& request);
 
   Client& client_;
   const std::string directory_;
-  std::once_flag tidied_;  // what an earlier life of the agent left in the directory
   std::mutex mutex_;
+  std::vector<Left> left_;
   // By container, whose specification never changes: a probe asks again and again.
   std::map<std::string, std::string> specs_;
 };
