@@ -13,10 +13,20 @@ using http::Problem;
 
 constexpr const char* kGivenBy = "through the API of this device";
 
+bool has_body(const http::Request& request) {
+  return request.chunked || request.content_length > 0;
+}
+
 }  // namespace
 
 tl::expected<std::string, Problem> read_small_body(http::Exchange& exchange, size_t most,
                                                    const std::string& what) {
+  const http::Request& request = exchange.request();
+  if (!has_body(request)) {
+    return tl::unexpected<Problem>(Problem{411, "send " + what + " as the body"});
+  }
+  const Problem too_large{413, "the body is too large for " + what};
+  if (request.content_length > most) return tl::unexpected<Problem>(too_large);
   std::string body(most + 1, '\0');
   size_t size = 0;
   while (size < body.size()) {
@@ -28,17 +38,27 @@ tl::expected<std::string, Problem> read_small_body(http::Exchange& exchange, siz
     if (*got == 0) break;
     size += *got;
   }
-  if (size > most) {
-    return tl::unexpected<Problem>(Problem{413, "the body is too large for " + what});
-  }
+  if (size > most) return tl::unexpected<Problem>(too_large);
   body.resize(size);
   return body;
+}
+
+std::optional<Problem> refuse_arguments(http::Exchange& exchange, CommandKind kind, WallTime now) {
+  if (!has_body(exchange.request())) return std::nullopt;
+  const auto body = read_small_body(exchange, kMaxCommandBytes, "an order");
+  if (!body) return body.error();
+  if (body->empty()) return std::nullopt;
+  const auto none = parse_arguments(kind, *body, now, "");
+  return none ? std::nullopt : std::optional(http::problem_from(none.error()));
 }
 
 void order_workload(const HandlerContext& context, http::Exchange& exchange,
                     const std::string& name, CommandKind kind) {
   if (context.deps.commands == nullptr) {
     return exchange.respond(Problem{501, "workloads cannot be ordered about here"});
+  }
+  if (const auto problem = refuse_arguments(exchange, kind, context.deps.clock.wall())) {
+    return exchange.respond(*problem);
   }
   Command command;
   command.kind = kind;

@@ -6,6 +6,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -74,10 +75,13 @@ inline std::shared_ptr<void> take_follow(HandlerContext& context, const http::Ex
 void answer_json(http::Exchange& exchange, int status, const std::string& json);
 // Where HandlerContext::follows are all taken.
 http::Problem too_many_streams();
-// The body of a request, where it is small. 400, 408 or 413, which says that it is too large for
-// `what`.
+// The body of a request, where it is small. 400, 408, 411 where there is none, or 413, which says
+// that it is too large for `what`.
 tl::expected<std::string, http::Problem> read_small_body(http::Exchange& exchange, size_t most,
                                                          const std::string& what);
+// For what takes no arguments: nothing where there is no body, or an empty object.
+std::optional<http::Problem> refuse_arguments(http::Exchange& exchange, CommandKind kind,
+                                              WallTime now);
 nlohmann::ordered_json image_json(const runtime::Image& image);
 
 void answer_healthz(const HandlerContext& context, http::Exchange& exchange);

@@ -208,6 +208,10 @@ void prune_images(const HandlerContext& context, http::Exchange& exchange) {
   if (!context.deps.prune) {
     return exchange.respond(Problem{501, "images cannot be pruned here"});
   }
+  const WallTime now = context.deps.clock.wall();
+  if (const auto problem = refuse_arguments(exchange, CommandKind::Prune, now)) {
+    return exchange.respond(*problem);
+  }
   const auto watch = context.watch(exchange);
   const auto report = context.deps.prune(exchange.cancel());
   if (!report) return exchange.respond(http::problem_from(report.error()));

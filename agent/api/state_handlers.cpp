@@ -180,10 +180,15 @@ void follow_events(HandlerContext& context, http::Exchange& exchange, int64_t af
   if (context.deps.event_bell == nullptr) {
     return exchange.respond(Problem{501, "events cannot be followed here"});
   }
+  constexpr const char* kLines = "application/x-ndjson";
+  if (exchange.request().method == "HEAD") {
+    static_cast<void>(exchange.begin(200, kLines));
+    return;
+  }
   const std::shared_ptr<void> place = take_follow(context, exchange);
   if (!place) return exchange.respond(too_many_streams());
   const std::shared_ptr<void> watched = context.watch(exchange);
-  if (!exchange.begin(200, "application/x-ndjson")) return;
+  if (!exchange.begin(200, kLines)) return;
   while (!exchange.cancel().cancelled()) {
     const uint64_t heard = context.deps.event_bell->count();
     const auto events = context.deps.events(after, kEventsAtMost);
@@ -213,9 +218,7 @@ void answer_events(HandlerContext& context, http::Exchange& exchange) {
     return exchange.respond(
         Problem{400, "limit must be between 1 and " + std::to_string(kEventsAtMost)});
   }
-  if (follow != nullptr && *follow == "true" && request.method != "HEAD") {
-    return follow_events(context, exchange, after);
-  }
+  if (follow != nullptr && *follow == "true") return follow_events(context, exchange, after);
   const auto events = context.deps.events(after, static_cast<size_t>(limit));
   if (!events) return exchange.respond(http::problem_from(events.error()));
   Json list = Json::array();

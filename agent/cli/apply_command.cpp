@@ -37,7 +37,8 @@ tl::expected<Json, int> hand_in(const Session& session, const std::string& metho
   const Json& errors = list_of(*answer, "errors");
   if (errors.empty()) {
     const int code = report(session, problem_error(*answer));
-    return tl::unexpected<int>(number_of(*answer, "status") == 413 ? int{kInvalid} : code);
+    const int64_t status = number_of(*answer, "status");
+    return tl::unexpected<int>(status == 411 || status == 413 ? int{kInvalid} : code);
   }
   if (session.format != Format::Table) {
     print_data(session, *answer);

@@ -22,6 +22,7 @@ constexpr size_t kMaxName = 253;  // of a workload or a container (RFC 1123 subd
 constexpr size_t kMaxReference = 1024;
 constexpr size_t kMaxPattern = 1024;
 constexpr size_t kMaxArguments = 256;  // of argv
+constexpr size_t kMaxProgram = 1024;   // argv[0]
 
 tl::unexpected<Error> wrong(const std::string& path, const std::string& what) {
   return fail(Code::InvalidArgument, path + ": " + what);
@@ -124,6 +125,10 @@ Status read_argv(const Reading& r) {
     const auto& text = r.value[i].get_ref<const std::string&>();
     if (text.find('\0') != std::string::npos) return wrong(path, "must not hold a NUL");
     if (i == 0 && text.empty()) return wrong(path, "must not be empty");
+    // Those who cannot start it say its name in their errors, which has no room for more.
+    if (i == 0 && text.size() > kMaxProgram) {
+      return wrong(path, "is longer than " + std::to_string(kMaxProgram) + " bytes");
+    }
     r.command.argv.push_back(text);
   }
   return {};

@@ -44,6 +44,29 @@ TEST_F(CommandRoutesTest, AnOrderThatIsTakenIs202) {
   EXPECT_EQ(ask("GET /v1/workloads/web/stop").status, 405);
 }
 
+TEST_F(CommandRoutesTest, AnOrderTakesNoArguments) {
+  start();
+  for (const char* path :
+       {"workloads/web/restart", "workloads/web/stop", "workloads/web/start", "images:prune"}) {
+    const auto given = [&](const std::string& body) {
+      return ask("POST /v1/" + std::string(path),
+                 "Content-Length: " + std::to_string(body.size()) + "\r\n", body);
+    };
+    const size_t before = orders().size();
+    EXPECT_EQ(given("<<<").status, 400) << path;
+    EXPECT_EQ(given(std::string(2 << 20, ' ')).status, 413) << path;
+    const Answer refused = given(R"({"force":true})");
+    EXPECT_EQ(refused.status, 400) << path;
+    EXPECT_THAT(detail(refused), HasSubstr("unknown argument \"force\"; it takes none"));
+    EXPECT_EQ(orders().size(), before);
+    EXPECT_LT(given("{}").status, 300) << path;
+    EXPECT_LT(
+        ask("POST /v1/" + std::string(path), "Transfer-Encoding: chunked\r\n", "0\r\n\r\n").status,
+        300)
+        << path;
+  }
+}
+
 TEST_F(CommandRoutesTest, ExecAnswersWithWhatTheProgramSaid) {
   start();
   const Answer answer =
@@ -68,7 +91,10 @@ TEST_F(CommandRoutesTest, BadExecsAreToldWhatIsWrong) {
     std::string says;
   };
   const std::vector<Bad> table = {
-      {"web/exec", "", 400, "not JSON"},
+      {"web/exec", "", 411, "send a command"},
+      {"web/exec", "<<<", 400, "not JSON"},
+      {"web/exec", R"({"argv":[")" + std::string(50'000, 'x') + R"("]})", 400,
+       "argv[0]: is longer"},
       {"web/exec", "{}", 400, "argv: is missing"},
       {"web/exec", R"({"argv":"ls"})", 400, "argv: must be a list"},
       {"web/exec", R"({"argv":["ls"],"tty":true})", 400, "unknown argument \"tty\""},

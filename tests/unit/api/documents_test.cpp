@@ -72,5 +72,20 @@ TEST_F(DocumentsTest, OneThatIsTooLargeIsNotReadToItsEnd) {
       << "it is for the parser to say so, in its own words";
 }
 
+TEST_F(DocumentsTest, NoBodyAndOneAnnouncedTooLargeAreRefusedAtOnce) {
+  options.limits.timeouts.body = std::chrono::hours(1);  // nothing waits for it
+  start();
+  for (const char* line : {"PUT /v1/desired", "POST /v1/plan", "POST /v1/workloads/web/exec",
+                           "POST /v1/images:pull"}) {
+    EXPECT_EQ(ask(line).status, 411) << line;
+    EXPECT_EQ(ask(line, "Content-Length: 0\r\n").status, 411) << line;
+    const auto client = RawClient::unix_socket(socket());
+    client->send(std::string(line) +
+                 " HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+                 "Content-Length: 9000000000\r\n\r\n");
+    EXPECT_EQ(client->answer().status, 413) << line << ": without 100 before it";
+  }
+}
+
 }  // namespace
 }  // namespace wherry::test

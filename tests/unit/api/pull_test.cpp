@@ -123,8 +123,8 @@ TEST_F(PullTest, TheAgentStopsThoughAPullHangs) {
 }
 
 TEST_F(PullTest, WhatIsNoRequestForAnImage) {
-  for (const char* body : {"", "{}", "[]", "image", R"({"image":""})", R"({"image":7})",
-                           R"({"image":"a","more":1})"}) {
+  for (const char* body :
+       {"{}", "[]", "image", R"({"image":""})", R"({"image":7})", R"({"image":"a","more":1})"}) {
     const Answer answer = begin(body)->answer();
     EXPECT_EQ(answer.status, 400) << body;
     EXPECT_NE(answer.body.find("image"), std::string::npos) << answer.body;

@@ -142,6 +142,14 @@ TEST_F(ApiTest, EventsAreFollowed) {
   EXPECT_EQ(json::parse(answer.body.substr(0, answer.body.find('\n')))["number"], 2);
 }
 
+TEST_F(ApiTest, HeadOfAStreamIsTheHeadOfAStream) {
+  start();
+  const Answer answer = ask("HEAD /v1/events?follow=true");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.header("Content-Type"), "application/x-ndjson");
+  EXPECT_EQ(answer.header("Content-Length"), "");
+}
+
 TEST_F(ApiTest, UnknownPathsAndMethods) {
   start();
   for (const char* line : {"GET /v2", "GET /v1", "GET /v1/status/", "GET //", "GET /v1//workloads",

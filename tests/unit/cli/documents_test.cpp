@@ -73,6 +73,8 @@ TEST_F(DocumentCommands, EveryErrorIsALineWithItsPlace) {
     EXPECT_EQ(result.err, path + ":7:3: spec.items[0].spec: is required\n" + path + ": and more\n");
     EXPECT_EQ(result.out, "");
   }
+  EXPECT_EQ(wherry({"apply", "-f", file("")}).exit_code, 5) << "nothing to send";
+  file(kGood);
   const CommandResult result = wherry({"apply", "-f", path, "-o", "json"});
   EXPECT_EQ(result.exit_code, 5);
   EXPECT_EQ(json::parse(result.out)["errors"].size(), 2U);

@@ -116,6 +116,8 @@ TEST(CommandTest, BadOnesAreToldWhatIsWrong) {
       {R"({"command":"exec","args":{"workload":"a","argv":["ls",1]}})", "args.argv[1]: must be"},
       {R"({"command":"exec","args":{"workload":"a","argv":[""]}})", "args.argv[0]: must not"},
       {R"({"command":"exec","args":{"workload":"a","argv":["a\u0000b"]}})", "NUL"},
+      {R"({"command":"exec","args":{"workload":"a","argv":[")" + std::string(1025, 'x') + R"("]}})",
+       "args.argv[0]: is longer than 1024 bytes"},
       {R"({"command":"exec","args":{"workload":"a","argv":["ls"],"timeout":0}})",
        "args.timeout: must be"},
       {R"({"command":"exec","args":{"workload":"a","argv":["ls"],"timeout":"1h"}})",
