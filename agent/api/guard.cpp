@@ -23,6 +23,7 @@ using http::Problem;
 
 constexpr size_t kMinTokenChars = 16;
 constexpr size_t kMaxTokenFileBytes = 4096;
+constexpr const char* kTooManyRequests = "too many requests from your address";
 constexpr Rate kComplaints{.per_second = 1.0 / 60, .at_once = 3};  // of one kind
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
@@ -90,17 +91,23 @@ bool is_form(const http::Request& request) {
          equal_ignoring_case(kind, "text/plain");
 }
 
+bool is_page_file(const http::Exchange& exchange) {
+  const http::Request& request = exchange.request();
+  return exchange.peer().loopback && !changes_something(request) && is_dashboard_file(request.path);
+}
+
 bool is_open_on_loopback(const http::Request& request) {
   if (is_dashboard_file(request.path)) return true;
   return request.path.size() == 1 && (request.path[0] == "healthz" || request.path[0] == "metrics");
 }
 
+// With Refresh a browser that was to show the page asks again by itself.
 Problem too_many(const std::string& what, std::string reason, Duration wait) {
   const auto seconds = std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count());
   return {429,
           what + "; try again in " + seconds + " s",
           std::move(reason),
-          {{"Retry-After", seconds}}};
+          {{"Retry-After", seconds}, {"Refresh", seconds}}};
 }
 
 Problem unauthorized(std::string detail) {
@@ -129,6 +136,7 @@ Result<std::string> Guard::read_token(const std::string& path) {
 Guard::Guard(std::string token_file, const ApiRates& rates, const Clock& clock)
     : token_file_(std::move(token_file)),
       requests_(rates.requests, clock),
+      page_files_(rates.page_files, clock),
       wrong_tokens_(rates.wrong_tokens, clock),
       complaints_(kComplaints, clock) {}
 
@@ -136,16 +144,30 @@ void Guard::complain(const std::string& message, const std::string& key, const s
   if (complaints_.take(message) == Duration::zero()) log_warn(message, {{key, value}});
 }
 
-std::optional<Problem> Guard::admit(const http::Peer& peer) {
+std::optional<Problem> Guard::admit(http::Peer& peer) {
   const Duration wait = requests_.take(peer.client);
   if (wait == Duration::zero()) return std::nullopt;
-  return too_many("too many requests from your address", "TooManyRequests", wait);
+  peer.over_rate = peer.loopback && page_files_.wait(peer.client) == Duration::zero();
+  if (peer.over_rate) return std::nullopt;
+  return too_many(kTooManyRequests, "TooManyRequests", wait);
+}
+
+// Only now it is known what is asked for.
+std::optional<Problem> Guard::check_rate(const http::Exchange& exchange) {
+  const http::Peer& peer = exchange.peer();
+  const bool page_file = is_page_file(exchange);
+  if (page_file && !peer.over_rate) requests_.give_back(peer.client);
+  if (!page_file && !peer.over_rate) return std::nullopt;
+  const Duration wait = (page_file ? page_files_ : requests_).take(peer.client);
+  if (wait == Duration::zero()) return std::nullopt;
+  return too_many(kTooManyRequests, "TooManyRequests", wait);
 }
 
 std::optional<Problem> Guard::check(const http::Exchange& exchange) {
   const http::Request& request = exchange.request();
   const bool tcp = exchange.peer().tcp;
   if (tcp) {
+    if (auto problem = check_rate(exchange)) return problem;
     const std::string* host = request.header("host");
     if (host == nullptr || !host_is_ours(*host)) {
       return Problem{421, "address this device by its IP address, its host name or localhost"};

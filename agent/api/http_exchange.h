@@ -22,6 +22,7 @@ struct Peer {
   // With tcp: whom it counts for. An IPv4 address, or the /64 that an IPv6 address is of, as one
   // host has as many addresses of it as it likes.
   std::string client{};
+  bool over_rate = false;  // let in all the same: not all requests count
 };
 
 // Used by one thread.

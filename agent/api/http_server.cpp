@@ -55,8 +55,10 @@ void set_up_tcp(int fd) {
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &kProbes, sizeof kProbes);
 }
 
+// With Refresh a browser asks again by itself.
 Problem too_many(int status, std::string detail) {
-  return {status, std::move(detail), "TooManyConnections", {{"Retry-After", "1"}}};
+  return {
+      status, std::move(detail), "TooManyConnections", {{"Retry-After", "1"}, {"Refresh", "1"}}};
 }
 
 }  // namespace
@@ -242,7 +244,7 @@ void Server::accept_from(const Listener& listener) {
   connection->socket->part();
 }
 
-std::optional<Problem> Server::refusal(const Peer& peer) const {
+std::optional<Problem> Server::refusal(Peer& peer) const {
   if (limits_.tag_connections > 0 && !peer.tag.empty() && registry_->count([&](const Peer& p) {
         return p.tag == peer.tag;
       }) >= limits_.tag_connections) {

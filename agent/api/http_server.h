@@ -31,7 +31,7 @@ class Server {
   using Handler = std::function<void(Exchange&)>;
   // What a new connection over TCP is refused with, before anything is read of it; or nothing. Must
   // not wait: nobody else is let in meanwhile.
-  using Admission = std::function<std::optional<Problem>(const Peer&)>;
+  using Admission = std::function<std::optional<Problem>(Peer&)>;
 
   Server(std::string name, ServerLimits limits, Handler handler, Admission admit = {});
   ~Server();
@@ -57,7 +57,7 @@ class Server {
   void accept_loop();
   void accept_ready(const std::vector<pollfd>& ready);
   void accept_from(const Listener& listener);
-  std::optional<Problem> refusal(const Peer& peer) const;
+  std::optional<Problem> refusal(Peer& peer) const;
   void serve(const std::shared_ptr<Connection>& connection);
   void wake() const;
 

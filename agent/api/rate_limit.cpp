@@ -40,6 +40,13 @@ Duration RateLimit::take(const std::string& key) {
   return wait;
 }
 
+void RateLimit::give_back(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  const auto found = buckets_.find(key);
+  if (found == buckets_.end()) return;
+  found->second.left = std::min(rate_.at_once, found->second.left + 1);
+}
+
 Duration RateLimit::wait(const std::string& key) const {
   const std::lock_guard lock(mutex_);
   const auto found = buckets_.find(key);

@@ -22,6 +22,8 @@ class RateLimit {
 
   // Takes a token. Zero: granted; else how long until there is one.
   Duration take(const std::string& key);
+  // Gives back one that was taken for nothing.
+  void give_back(const std::string& key);
   // How long until there is one, without taking it.
   Duration wait(const std::string& key) const;
 

@@ -142,7 +142,7 @@ ApiServer::ApiServer(ApiOptions options, ApiDependencies dependencies)
       routes_(std::make_unique<Routes>(options_, std::move(dependencies))),
       server_(std::make_unique<http::Server>(
           "api", options_.limits, [this](http::Exchange& exchange) { routes_->handle(exchange); },
-          [this](const http::Peer& peer) { return routes_->guard.admit(peer); })) {
+          [this](http::Peer& peer) { return routes_->guard.admit(peer); })) {
   routes_->context.watch = [this](http::Exchange& exchange) { return server_->watch(exchange); };
 }
 

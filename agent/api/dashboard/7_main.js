@@ -151,10 +151,24 @@ async function run() {
   }
 }
 
+// Styles that were refused, as by an agent that was busy, are asked for until they are there.
+async function keepStyled() {
+  const styled = () => getComputedStyle(document.documentElement).getPropertyValue('--ok') !== '';
+  for (let node = document.querySelector('link[rel=stylesheet]'); !styled();) {
+    await pause(1000);
+    const next = el('link', {rel: 'stylesheet', href: '/dashboard.css'});
+    const asked = new Promise((resolve) => { next.onload = next.onerror = resolve; });
+    node.replaceWith(next);
+    node = next;
+    await asked;
+  }
+}
+
 document.addEventListener('visibilitychange', () => {
   if (!document.hidden) return;
   eventStream.stop();
   if (detail.log) detail.log.stop();
 });
 addEventListener('hashchange', () => { if (page.shown) route(); });
+keepStyled();
 run();

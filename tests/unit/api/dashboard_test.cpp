@@ -72,6 +72,28 @@ TEST_F(DashboardTest, FromElsewhereTheyNeedTheToken) {
   }
 }
 
+// The clock of the fixture stands still: nothing is refilled but by advance().
+TEST_F(DashboardTest, ItsFilesAndOtherRequestsDoNotStarveEachOther) {
+  options.rates.requests = {.per_second = 1, .at_once = 3};
+  options.rates.page_files = {.per_second = 1, .at_once = 5};
+  start();
+  const auto take = [&](const std::string& path, int times) {
+    for (int i = 0; i < times; ++i) EXPECT_EQ(get(path).status, 200) << path << " " << i;
+    const Answer refused = get(path);
+    EXPECT_EQ(refused.status, 429) << path;
+    EXPECT_EQ(refused.header("Retry-After"), "1");
+    EXPECT_EQ(refused.header("Refresh"), "1") << "so that a browser comes back by itself";
+  };
+  take("/healthz", 3);
+  for (const std::string& path : kFiles) EXPECT_EQ(get(path).status, 200) << path;
+  EXPECT_EQ(ask_tcp("POST /", "Host: localhost\r\nContent-Length: 0\r\n").status, 429);
+  take("/", 1);
+  EXPECT_EQ(get("/healthz").status, 429);
+  clock.advance(std::chrono::seconds(10));
+  take("/dashboard.css", 5);
+  take("/healthz", 3);
+}
+
 TEST_F(DashboardTest, GzipIsForWhoAsksForIt) {
   start();
   const std::string page = get("/").body;

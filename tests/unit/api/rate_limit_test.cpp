@@ -41,6 +41,17 @@ TEST(RateLimit, LookingTakesNothing) {
   EXPECT_EQ(limit.wait("a"), seconds(1));
 }
 
+TEST(RateLimit, WhatWasTakenForNothingIsGivenBack) {
+  FakeClock clock;
+  RateLimit limit({.per_second = 1, .at_once = 1}, clock);
+  limit.give_back("a");
+  EXPECT_EQ(limit.take("a"), Duration::zero());
+  limit.give_back("a");
+  limit.give_back("a");
+  EXPECT_EQ(limit.take("a"), Duration::zero());
+  EXPECT_EQ(limit.take("a"), seconds(1)) << "never more than there is room for";
+}
+
 TEST(RateLimit, WhoTookMostIsRememberedLongest) {
   FakeClock clock;
   RateLimit limit({.per_second = 0.001, .at_once = 4}, clock, 8);
