@@ -29,9 +29,11 @@ const link = {
 // Until there is another token than the one that was refused.
 function otherToken(refused) {
   if (link.token !== refused) return Promise.resolve();
+  kept.write('');
   put($('t-wrong'), refused ? 'The device does not accept this token.' : '');
   if (!link.asked) {
     link.asked = new Promise((resolve) => { link.given = resolve; });
+    locked();
     $('ask').showModal();
   }
   return link.asked;

@@ -91,6 +91,12 @@ function here() {
   if (detail.log && !document.hidden) wakeLog();
 }
 
+// What is shown stands still until there is a token.
+function locked() {
+  showLink('busy', 'busy', 'Waiting for the token');
+  document.body.classList.add('stale');
+}
+
 function wakeLog() {
   if (!detail.log.control && $('l-follow').checked) detail.log.start();
 }

@@ -76,7 +76,7 @@ class DashboardTest : public SystemTest {
   static json talker(const std::string& name) {
     json pod = simple_pod(name, kImage,
                           {"/bin/sh", "-c",
-                           "i=0; while :; do i=$((i+1)); echo \"number $i " +
+                           "i=0; while :; do i=$((i+1)); echo \"number $i \u202E" +
                                std::string(kHostile) + "\"; sleep 0.2; done"});
     pod["spec"]["terminationGracePeriodSeconds"] = 0;
     return pod;
@@ -142,6 +142,18 @@ TEST_F(DashboardTest, AsksForTheTokenAndShowsTheDevice) {
   EXPECT_EQ(browser_->run("return [...document.querySelectorAll('#rows .c-plot .value')].filter("
                           "(each) => !/\\d/.test(each.textContent)).length"),
             0);
+
+  // Another token on the device: what is seen is not live, and the old one is forgotten.
+  const std::string other = "another-" + std::string(kToken);
+  write_text(files_ / "token", other + "\n", 0640);
+  ASSERT_TRUE(browser_->wait(is_open("ask")));
+  expect_text("#link", "Waiting for the token");
+  EXPECT_EQ(browser_->run("return document.body.classList.contains('stale')"), true);
+  EXPECT_EQ(browser_->run("return Object.values(sessionStorage).join('')"), "");
+  browser_->type("#t-token", other);
+  browser_->press("\uE007");
+  expect_text("#link", "Live");
+  EXPECT_EQ(browser_->run("return document.body.classList.contains('stale')"), false);
 }
 
 TEST_F(DashboardTest, OrdersAreGivenAfterAQuestion) {
@@ -189,6 +201,10 @@ TEST_F(DashboardTest, LogsAndEventsAreFollowedAndStayText) {
   expect_text("#d-logs", kHostile);
   EXPECT_EQ(browser_->run("return document.querySelectorAll('#d-logs img').length"), 0);
   EXPECT_EQ(browser_->run("return document.title.includes('owned')"), false);
+  EXPECT_EQ(
+      browser_->run("return document.getElementById('d-logs').textContent.includes('\\u202E')"),
+      false)
+      << "what turns a line round";
 
   browser_->type("#l-find", "number 2 ");
   EXPECT_TRUE(
