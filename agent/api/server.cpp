@@ -5,6 +5,7 @@
 #include "agent/api/dashboard.h"
 #include "agent/api/handlers.h"
 #include "agent/api/router.h"
+#include "base/executor.h"
 #include "base/log.h"
 
 namespace wherry {
@@ -154,28 +155,59 @@ Status ApiServer::start() {
   auto local = http::Listener::unix_socket(options_.socket, options_.group);
   if (!local) return fail(local.error(), "serve the API");
   listeners.push_back(std::move(*local));
-  if (!options_.listen.empty()) {
-    const auto token = Guard::read_token(options_.token_file);
-    auto tcp =
-        token ? http::Listener::tcp(options_.listen) : Result<http::Listener>(fail(token.error()));
-    if (tcp) {
-      tcp_port_ = tcp->port();
-      listeners.push_back(std::move(*tcp));
-    } else {
-      tcp_status_ = fail(tcp.error(), "serve the API on " + options_.listen);
-      log_error("the API is served on its unix socket only",
-                {{"reason", tcp_status_.error().full()}});
-    }
+  const bool wants_tcp = !options_.listen.empty();
+  if (wants_tcp) {
+    if (auto tcp = open_tcp()) listeners.push_back(std::move(*tcp));
   }
   if (Status started = server_->start(std::move(listeners)); !started) return started;
-  log_info("api ready", {{"socket", options_.socket}, {"listen", options_.listen}});
+  const bool has_tcp = tcp_port_ > 0;
+  log_info("api ready", {{"socket", options_.socket}, {"listen", has_tcp ? options_.listen : ""}});
+  if (wants_tcp && !has_tcp) tcp_retry_ = std::thread([this] { retry_tcp(); });
   return {};
+}
+
+Result<http::Listener> ApiServer::open_tcp() {
+  const auto token = Guard::read_token(options_.token_file);
+  auto tcp =
+      token ? http::Listener::tcp(options_.listen) : Result<http::Listener>(fail(token.error()));
+  const std::lock_guard lock(tcp_mutex_);
+  const std::string before = tcp_status_ ? "" : tcp_status_.error().full();
+  tcp_status_ = tcp ? Status{} : fail(tcp.error(), "serve the API on " + options_.listen);
+  if (tcp) {
+    tcp_port_ = tcp->port();
+  } else if (tcp_status_.error().full() != before) {
+    log_error("the API is served on its unix socket only",
+              {{"reason", tcp_status_.error().full()}});
+  }
+  return tcp;
+}
+
+void ApiServer::retry_tcp() {
+  name_this_thread("api-tcp");
+  while (!stopping_.wait_for(options_.tcp_retry)) {
+    auto tcp = open_tcp();
+    if (!tcp) continue;
+    server_->add(std::move(*tcp));
+    log_info("the API is served over TCP now", {{"listen", options_.listen}});
+    return;
+  }
+}
+
+Status ApiServer::tcp_status() const {
+  const std::lock_guard lock(tcp_mutex_);
+  if (!tcp_status_ || tcp_port_ == 0) return tcp_status_;
+  const auto token = Guard::read_token(options_.token_file);
+  return token ? Status{} : fail(token.error(), "requests over TCP are refused");
 }
 
 std::vector<const Route*> ApiServer::routes() const { return routes_->router.routes(); }
 
 void ApiServer::answer(http::Exchange& exchange) const { routes_->handle(exchange); }
 
-void ApiServer::stop() { server_->stop(kStopGrace); }
+void ApiServer::stop() {
+  stopping_.cancel();
+  if (tcp_retry_.joinable()) tcp_retry_.join();
+  server_->stop(kStopGrace);
+}
 
 }  // namespace wherry

@@ -2,11 +2,14 @@
 // The REST interface of docs/rest.md: on a unix socket and, when asked, on TCP with a token.
 // Reads immutable snapshots; never waits for the reconciler.
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "agent/api/guard.h"
@@ -16,6 +19,7 @@
 #include "agent/reconcile/state_view.h"
 #include "agent/store/store.h"
 #include "base/bell.h"
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "runtime/runtime.h"
@@ -33,7 +37,8 @@ struct ApiOptions {
   std::string upload_dir = "/var/lib/wherry/uploads";
   bool tcp_imports = true;  // images may be imported over TCP too
   int64_t max_upload_bytes = 8ll << 30;
-  int64_t disk_reserve = 200ll << 20;  // an upload never takes the disk's last bytes
+  int64_t disk_reserve = 200ll << 20;            // an upload never takes the disk's last bytes
+  Duration tcp_retry = std::chrono::seconds(5);  // while TCP cannot be served
   size_t max_follows = 4;  // streams at once over the socket, and over TCP; each holds a thread
   size_t max_uploads = 2;
   size_t max_pulls = 2;  // asked for here; those of workloads do not count
@@ -86,15 +91,16 @@ class ApiServer {
   ApiServer(const ApiServer&) = delete;
   ApiServer& operator=(const ApiServer&) = delete;
 
-  // Serves when it returns. Fails when the unix socket cannot be had; trouble with TCP is logged
-  // and told by tcp_status(), for the local tools must work to find out why. Call once.
+  // Serves when it returns. Fails when the unix socket cannot be had; trouble with TCP is logged,
+  // told by tcp_status() and tried again, for the local tools must work to find out why. Call once.
   Status start();
   // Within about two seconds, also with streams open. Idempotent.
   void stop();
 
-  // The reason why TCP is not served although it was asked for.
-  const Status& tcp_status() const { return tcp_status_; }
-  int tcp_port() const { return tcp_port_; }  // 0 where TCP is not served
+  // Why nobody is served over TCP although it was asked for: the address or the token cannot be
+  // had at this moment. Thread-safe.
+  Status tcp_status() const;
+  int tcp_port() const { return tcp_port_; }  // 0 where TCP is not served. Thread-safe
 
   // Everything that can be asked for, in the table's order.
   std::vector<const Route*> routes() const;
@@ -103,9 +109,14 @@ class ApiServer {
 
  private:
   struct Routes;
+  Result<http::Listener> open_tcp();
+  void retry_tcp();
 
+  mutable std::mutex tcp_mutex_;
   Status tcp_status_;
-  int tcp_port_ = 0;
+  std::atomic<int> tcp_port_{0};
+  std::thread tcp_retry_;
+  CancelToken stopping_;
   const ApiOptions options_;
   std::unique_ptr<Routes> routes_;
   std::unique_ptr<http::Server> server_;

@@ -40,6 +40,17 @@ void look_at_conditions(const StateView& state, Findings& findings) {
   }
 }
 
+// Served over TCP, too, where it was asked for.
+void look_at_listen(const Scene& scene, Findings& findings) {
+  const std::string& listen = scene.config().api.listen;
+  if (listen.empty()) return;
+  const Status& tcp = scene.knowledge->tcp;
+  findings.push_back(tcp ? ok(kDaemon, listen, "the API is served there, too")
+                         : failed(kDaemon, listen, tcp.error().full(),
+                                  "mend that (ss -ltnp says who has a port): it is tried again "
+                                  "every few seconds, without a restart"));
+}
+
 std::string first_error(const DesiredView::Rejected& rejected) {
   if (rejected.errors.empty()) return "it says no more";
   const wherry::Finding& error = rejected.errors.front();
@@ -58,6 +69,7 @@ Findings look_at_daemon(const Scene& scene) {
           : failed(kDaemon, "", scene.knowledge->alive.error().full(),
                    "systemctl restart wherryd: containers run on; then send a support bundle"));
   look_at_conditions(state, findings);
+  look_at_listen(scene, findings);
   // systemd.exec(5): what the manager gives to all that it starts.
   if (std::getenv("INVOCATION_ID") == nullptr) {
     findings.push_back(warn(kDaemon, "service",

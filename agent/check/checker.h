@@ -38,6 +38,7 @@ struct Knowledge {
   std::shared_ptr<const StateView> state;  // not null
   Result<std::vector<Accepted>> documents;
   Status alive;  // as Reconciler::alive()
+  Status tcp;    // as ApiServer::tcp_status()
 };
 
 // What a look is given.

@@ -245,7 +245,7 @@ void Agent::Parts::make_reconciler() {
   diagnosis = std::make_unique<Diagnosis>(DiagnosisParts{
       check_subject(config, options.config_file, options.sets, options.helper_dir), config,
       options.version, clock, board, store, logs, [this] { return metrics.text(); },
-      [this] { return reconciler->alive(); }});
+      [this] { return reconciler->alive(); }, [this] { return api->tcp_status(); }});
   commands = std::make_unique<CommandCenter>(
       config, clock, *store, mailbox,
       CommandSubjects{board, logs, images, execs, planner(), *diagnosis}, link);

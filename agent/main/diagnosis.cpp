@@ -53,8 +53,8 @@ Result<std::vector<check::Knowledge::Accepted>> Diagnosis::accepted() const {
 }
 
 Result<std::string> Diagnosis::check(const CancelToken& cancel) {
-  const auto findings =
-      checker_.run(check::Knowledge{parts_.board.get(), accepted(), parts_.alive()}, cancel);
+  const auto findings = checker_.run(
+      check::Knowledge{parts_.board.get(), accepted(), parts_.alive(), parts_.tcp()}, cancel);
   if (!findings) return fail(findings.error());
   return check::to_json(*findings, parts_.clock.wall());
 }

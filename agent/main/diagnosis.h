@@ -31,6 +31,7 @@ struct DiagnosisParts {
   runtime::Logs& logs;
   std::function<std::string()> metrics;
   std::function<Status()> alive;
+  std::function<Status()> tcp;  // as ApiServer::tcp_status()
 };
 
 // Thread-safe.

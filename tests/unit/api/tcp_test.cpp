@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <gmock/gmock.h>
+
 #include "agent/api/guard.h"
 #include "tests/unit/api/api_fixture.h"
 
@@ -127,6 +129,40 @@ TEST_F(TcpTest, WithoutAUsableTokenOnlyTheSocketIsServed) {
   start();
   EXPECT_FALSE(server->tcp_status());
   EXPECT_EQ(ask("GET /v1/status").status, 200);
+}
+
+TEST_F(TcpTest, WhatIsMendedIsServedWithoutARestart) {
+  options.tcp_retry = std::chrono::milliseconds(10);
+  const auto serves = [this] { return server->tcp_port() > 0; };
+  ASSERT_EQ(chmod(options.token_file.c_str(), 0644), 0);
+  start();
+  ASSERT_FALSE(server->tcp_status());
+  EXPECT_THAT(server->tcp_status().error().full(), testing::HasSubstr("chmod 0640"));
+  ASSERT_EQ(chmod(options.token_file.c_str(), 0640), 0);
+  ASSERT_TRUE(wait_until(serves));
+  EXPECT_EQ(ask_tcp("GET /v1/status", bearer(kToken)).status, 200);
+  EXPECT_TRUE(server->tcp_status());
+  server.reset();
+
+  auto other = std::make_optional(http::Listener::tcp("127.0.0.1:0"));
+  ASSERT_TRUE(*other);
+  options.listen = "127.0.0.1:" + std::to_string((*other)->port());
+  start();
+  ASSERT_FALSE(server->tcp_status());
+  EXPECT_THAT(server->tcp_status().error().full(), testing::HasSubstr("in use"));
+  other.reset();
+  ASSERT_TRUE(wait_until(serves));
+  EXPECT_EQ(ask_tcp("GET /v1/status", bearer(kToken)).status, 200);
+}
+
+TEST_F(TcpTest, ATokenThatIsSpoiledLaterIsTold) {
+  start();
+  ASSERT_TRUE(server->tcp_status());
+  write_text(options.token_file, "short\n", 0640);
+  ASSERT_FALSE(server->tcp_status());
+  EXPECT_THAT(server->tcp_status().error().full(), testing::HasSubstr("shorter than 16"));
+  write_text(options.token_file, std::string(kToken) + "\n", 0640);
+  EXPECT_TRUE(server->tcp_status());
 }
 
 TEST_F(TcpTest, BadAddresses) {

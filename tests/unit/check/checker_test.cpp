@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "agent/check/probes.h"
 #include "tests/support/wait.h"
 
 namespace wherry::check {
@@ -118,6 +119,23 @@ TEST_F(CheckerTest, AReloadCounts) {
   EXPECT_EQ(checker.run(std::nullopt, {})->front().seen, "");
   checker.use(config);
   EXPECT_EQ(checker.run(std::nullopt, {})->front().seen, "pump-7");
+}
+
+TEST_F(CheckerTest, AnApiThatIsNotServedOverTcpIsToldWhy) {
+  auto subject = std::make_shared<Subject>();
+  subject->config.api.listen = "127.0.0.1:7070";
+  const auto look = [&](Status tcp) {
+    Findings found = look_at_daemon(
+        {subject, Knowledge{std::make_shared<StateView>(), {}, {}, std::move(tcp)}, {}});
+    std::erase_if(found, [](const Finding& each) { return each.about != "127.0.0.1:7070"; });
+    EXPECT_EQ(found.size(), 1u);
+    return found.empty() ? Finding{} : found[0];
+  };
+  EXPECT_EQ(look({}).level, Level::Ok);
+  const Finding away = look(fail(Code::AlreadyExists, "Address already in use"));
+  EXPECT_EQ(away.level, Level::Fail);
+  EXPECT_THAT(away.seen, testing::HasSubstr("in use"));
+  EXPECT_THAT(away.mend, testing::HasSubstr("ss -ltnp"));
 }
 
 TEST_F(CheckerTest, TheReportHasTheWorstOfIt) {
