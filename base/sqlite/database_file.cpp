@@ -39,14 +39,17 @@ std::string stamp(WallTime now) {
 
 // The database before SQLite opens it, so that it is never readable for others.
 Status prepare_file(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
   if (fd < 0) {
     const Code code = errno == ENOSPC ? Code::ResourceExhausted : Code::PermissionDenied;
     return fail(code, std::string("open: ") + strerror(errno));
   }
   struct stat info {};
-  const bool good = fstat(fd, &info) == 0 && fchmod(fd, 0600) == 0;
+  const bool seen = fstat(fd, &info) == 0;
+  const bool file = seen && S_ISREG(info.st_mode);
+  const bool good = seen && (!file || fchmod(fd, 0600) == 0);
   close(fd);
+  if (good && !file) return fail(Code::FailedPrecondition, "it is no file; move it away");
   if (!good) return fail(Code::PermissionDenied, std::string("chmod: ") + strerror(errno));
   // SQLite would take an empty file for a new database and delete the log beside it.
   struct stat log {};

@@ -223,6 +223,20 @@ TEST_F(StoreTest, ABadPlaceIsToldSo) {
   EXPECT_FALSE(Store::open(below));
 }
 
+TEST_F(StoreTest, WhatIsNoFileIsLeftAsItIs) {
+  ASSERT_TRUE(make_directories(directory()));
+  ASSERT_EQ(symlink("/dev/null", path().c_str()), 0);
+  struct stat before {
+  }, after{};
+  ASSERT_EQ(stat("/dev/null", &before), 0);
+  const auto opened = Store::open(options());
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code(), Code::FailedPrecondition) << opened.error().full();
+  ASSERT_EQ(stat("/dev/null", &after), 0);
+  EXPECT_EQ(before.st_mode, after.st_mode);
+  EXPECT_NE(access("/dev/null-journal", F_OK), 0);
+}
+
 TEST_F(StoreTest, TheStateDirectoryMayBeALink) {
   ASSERT_TRUE(make_directories(path("data")));
   ASSERT_EQ(symlink("data", path("link").c_str()), 0);
