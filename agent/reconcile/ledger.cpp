@@ -85,15 +85,6 @@ void Ledger::forget_what_is_gone() {
   });
 }
 
-SpecPtr Ledger::spec_of(const std::string& name, const std::string& hash) const {
-  const auto wanted = desired_.find(name);
-  if (wanted != desired_.end() && wanted->second->pod.hash == hash) return wanted->second;
-  const auto known = memory_.find(name);
-  if (known == memory_.end()) return nullptr;
-  const SpecPtr& previous = known->second.previous;
-  return previous && previous->pod.hash == hash ? previous : nullptr;
-}
-
 bool Ledger::look_needed() const {
   if (look_at_all_ != 0) return true;
   return std::any_of(look_at_.begin(), look_at_.end(), [this](const auto& entry) {

@@ -6,6 +6,15 @@
 
 namespace wherry {
 
+SpecPtr Ledger::spec_of(const std::string& name, const std::string& hash) const {
+  const auto wanted = desired_.find(name);
+  if (wanted != desired_.end() && wanted->second->pod.hash == hash) return wanted->second;
+  const auto known = memory_.find(name);
+  if (known == memory_.end()) return nullptr;
+  const SpecPtr& previous = known->second.previous;
+  return previous && previous->pod.hash == hash ? previous : nullptr;
+}
+
 void Ledger::offer(const std::vector<WorkloadSpec>& earlier) {
   for (const WorkloadSpec& workload : earlier) {
     offered_[workload.name()].push_back(with_pod_labels(workload));

@@ -431,24 +431,8 @@ class WorkloadPlanner {
   }
 
   void describe(const PodTally& sum) {
-    if (sum.expired) {
-      const bool gone = sum.running + sum.unknown == 0;
-      say(gone ? Phase::Failed : Phase::Stopping, sum.failed_reason, sum.failed_message);
-    } else if (!sum.trouble_reason.empty()) {
-      say(Phase::BackOff, sum.trouble_reason, sum.trouble_message);
-    } else if (!sum.init_message.empty() && sum.failed == 0) {
-      say(Phase::Starting, "PodInitializing", sum.init_message);
-    } else if (!sum.leftover.empty()) {
-      say(Phase::Running, "StoppingSidecars", "all else has ended; its sidecars are stopped");
-    } else if (sum.not_ready > 0 && sum.failed == 0) {
-      say(Phase::Running, sum.not_ready_reason, sum.not_ready_message);
-    } else if (sum.running > 0 || sum.unknown > 0) {
-      say(Phase::Running, sum.failed > 0 ? sum.failed_reason : "", sum.failed_message);
-    } else if (sum.failed > 0) {
-      say(Phase::Failed, sum.failed_reason, sum.failed_message);
-    } else {
-      say(Phase::Succeeded, "Completed", "");
-    }
+    Description said = wherry::describe(sum);
+    say(said.phase, std::move(said.reason), std::move(said.message));
   }
 
   void start(const SpecPtr& spec, const PodTally& sum) {

@@ -231,6 +231,30 @@ PodTally tally(const WorkloadSpec& spec, const runtime::PodStatus* pod,
   return Counter(spec, pod, memory, now).run();
 }
 
+Description describe(const PodTally& sum) {
+  if (sum.expired) {
+    const bool gone = sum.running + sum.unknown == 0;
+    return {gone ? Phase::Failed : Phase::Stopping, sum.failed_reason, sum.failed_message};
+  }
+  if (!sum.trouble_reason.empty()) {
+    return {Phase::BackOff, sum.trouble_reason, sum.trouble_message};
+  }
+  if (!sum.init_message.empty() && sum.failed == 0) {
+    return {Phase::Starting, "PodInitializing", sum.init_message};
+  }
+  if (!sum.leftover.empty()) {
+    return {Phase::Running, "StoppingSidecars", "all else has ended; its sidecars are stopped"};
+  }
+  if (sum.not_ready > 0 && sum.failed == 0) {
+    return {Phase::Running, sum.not_ready_reason, sum.not_ready_message};
+  }
+  if (sum.running > 0 || sum.unknown > 0) {
+    return {Phase::Running, sum.failed > 0 ? sum.failed_reason : "", sum.failed_message};
+  }
+  if (sum.failed > 0) return {Phase::Failed, sum.failed_reason, sum.failed_message};
+  return {Phase::Succeeded, "Completed", ""};
+}
+
 bool looks_healthy(const runtime::PodStatus& pod) {
   bool runs = false;
   for (const ContainerStatus& container : pod.containers) {

@@ -34,6 +34,13 @@ struct PodTally {
 PodTally tally(const WorkloadSpec& spec, const runtime::PodStatus* pod,
                const WorkloadMemory* memory, MonoTime now);
 
+// What there is to say of the Pod as a whole.
+struct Description {
+  Phase phase{};
+  std::string reason, message;
+};
+Description describe(const PodTally& sum);
+
 // Without knowing its spec: every container of it runs, or was an init container that succeeded.
 bool looks_healthy(const runtime::PodStatus& pod);
 
