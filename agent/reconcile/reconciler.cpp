@@ -14,6 +14,8 @@ namespace wherry {
 namespace {
 
 constexpr Backoff kLookBackoff{std::chrono::milliseconds(200), std::chrono::seconds(10)};
+// Nothing tells when a shim that does not answer does so again.
+constexpr Backoff kUnclearBackoff{std::chrono::seconds(1), std::chrono::minutes(5)};
 constexpr Duration kFlushRetry = std::chrono::seconds(10);
 constexpr Duration kShowProgress = std::chrono::seconds(1);
 constexpr Duration kStuck = std::chrono::seconds(60);
@@ -23,6 +25,14 @@ std::string away(const std::string& detail) {
   const std::string what =
       detail.starts_with("containerd ") ? detail : "containerd is not reachable: " + detail;
   return what + "; running containers go on; check systemctl status containerd";
+}
+
+bool is_unclear(const std::vector<runtime::PodStatus>& pods) {
+  return std::any_of(pods.begin(), pods.end(), [](const runtime::PodStatus& pod) {
+    return std::any_of(pod.containers.begin(), pod.containers.end(), [](const auto& container) {
+      return container.state == runtime::ContainerState::Unknown;
+    });
+  });
 }
 
 }  // namespace
@@ -105,6 +115,10 @@ void Reconciler::step() {
     pruning_.look_soon();
     services_.look_again();
   }
+  if (look_again_at_ && now >= *look_again_at_) {
+    ledger_.look_at_all();
+    look_again_at_.reset();
+  }
   if (desired_changed_) {
     controllers_.set(desk_.merged(), desk_.held_sources());
     services_.set(desk_.merged(), desk_.held_sources());
@@ -185,6 +199,7 @@ std::optional<MonoTime> Reconciler::wake_at() const {
   std::optional<MonoTime> wake = resync_at_;
   const MonoTime now = parts_.clock.now();
   earlier(wake, plan_at_);
+  earlier(wake, look_again_at_);
   earlier(wake, reporter_.wake_at());
   earlier(wake, dispatcher_.wake_at(now));
   earlier(wake, desk_.retry_at());
@@ -324,6 +339,11 @@ void Reconciler::looked(const LookResult& result) {
     return;
   }
   look_failures_ = 0;
+  unclear_looks_ = is_unclear(*result.pods) ? unclear_looks_ + 1 : 0;
+  look_again_at_.reset();
+  if (unclear_looks_ > 0) {
+    look_again_at_ = parts_.clock.now() + kUnclearBackoff.delay(unclear_looks_, random_unit());
+  }
   ledger_.looked(result.begun, *result.pods);
   looked_once_ = true;
   set_containerd(true, "", "");

@@ -131,6 +131,8 @@ class Reconciler {
   bool dropping_ = false;
   uint32_t look_failures_ = 0;
   MonoTime look_not_before_{};
+  uint32_t unclear_looks_ = 0;  // in a row: some container's state was not to be had
+  std::optional<MonoTime> look_again_at_;
   MonoTime resync_at_{};
   bool desired_changed_ = true;
   Status flushed_;

@@ -75,10 +75,16 @@ Result<std::vector<PodStatus>> FakeRuntime::observe() {
     if (status.network_ready) status.ip = pod.ip;
     for (const auto& [id, container] : pod.containers) {
       status.containers.push_back(container.status);
+      if (silent_.contains(name)) status.containers.back().state = ContainerState::Unknown;
     }
     result.push_back(std::move(status));
   }
   return result;
+}
+
+void FakeRuntime::silence(const std::string& pod, bool silent) {
+  const std::lock_guard lock(mutex_);
+  silent ? static_cast<void>(silent_.insert(pod)) : static_cast<void>(silent_.erase(pod));
 }
 
 Result<std::string> FakeRuntime::prepare_pod(const PodSpec& pod, CancelToken cancel) {

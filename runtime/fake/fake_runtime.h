@@ -64,6 +64,8 @@ class FakeRuntime final : public Runtime, public Execs, public Resizer {
                       bool oom_killed = false);
   // SIGTERM and the like do nothing to it; SIGKILL still does.
   void ignore_signals(const std::string& pod, const std::string& container);
+  // Nobody answers for the Pod's containers: their state is not known, and they go on.
+  void silence(const std::string& pod, bool silent);
   // A stopped container stack: every call fails with Unavailable, containers go on.
   void disconnect(const std::string& detail = "connection refused");
   void connect();
@@ -120,6 +122,7 @@ class FakeRuntime final : public Runtime, public Execs, public Resizer {
   std::vector<Failure> failures_;
   std::vector<std::pair<Op, std::string>> hanging_;
   std::set<std::string> stubborn_;  // pod/container
+  std::set<std::string> silent_;    // Pods
   std::vector<std::string> history_;
   std::map<Op, size_t> counts_;
   size_t waiting_ = 0;

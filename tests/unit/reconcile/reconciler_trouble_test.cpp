@@ -43,6 +43,26 @@ TEST_F(ReconcilerTroubleTest, AStoppedContainerdIsSaidAndNothingIsRestarted) {
   EXPECT_EQ(workload("new").phase, Phase::Running);
 }
 
+TEST_F(ReconcilerTroubleTest, AContainerWhoseStateIsNotToBeHadIsAskedForAgainSoon) {
+  apply(document(1, {pod("web")}));
+  const uint32_t before = pid("web");
+  runtime_.silence("web", true);
+  fresh();
+  spin();
+  EXPECT_EQ(workload("web").containers.at(0).state, "waiting");
+  runtime_.silence("web", false);
+  advance(seconds(5));
+  EXPECT_EQ(workload("web").containers.at(0).state, "running");
+  EXPECT_EQ(pid("web"), before);
+  // Where it lasts, ever more seldom.
+  runtime_.silence("web", true);
+  advance(minutes(5));
+  const size_t looks = calls();
+  for (int i = 0; i < 600; ++i) advance(seconds(1));
+  EXPECT_GT(calls(), looks + 3);
+  EXPECT_LT(calls(), looks + 20);
+}
+
 TEST_F(ReconcilerTroubleTest, CertificatesAndAWrongClockStopNoWorkload) {
   apply(document(1, {pod("web")}));
   const uint32_t before = pid("web");
