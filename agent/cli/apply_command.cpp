@@ -30,6 +30,11 @@ tl::expected<Json, int> hand_in(const Session& session, const std::string& metho
                                 const std::string& target, const std::string& file) {
   const auto text = read_document(file, signed_size(kMaxDocumentBytes));
   if (!text) return tl::unexpected<int>(report(session, text.error()));
+  if (text->empty()) {
+    const std::string name = file == "-" ? "standard input" : file;
+    report(session, Error(Code::InvalidArgument, name + ": the document is empty"));
+    return tl::unexpected<int>(kInvalid);
+  }
   bool problem = false;
   auto answer = session.client.send_document(method, target, *text, problem);
   if (!answer) return tl::unexpected<int>(report(session, answer.error()));

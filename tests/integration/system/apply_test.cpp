@@ -143,7 +143,8 @@ TEST_F(ApplyTest, ABadDocumentChangesNothing) {
     EXPECT_EQ(refused.exit_code, 5) << text.substr(0, 200);
     EXPECT_THAT(refused.err, HasSubstr(says)) << text.substr(0, 200);
     EXPECT_EQ(refused.out, "");
-    EXPECT_EQ(put(text).status, text.size() > (2u << 20) - 1 ? 413 : 422) << text.substr(0, 200);
+    const int status = text.empty() ? 411 : text.size() > (2u << 20) - 1 ? 413 : 422;
+    EXPECT_EQ(put(text).status, status) << text.substr(0, 200);
     EXPECT_EQ(agent_->cli({"plan", "-f", file(text)}).exit_code, 5) << text.substr(0, 200);
   }
   const json errors = put(desired_document(6, json::array({wrong}))).json()["errors"];
