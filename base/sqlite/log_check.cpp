@@ -58,6 +58,7 @@ bool log_is_broken(const std::string& path) {
   const std::string_view salts(header.data() + 16, 8);
   std::vector<char> frame(kFrameHeader + page);
   bool fits = true;
+  int commits_behind = 0;
   while (true) {
     const size_t read = fread(frame.data(), 1, frame.size(), file.get());
     // A kill ends the log behind a frame, or behind the header of one.
@@ -68,7 +69,7 @@ bool log_is_broken(const std::string& path) {
     sum.add({frame.data() + kFrameHeader, page});
     fits = fits && ours && sum.is(frame.data() + 16);
     const bool commit = word(frame.data() + 4) != 0;
-    if (!fits && ours && commit) return true;
+    if (!fits && ours && commit && ++commits_behind == 2) return true;
   }
 }
 

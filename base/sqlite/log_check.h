@@ -8,7 +8,8 @@ namespace wherry::sqlite {
 // Whether the log beside the closed database at `path` has commits that SQLite will pass over. It
 // reads a log up to the first frame whose checksum does not fit and takes what follows for remains
 // of an earlier log. False where there is no log, and for one that ends in half a commit, as a kill
-// leaves it. A log that was cut right behind a frame looks whole.
+// leaves it, or in one of which frames are missing, as a power cut does: until they are synced they
+// reach the disk in any order. A log that was cut right behind a frame looks whole.
 // The layout: https://sqlite.org/fileformat2.html, "The Write-Ahead Log".
 bool log_is_broken(const std::string& path);
 

@@ -318,6 +318,19 @@ TEST_F(LogDamageTest, HalfACommitIsNoDamage) {
   EXPECT_FALSE(read(kStream, 100).dropped);
 }
 
+// Until they are synced, the frames of a commit reach the disk in any order.
+TEST_F(LogDamageTest, ACommitThatAPowerCutLeftInPartIsNoDamage) {
+  add(kStream, numbered(101, 1, 20'000));
+  kill();
+  std::string bytes = *read_file(log());
+  bytes.replace(bytes.size() - 2 * kFrame, kFrame, kFrame, '\0');
+  ASSERT_TRUE(write_file_atomic(log(), bytes));
+  open();
+  EXPECT_EQ(add(kStream, numbered(101, 1)).first, 101U);
+  EXPECT_EQ(dropped_, 0U);
+  EXPECT_FALSE(read(kStream, 100).dropped);
+}
+
 TEST_F(OutboxTest, WhatCannotBeOpenedIsOpenedLater) {
   add("events", numbered(1, 3));
   outbox_.reset();
