@@ -1,7 +1,9 @@
 #include "agent/store/documents.h"
 
 #include <map>
+#include <string_view>
 #include <sys/stat.h>
+#include <utility>
 
 #include "base/digest.h"
 #include "sql.h"
@@ -38,6 +40,18 @@ Row read_row(const sqlite::Statement& statement) {
   return row;
 }
 
+Result<std::vector<Row>> read_rows(sqlite::Database& database, std::string_view sql) {
+  Result<sqlite::Statement> list = database.prepare(sql);
+  if (!list) return fail(list.error());
+  std::vector<Row> rows;
+  while (true) {
+    const Result<bool> more = list->step();
+    if (!more) return fail(more.error());
+    if (!*more) return rows;
+    rows.push_back(read_row(*list));
+  }
+}
+
 }  // namespace
 
 Status put_document(sqlite::Database& database, const StoredDocument& document) {
@@ -51,34 +65,28 @@ Status put_document(sqlite::Database& database, const StoredDocument& document) 
 }
 
 Result<std::vector<StoredDocument>> list_superseded(sqlite::Database& database) {
-  Result<sqlite::Statement> list = database.prepare(sql::list_superseded);
-  if (!list) return fail(list.error());
+  auto rows = read_rows(database, sql::list_superseded);
+  if (!rows) return fail(rows.error());
   std::vector<StoredDocument> documents;
-  while (true) {
-    const Result<bool> more = list->step();
-    if (!more) return fail(more.error());
-    if (!*more) return documents;
-    Row row = read_row(*list);
+  for (Row& row : *rows) {
     if (!row.whole) row.document.payload.clear();
     documents.push_back(std::move(row.document));
   }
+  return documents;
 }
 
 Result<std::vector<StoredDocument>> list_documents(sqlite::Database& database) {
-  Result<sqlite::Statement> list = database.prepare(sql::list_documents);
-  if (!list) return fail(list.error());
+  auto rows = read_rows(database, sql::list_documents);
+  if (!rows) return fail(rows.error());
   std::vector<StoredDocument> documents;
-  while (true) {
-    const Result<bool> more = list->step();
-    if (!more) return fail(more.error());
-    if (!*more) return documents;
-    Row row = read_row(*list);
+  for (Row& row : *rows) {
     if (!row.whole) {
       return fail(Code::DataLoss,
                   "the document of \"" + row.document.source + "\" is not what was written");
     }
     documents.push_back(std::move(row.document));
   }
+  return documents;
 }
 
 Salvage salvage(const std::string& path) {
