@@ -16,7 +16,7 @@ run_packages=(
   containerd runc containernetworking-plugins iptables iproute2 mosquitto mosquitto-clients
   docker-registry skopeo softhsm2 libengine-pkcs11-openssl python3-websockets busybox-static curl jq procps
   openssl python3-jsonschema golang-github-containerd-containerd-dev mmdebstrap tzdata chromium
-  chromium-driver
+  chromium-driver zsh
 )
 
 # The compiler runtime that fuzzing needs carries clang's version in its name.
