@@ -52,21 +52,23 @@ DocumentDesk::Considered DocumentDesk::consider(const std::string& source,
                                                 bool needs_signature) const {
   const Slot& slot = *find(source);
   Considered considered;
-  considered.document.digest = sha256_digest(payload);
-  if (considered.document.digest == slot.digest && slot.document) {
+  const std::string digest = sha256_digest(payload);
+  const auto known = [&] {
     considered.document = *slot.document;
     considered.known = true;
     considered.merged = merged_;
     considered.overruled = overruled(slot, *slot.document);
     return considered;
-  }
+  };
+  if (digest == slot.digest && slot.document) return known();
+  considered.document.digest = digest;
   const Signatures& signatures = needs_signature ? signatures_ : local_signatures_;
   auto opened = signatures.open(payload, kMaxDocumentBytes);
   if (!opened) {
     considered.document.errors = {{"", opened.error().full()}};
     return considered;
   }
-  const std::string digest = std::move(considered.document.digest);
+  if (slot.document && sha256_digest(opened->content) == slot.content) return known();
   Document& document = considered.document = parse_desired_state(opened->content);
   document.digest = digest;
   considered.content = std::move(opened->content);

@@ -51,6 +51,7 @@ Status DocumentDesk::load() {
     }
     slot->revision = document.revision;
     slot->digest = document.digest;
+    slot->content = sha256_digest(document.payload);
     Document parsed = parse_desired_state(document.payload);
     if (parsed.valid()) {
       parsed.digest = document.digest;  // of what was signed, where it was
@@ -81,10 +82,8 @@ bool DocumentDesk::receive(const std::string& source, const std::string& payload
   Slot* slot = find(source);
   if (slot == nullptr || payload.empty()) return false;
   const std::string digest = sha256_digest(payload);
-  if (digest == slot->digest) {  // what is accepted already; it also takes back a rejected one
-    slot->rejected.reset();
-    slot->rejected_digest.clear();
-    slot->waiting.reset();
+  if (digest == slot->digest) {
+    take_back(*slot);
     return false;
   }
   if (digest == slot->rejected_digest) return false;
@@ -93,6 +92,10 @@ bool DocumentDesk::receive(const std::string& source, const std::string& payload
     slot->waiting.reset();
     // The same bytes may be good later, once the device has the key.
     reject(*slot, 0, "", {{"", opened.error().full()}});
+    return false;
+  }
+  if (sha256_digest(opened->content) == slot->content) {  // signed anew, or not signed before
+    take_back(*slot);
     return false;
   }
   Document document = parse_desired_state(opened->content);
@@ -107,6 +110,13 @@ bool DocumentDesk::receive(const std::string& source, const std::string& payload
   document.digest = digest;
   slot->waiting = Candidate{std::move(document), std::move(opened->content)};
   return settle();
+}
+
+// The accepted one came again: nothing else is asked for any more.
+void DocumentDesk::take_back(Slot& slot) {
+  slot.rejected.reset();
+  slot.rejected_digest.clear();
+  slot.waiting.reset();
 }
 
 std::vector<Finding> DocumentDesk::refusals(const Slot& slot, const Document& document,
@@ -269,10 +279,9 @@ Status DocumentDesk::store(Slot& slot) {
   slot.document = std::move(candidate.document);
   slot.revision = revision;
   slot.digest = slot.document->digest;
+  slot.content = sha256_digest(stored.payload);
   slot.errors.clear();
-  slot.rejected.reset();
-  slot.rejected_digest.clear();
-  slot.waiting.reset();
+  take_back(slot);
   log_info("document accepted", {{"source", slot.source}, {"revision", std::to_string(revision)}});
   return {};
 }

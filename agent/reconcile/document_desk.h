@@ -1,6 +1,6 @@
 #pragma once
 // Takes documents in: which are accepted, which are rejected and why, and what all accepted ones
-// together want. The rules are those of docs/documents.md.
+// together want. The rules are those of docs/workloads.md.
 
 #include <map>
 #include <optional>
@@ -85,7 +85,8 @@ class DocumentDesk {
     std::string source;
     std::optional<Document> document;  // accepted; none: never, or no longer readable
     uint64_t revision = 0;             // of the accepted one
-    std::string digest;
+    std::string digest;           // of the message that it came as
+    std::string content;          // digest of what that says
     std::vector<Finding> errors;  // why the stored one is no longer readable
     std::optional<DesiredView::Rejected> rejected;
     std::string rejected_digest;
@@ -108,6 +109,7 @@ class DocumentDesk {
   bool try_all_waiting();
   bool commit(Slot& slot);
   Status store(Slot& slot);
+  void take_back(Slot& slot);
   void reject(Slot& slot, uint64_t revision, const std::string& digest,
               std::vector<Finding> errors);
 

@@ -90,6 +90,30 @@ TEST_F(SignedDocuments, AnOldOneSentAgainIsStale) {
   EXPECT_THAT(refusal(), HasSubstr("stale"));
 }
 
+// With the next key, say; what runs is not another for it.
+TEST_F(SignedDocuments, SignedAnewTheyAreTheSame) {
+  const std::string text = document(3, {pod("web")}, kForUs);
+  const std::string first = sign(text);
+  EXPECT_TRUE(desk_->receive(kDevice, first));
+  const auto another = [&](const char* kid) {
+    run_ok({"openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out",
+            dir_ / "next.key"});
+    run_ok({"openssl", "pkey", "-in", dir_ / "next.key", "-pubout", "-out",
+            keys() + "/" + kid + ".pem"});
+    return sign_jws(text, *read_private_key(dir_ / "next.key"), kid).value();
+  };
+  EXPECT_FALSE(desk_->receive(kDevice, sign(document(3, {pod("other")}, kForUs))));
+  EXPECT_THAT(refusal(), HasSubstr("accepted with other content"));
+  EXPECT_FALSE(desk_->receive(kDevice, another("next")));
+  EXPECT_EQ(refusal(), "") << "and that takes the other back";
+  EXPECT_EQ(view().digest, sha256_digest(first)) << "of the message that was accepted";
+  fresh(true);
+  EXPECT_FALSE(desk_->receive(kDevice, another("last")));
+  EXPECT_EQ(refusal(), "");
+  EXPECT_FALSE(desk_->receive(kDevice, text));
+  EXPECT_THAT(refusal(), HasSubstr("wherry sign")) << "it must be signed all the same";
+}
+
 TEST_F(SignedDocuments, OfTheFleetCannotBeAppliedOnceMoreOverTheNetwork) {
   const std::string old = sign(document(3, {pod("web")}, kForUs));
   EXPECT_TRUE(desk_->receive(kDevice, old));
