@@ -102,7 +102,11 @@ void CommandDesk::take(const CommandMessage& message) {
   if (Status fine = check_envelope(message); !fine) return refuse(message, refusal(fine.error()));
   auto known = parts_.store.find_command(message.request);
   if (!known) return refuse(message, refusal(known.error()));
-  if (*known) return again(message, std::move(**known));
+  if (*known) {
+    // Only who may command may say where its answer goes.
+    Status fine = check_signature(message, rules_);
+    return fine ? again(message, std::move(**known)) : refuse(message, refusal(fine.error()));
+  }
   const auto command = admit(message, rules_, parts_.clock.wall());
   if (!command) return refuse(message, refusal(command.error()));
   const bool slow = Commands::is_slow(command->kind);

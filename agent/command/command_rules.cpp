@@ -60,6 +60,11 @@ Status check_envelope(const CommandMessage& message) {
   return {};
 }
 
+Status check_signature(const CommandMessage& message, const CommandRules& rules) {
+  const auto opened = Signatures(rules.signatures).open(message.payload, kMaxCommandBytes);
+  return opened ? Status() : Status(fail(opened.error()));
+}
+
 Result<Command> admit(const CommandMessage& message, const CommandRules& rules, WallTime now) {
   const auto opened = Signatures(rules.signatures).open(message.payload, kMaxCommandBytes);
   if (!opened) return fail(opened.error());

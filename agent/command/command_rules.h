@@ -17,6 +17,8 @@ struct CommandRules {
 
 // What is wrong with how it came, before its payload is read: InvalidArgument.
 Status check_envelope(const CommandMessage& message);
+// Not so where it is not signed as it should be: PermissionDenied.
+Status check_signature(const CommandMessage& message, const CommandRules& rules);
 // The command, unless it is malformed (InvalidArgument), not signed as it should be or switched off
 // (PermissionDenied). `now` is what an age counts from.
 Result<Command> admit(const CommandMessage& message, const CommandRules& rules, WallTime now);

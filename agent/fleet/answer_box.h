@@ -48,6 +48,18 @@ class AnswerBox {
     held_.erase(held);
     return ticket;
   }
+  // The broker does not take it. One that was asked for on another topic is sent again, on the
+  // device's own; else it is over, and its ticket is returned.
+  std::optional<uint64_t> refused(uint64_t number) {
+    const auto held = held_.find(number);
+    if (held == held_.end() || held->second.answer.response_topic.empty()) {
+      return acknowledged(number);
+    }
+    held->second.answer.response_topic.clear();
+    in_flight_ -= held->second.in_flight ? 1 : 0;
+    held->second.in_flight = false;
+    return std::nullopt;
+  }
   // What was in flight may not have arrived: it is sent again, in the same order. A broker may hang
   // up because of the topic that was asked for: in the end the device's own is taken.
   void connection_lost() {

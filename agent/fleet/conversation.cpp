@@ -89,15 +89,18 @@ Status Conversation::handle(const SessionSubscribed& event) {
 }
 
 Status Conversation::handle(const SessionPublished& event) {
+  const auto answer = answers_.extract(event.id);
   if (!event.accepted) {
-    log_warn("the broker refuses a message", {{"reason", event.accepted.error().message()}});
+    log_warn("the broker refuses a message",
+             {{"reason", event.accepted.error().message()},
+              {"topic", answer ? answer.mapped().topic : std::string()}});
   }
   if (reported_ == event.id) {
     reported_.reset();
     hooks_.reported_acknowledged();
   }
   if (goodbye_ == event.id) goodbye_acknowledged_ = true;
-  if (const auto answer = answers_.extract(event.id)) hooks_.answer_acknowledged(answer.mapped());
+  if (answer) hooks_.answer_acknowledged(answer.mapped().number, event.accepted.has_value());
   if (const auto ticket = tickets_.extract(event.id)) {
     hooks_.message_acknowledged(ticket.mapped(), event.accepted.has_value());
   }
@@ -141,7 +144,7 @@ Status Conversation::send_answers() {
                             {.correlation = answer.correlation});
     }
     if (!id) return fail(id.error());
-    answers_.emplace(*id, number);
+    answers_.emplace(*id, SentAnswer{number, topic});
   }
   return {};
 }

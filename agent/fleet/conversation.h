@@ -21,7 +21,8 @@ struct ConversationHooks {
   std::function<void(CommandMessage)> command;
   // The next answer to send with the number to acknowledge it by, nothing while there is none.
   std::function<std::optional<std::pair<uint64_t, CommandAnswer>>()> take_answer;
-  std::function<void(uint64_t number)> answer_acknowledged;
+  // Not `accepted`: the broker refuses it.
+  std::function<void(uint64_t number, bool accepted)> answer_acknowledged;
   // The reported state to send now, in flight from then on; nothing while there is none.
   std::function<std::optional<std::string>()> take_reported;
   std::function<void()> reported_acknowledged;
@@ -61,8 +62,12 @@ class Conversation {
   std::vector<std::string> filters_;
   bool connected_ = false;
   std::optional<int> reported_;      // the id in flight
-  std::map<int, uint64_t> answers_;  // their numbers, by the id in flight
-  std::map<int, uint64_t> tickets_;  // of messages, by the id in flight
+  struct SentAnswer {
+    uint64_t number = 0;
+    std::string topic;
+  };
+  std::map<int, SentAnswer> answers_;  // by the id in flight
+  std::map<int, uint64_t> tickets_;    // of messages, by the id in flight
   std::optional<int> goodbye_;
   bool goodbye_acknowledged_ = false;
 };

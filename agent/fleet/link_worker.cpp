@@ -242,11 +242,11 @@ void LinkWorker::add_command_hooks(ConversationHooks& hooks) {
     const std::lock_guard lock(mutex_);
     return answers_.take();
   };
-  hooks.answer_acknowledged = [this](uint64_t number) {
+  hooks.answer_acknowledged = [this](uint64_t number, bool accepted) {
     std::optional<uint64_t> ticket;
     {
       const std::lock_guard lock(mutex_);
-      ticket = answers_.acknowledged(number);
+      ticket = accepted ? answers_.acknowledged(number) : answers_.refused(number);
     }
     if (ticket && *ticket != 0 && handlers_.on_answered) handlers_.on_answered(*ticket);
   };

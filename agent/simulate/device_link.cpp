@@ -128,7 +128,9 @@ ConversationHooks DeviceLink::hooks() {
   hooks.desired = handlers_.desired;
   hooks.command = handlers_.command;
   hooks.take_answer = [this] { return answers_.take(); };
-  hooks.answer_acknowledged = [this](uint64_t number) { answers_.acknowledged(number); };
+  hooks.answer_acknowledged = [this](uint64_t number, bool accepted) {
+    accepted ? answers_.acknowledged(number) : answers_.refused(number);
+  };
   hooks.take_reported = [this] { return reported_.take(); };
   hooks.reported_acknowledged = [this] { reported_.acknowledged(); };
   hooks.take_message = [this]() -> std::optional<OutboundMessage> {

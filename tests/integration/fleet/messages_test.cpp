@@ -255,5 +255,17 @@ TEST(CommandTest, Mqtt5ResponseTopicAndCorrelationAreHonoured) {
   EXPECT_EQ(link.commands().back().response_topic, "");
 }
 
+TEST(CommandTest, AnAnswerThatTheBrokerForbidsGoesToTheDevicesOwnTopic) {
+  MosquittoBroker broker({.acl = "topic readwrite wherry/#\n"});
+  MqttClient manager(broker.port());
+  manager.subscribe(kOwn + "responses/+");
+  TestLink link(link_options({broker.url()}));
+  ASSERT_TRUE(link.wait_connected());
+  EXPECT_TRUE(link->answer({7, "r-1", "answers/mine", "x", "{}"}));
+  ASSERT_TRUE(manager.wait_for([](const auto& m) { return m.topic == kOwn + "responses/r-1"; }));
+  EXPECT_EQ(manager.last(kOwn + "responses/r-1")->correlation, "x");
+  EXPECT_TRUE(wait_until([&] { return link.answered() == std::vector<uint64_t>{7}; }));
+}
+
 }  // namespace
 }  // namespace wherry::test

@@ -52,6 +52,14 @@ TEST_F(DeskTest, ASignedCommandIsBoundToItsPlaceAndTime) {
   EXPECT_EQ(orders_, 1);
   EXPECT_EQ(ask("1", with(json::object()))["ok"], true) << "answered again";
   EXPECT_EQ(orders_, 1) << "and not done again";
+  // Whoever may not command does not say where its answer goes either.
+  CommandMessage unsigned_one = message("1", "not even JSON");
+  unsigned_one.response_topic = "theirs";
+  desk_->receive(unsigned_one);
+  EXPECT_EQ(code(answer("1")), "PermissionDenied");
+  new_life();
+  EXPECT_EQ(answer("1")["ok"], true);
+  EXPECT_EQ(last_.response_topic, "");
 }
 
 }  // namespace

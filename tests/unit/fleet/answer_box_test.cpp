@@ -53,5 +53,19 @@ TEST(AnswerBoxTest, ATopicThatTheBrokerHangsUpForIsGivenUp) {
   EXPECT_EQ(box.take()->second.response_topic, "");
 }
 
+TEST(AnswerBoxTest, ATopicThatTheBrokerRefusesIsGivenUp) {
+  AnswerBox box;
+  EXPECT_TRUE(box.put(answer(1, "theirs")));
+  EXPECT_TRUE(box.put(answer(2)));
+  const uint64_t first = box.take()->first;
+  EXPECT_EQ(box.refused(first), std::nullopt);
+  const auto again = box.take();
+  EXPECT_EQ(again->first, first);
+  EXPECT_EQ(again->second.response_topic, "");
+  EXPECT_EQ(box.refused(first), 1u) << "the device's own is refused, too";
+  EXPECT_EQ(box.acknowledged(box.take()->first), 2u);
+  EXPECT_TRUE(box.idle());
+}
+
 }  // namespace
 }  // namespace wherry
