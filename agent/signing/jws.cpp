@@ -131,7 +131,7 @@ bool is_signed(std::string_view message) {
 }
 
 Result<Verified> verify_jws(std::string_view message, const FindKey& find, size_t most) {
-  const auto json = parse_strict_json(message, {.bytes = signed_size(most), .depth = 2});
+  const auto json = parse_strict_json(message, {.bytes = signed_size(most), .depth = 4});
   if (!json) return malformed(json.error().message());
   constexpr std::array<const char*, 3> kMembers{"payload", "protected", "signature"};
   for (const auto& [name, value] : json->items()) {

@@ -175,7 +175,10 @@ TEST_P(SigningTest, NothingElseIsBelieved) {
   bad = good;
   bad.erase("protected");
   EXPECT_THAT(refusal(bad.dump()), HasSubstr("\"protected\" is missing"));
-  bad = {{"payload", good["payload"]}, {"signatures", json::array()}};
+  const json one = {{"protected", good["protected"]},
+                    {"signature", good["signature"]},
+                    {"header", {{"kid", "ops"}}}};
+  bad = {{"payload", good["payload"]}, {"signatures", json::array({one})}};
   EXPECT_THAT(refusal(bad.dump()), HasSubstr("flattened form"));
   bad = good;
   bad["payload"] = good["payload"].get<std::string>() + "=";
