@@ -307,10 +307,7 @@ void Ledger::acted_remove(const ActionResult& result, WorkloadMemory& memory) {
     return;
   }
   memory.removal.clear();
-  if (!result.action.whole_pod) {
-    look_at(name);
-    return;
-  }
+  if (!result.action.whole_pod) return acted_remove_part(result);
   event(name, "", "Normal", "Removed", "nothing of it is left");
   if (is_made_anew(name, memory)) memory.pulled.clear();
   observed_.erase(name);
@@ -375,13 +372,14 @@ void Ledger::pulled(const PullResult& result, bool unreachable) {
     WorkloadMemory& memory = memory_[name];
     const bool missing = memory.missing.contains(reference);
     const bool always = uses(*spec, reference, runtime::PullPolicy::Always);
+    const bool asks = always || uses(*spec, reference, runtime::PullPolicy::IfNotPresent);
     if (good && missing) {
       memory.missing.erase(reference);
       if (memory.missing.empty()) memory.images = ImagesState::Present;
     }
     if (good && (missing || always)) {
       event(name, "", "Normal", "Pulled", "image " + reference + " pulled");
-    } else if (missing || (always && !memory.pulled.contains(reference))) {
+    } else if ((asks && missing) || (always && !memory.pulled.contains(reference))) {
       event(name, "", "Warning", pull.trouble.reason, pull.trouble.message);
     }
     if (!always) continue;

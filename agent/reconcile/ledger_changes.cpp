@@ -47,6 +47,22 @@ void Ledger::acted_resize(const ActionResult& result, WorkloadMemory& memory) {
   event(name, "", "Warning", memory.resize.reason, memory.resize.message);
 }
 
+// Taken for gone until the look that follows: or the same would be done again and again, which
+// would put off that look.
+void Ledger::acted_remove_part(const ActionResult& result) {
+  const std::string& name = result.action.workload;
+  event(name, "", "Warning", "SandboxChanged",
+        "its network namespace is gone: its containers are stopped and started in a new one");
+  look_at(name);
+  const auto pod = observed_.find(name);
+  if (pod == observed_.end()) return;
+  const std::vector<std::string>& gone = result.action.container_ids;
+  std::erase_if(pod->second.containers, [&](const ContainerStatus& each) {
+    return std::find(gone.begin(), gone.end(), each.id) != gone.end();
+  });
+  if (pod->second.containers.empty()) observed_.erase(pod);
+}
+
 void Ledger::evict(const Eviction& eviction) {
   WorkloadMemory& memory = memory_[eviction.workload];
   const MonoTime now = clock_.now();

@@ -237,7 +237,8 @@ class WorkloadPlanner {
   bool has_room(bool promised) {
     const Room* room = rooms_.find(name_);
     if (room == nullptr || room->now || (promised && room->promised)) return true;
-    const bool stopped = !memory_->preempted_for.empty();
+    const SpecPtr* winner = lookup(input_.desired, memory_->preempted_for);
+    const bool stopped = winner != nullptr && (*winner)->priority > wanted_->priority;
     say(Phase::Pending, stopped ? "Preempted" : room->reason,
         (stopped ? "it was stopped to make room for " + memory_->preempted_for + "; " : "") +
             room->message);
@@ -453,6 +454,7 @@ class WorkloadPlanner {
     if (pod_ != nullptr && !pod_->network_ready && sum.running > 0) {
       // A new namespace would part the container from its siblings.
       act(ActionKind::Remove).container_ids = running_ids(*pod_);
+      say(Phase::Starting, "SandboxChanged", "its network namespace is gone: it gets a new one");
       return;
     }
     Action& action = act(ActionKind::Start);

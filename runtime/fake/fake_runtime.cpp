@@ -406,6 +406,11 @@ void FakeRuntime::reboot() {
   }
 }
 
+void FakeRuntime::lose_network(const std::string& pod) {
+  const std::lock_guard lock(mutex_);
+  pods_.at(pod).network = false;
+}
+
 void FakeRuntime::leave_behind(const std::string& pod) {
   const std::lock_guard lock(mutex_);
   Pod& entry = pods_[pod];

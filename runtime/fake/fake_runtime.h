@@ -69,6 +69,8 @@ class FakeRuntime final : public Runtime, public Execs, public Resizer {
   // A stopped container stack: every call fails with Unavailable, containers go on.
   void disconnect(const std::string& detail = "connection refused");
   void connect();
+  // Somebody removed its network namespace.
+  void lose_network(const std::string& pod);
   // A reboot of the device: processes and network namespaces are gone, and with them how the
   // containers ended; the containers are not.
   void reboot();

@@ -131,5 +131,13 @@ TEST_F(PullsTest, ANewLifeKeepsWhatItsDocumentsName) {
   }
 }
 
+TEST_F(PullsTest, WhoNeverAsksIsNotToldOfWhatOthersGot) {
+  images_.fail_pull(Error(Code::NotFound, "no such image"), 100);
+  apply(document(1, {pod("asks", "img:2"), pod("never", "img:2\", imagePullPolicy: \"Never")}));
+  EXPECT_EQ(workload("never").reason, "ErrImageNeverPull");
+  EXPECT_GE(records_.events("ErrImagePull"), 1u);
+  for (const EventRecord& event : records_.log) EXPECT_NE(event.workload, "never");
+}
+
 }  // namespace
 }  // namespace wherry::test

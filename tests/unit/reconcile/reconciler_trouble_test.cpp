@@ -172,6 +172,26 @@ TEST_F(ReconcilerTroubleTest, ALookThatBeganBeforeAnActionSaysNothingAboutIt) {
   EXPECT_EQ(starts, 1u);
 }
 
+// The work lane is faster than the look: what is planned meanwhile is not to be done again.
+TEST_F(ReconcilerTroubleTest, ANetworkThatIsGoneIsMadeAnewOnce) {
+  apply(document(1, {"{ apiVersion: v1, kind: Pod, metadata: { name: web }, spec: { containers: ["
+                     "{ name: app, image: \"img:1\" }, { name: side, image: \"img:1\" }] } }\n"}));
+  EXPECT_EQ(workload("web").phase, Phase::Running);
+  runtime_.lose_network("web");
+  ASSERT_TRUE(runtime_.exit_container("web", "side", 1));
+  spin();
+  clock_.advance(std::chrono::seconds(15));
+  for (int step = 0; step < 10; ++step) {
+    reconciler_->step();
+    lanes_.run(Lane::Work);
+  }
+  advance(std::chrono::seconds(1));
+  EXPECT_EQ(workload("web").phase, Phase::Running);
+  EXPECT_TRUE(workload("web").ready);
+  EXPECT_EQ(runtime_.count(Op::RemoveContainer), 1u);
+  EXPECT_EQ(records_.events("SandboxChanged"), 1u);
+}
+
 TEST_F(ReconcilerTroubleTest, AFullDiskIsACondition) {
   apply(document(1, {pod("web")}));
   EXPECT_TRUE(condition("StoreReady").status);

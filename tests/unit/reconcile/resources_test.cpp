@@ -28,6 +28,17 @@ class ResourcesBench : public BenchTest {
   }
 };
 
+TEST_F(ResourcesBench, WhoeverIsGoneIsNotTheReasonAnyMore) {
+  apply(document(1, {asking("low", "600Mi")}));
+  apply(document(2, {asking("low", "600Mi"), asking("high", "600Mi", ", priority: 5")}));
+  EXPECT_EQ(workload("low").reason, "Preempted");
+  apply(document(3, {asking("low", "600Mi"), asking("high", "600Mi")}));
+  EXPECT_EQ(workload("low").reason, "InsufficientMemory") << "it has no higher priority now";
+  apply(document(4, {asking("low", "60Gi")}));
+  EXPECT_EQ(workload("low").reason, "InsufficientMemory");
+  EXPECT_THAT(workload("low").message, testing::Not(HasSubstr("high")));
+}
+
 TEST_F(ResourcesBench, TheStoppedOneComesBackWhenThereIsRoom) {
   apply(document(1, {asking("low", "600Mi")}));
   EXPECT_EQ(workload("low").phase, Phase::Running);
