@@ -262,6 +262,7 @@ void ControllerDesk::rebuild() {
                                         {choice.name, choices.job, choice.index}, choice.hash);
         made.source = choices.controller->source;
         made.revision = choices.controller->revision;
+        if (choice.claim == Claim::Keep) made.restart_policy = RestartPolicy::Never;
         all.emplace(choice.name, std::move(made));
       }
       WorkloadSpec& workload = all.at(choice.name);

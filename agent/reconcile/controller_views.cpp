@@ -19,9 +19,9 @@ ControllerView head(const ControllerSpec& controller, OwnerKind kind, const std:
 
 void describe_replicas(ControllerView& view, const ReplicaPlan& plan) {
   view.wanted = plan.pods.size();
-  view.ready = plan.available;
+  view.ready = plan.available + plan.old_ready;
   view.updated = plan.updated;
-  if (view.ready + plan.stopped == view.wanted) {
+  if (plan.available + plan.stopped == view.wanted) {
     view.phase = "Available";
     if (plan.stopped == 0) return;
     view.reason = kStoppedReason;

@@ -27,6 +27,7 @@ class JobView {
   Outcome outcome(int index, uint32_t attempt) {
     if (!probe_) probe_ = input_.controller.pod_template;  // large, perhaps: copied once
     WorkloadSpec& spec = *probe_;
+    if (run_.finished()) spec.restart_policy = RestartPolicy::Never;  // no more is to come of it
     spec.pod.hash = run_.pod_hash(index, attempt);
     const std::string pod = name(index);
     const runtime::PodStatus* seen = input_.facts.pod(pod);
@@ -165,6 +166,13 @@ class JobPlanner {
       if (kept >= kFinishedKept) break;
       if (run_.succeeded.contains(index)) continue;
       kept += keep(index, attempts - 1, "Failed", "its Job has failed") ? 1 : 0;
+    }
+    // With restartPolicy OnFailure the same Pod was tried again and again.
+    const JobRules& rules = input_.controller.job;
+    for (int index = 0; index < rules.completions.value_or(rules.parallelism); ++index) {
+      if (kept >= kFinishedKept) break;
+      if (chosen_.contains(view_.name(index))) continue;
+      kept += keep(index, run_.attempt(index), "Failed", "its Job has failed") ? 1 : 0;
     }
   }
 

@@ -44,6 +44,7 @@ class Planner {
       plan_.updated += replica.there && !replica.old ? 1 : 0;
       plan_.available += replica.available ? 1 : 0;
       plan_.old += replica.old ? 1 : 0;
+      plan_.old_ready += replica.old && replica.healthy ? 1 : 0;
     }
     const bool old_runs = std::any_of(replicas_.begin(), replicas_.end(),
                                       [](const Replica& each) { return each.old && each.runs; });

@@ -16,6 +16,7 @@ struct ReplicaPlan {
   size_t updated = 0;           // made as wanted now
   size_t available = 0;         // of which: ready for long enough
   size_t old = 0;               // of an earlier version
+  size_t old_ready = 0;         // of which: ready
   size_t stopped = 0;           // by a person; none of the above
   std::optional<MonoTime> wake_at;
 };

@@ -1,5 +1,7 @@
 // Jobs on a container stack in memory: counted exactly, whatever happens to the agent.
 
+#include <gmock/gmock.h>
+
 #include "tests/unit/reconcile/bench.h"
 #include "tests/unit/reconcile/owners.h"
 
@@ -163,8 +165,27 @@ TEST_F(JobsTest, OnFailureRestartsTheSamePodAndEachEndCounts) {
   end("work", 1);
   EXPECT_EQ(controller("Job", "work").reason, "BackoffLimitExceeded");
   EXPECT_EQ(controller("Job", "work").failed, 2u);
-  advance(hours(1));
-  EXPECT_EQ(starts(), 2u);
+  for (int life = 0; life < 2; ++life) {
+    advance(hours(1));
+    EXPECT_EQ(starts(), 2u);
+    EXPECT_EQ(runtime_.count(Op::RemovePod), 0u) << "its log can be read";
+    EXPECT_EQ(workload("work").phase, Phase::Failed);
+    EXPECT_THAT(workload("work").message, testing::HasSubstr("exit code 1"));
+    new_life();
+  }
+  apply(document(2, {}));
+  EXPECT_EQ(runtime_.count(Op::RemovePod), 1u);
+}
+
+TEST_F(JobsTest, WhatStillRunsWhenItsJobFailsIsRemoved) {
+  apply(
+      document(1, {job("work", "completions: 2, parallelism: 2, backoffLimit: 0, ", "OnFailure")}));
+  end("work-1", 1);
+  EXPECT_EQ(controller("Job", "work").reason, "BackoffLimitExceeded");
+  spin();
+  EXPECT_EQ(workload("work-1").phase, Phase::Failed);
+  const auto pods = runtime_.observe();
+  EXPECT_EQ(pods->size(), 1u);
 }
 
 TEST_F(JobsTest, SeveralCompletionsInParallel) {

@@ -65,6 +65,17 @@ TEST_F(ReplicasTest, APodThatMovesIntoADeploymentIsNotRestarted) {
   EXPECT_EQ(pid("web"), before);
 }
 
+TEST_F(ReplicasTest, WhatIsReadyCountsInWhicheverVersion) {
+  apply(document(1, {deployment("web", 3, "img:1")}));
+  runtime_.fail_next(runtime::FakeRuntime::Op::StartContainer, Error(Code::Internal, "no"), 1000,
+                     "web-0");
+  apply(document(2, {deployment("web", 3, "img:2")}));
+  const ControllerView view = controller("Deployment", "web");
+  EXPECT_EQ(view.ready, 2u);
+  EXPECT_EQ(view.phase, "Progressing");
+  EXPECT_EQ(view.updated, 0u);
+}
+
 TEST_F(ReplicasTest, ARollingUpdateKeepsAllButOneUp) {
   apply(document(1, {deployment("web", 3, "img:1")}));
   ASSERT_EQ(up("web", 3), 3u);
