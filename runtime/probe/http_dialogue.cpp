@@ -7,7 +7,8 @@
 namespace wherry::runtime {
 namespace {
 
-constexpr size_t kStatusLine = 512;  // the longest we wait for
+constexpr size_t kStatusLine = 512;       // the longest we wait for
+constexpr size_t kMostHeads = 16u << 10;  // that are kept of answers before the answer
 
 class HttpDialogue final : public Dialogue {
  public:
@@ -28,16 +29,26 @@ class HttpDialogue final : public Dialogue {
   std::string opening() override { return request_; }
 
   std::optional<Status> take(std::string_view bytes, std::string&) override {
-    line_ += bytes.substr(0, kStatusLine - line_.size());
-    const size_t end = line_.find('\n');
-    if (end == std::string::npos && line_.size() < kStatusLine) return {};
-    line_.resize(std::min(end, line_.size()));
-    return judge();
+    head_ += bytes.substr(0, kMostHeads - head_.size());
+    while (true) {
+      const size_t line = head_.find('\n');
+      if (line == std::string::npos && head_.size() < kStatusLine) return {};
+      if (!is_interim()) return judge();
+      const size_t end = end_of_head(line);
+      if (end != std::string::npos) {
+        head_.erase(0, end);
+      } else if (head_.size() < kMostHeads) {
+        return {};
+      } else {
+        return fail(Code::Unavailable, "the answer is not HTTP");
+      }
+    }
   }
 
   Status closed() override {
-    return line_.empty() ? fail(Code::Unavailable, "the server hung up without an answer")
-                         : judge();
+    return head_.empty() || is_interim()
+               ? fail(Code::Unavailable, "the server hung up without an answer")
+               : judge();
   }
 
  private:
@@ -57,20 +68,37 @@ class HttpDialogue final : public Dialogue {
     request_ += std::string(name) + ": " + std::string(value) + "\r\n";
   }
 
-  Status judge() const {
+  // 0 where it is not HTTP.
+  int code() const {
     int code = 0;
-    const size_t space = line_.find(' ');
-    if (line_.starts_with("HTTP/1.") && space != std::string::npos) {
-      std::from_chars(line_.data() + space + 1, line_.data() + line_.size(), code);
+    const std::string_view line = std::string_view(head_).substr(0, head_.find('\n'));
+    const size_t space = line.find(' ');
+    if (line.starts_with("HTTP/1.") && space != std::string_view::npos) {
+      std::from_chars(line.data() + space + 1, line.data() + line.size(), code);
     }
-    if (code < 100 || code > 999) return fail(Code::Unavailable, "the answer is not HTTP");
-    if (any_status_ || (code >= 200 && code < 400)) return {};
-    return fail(Code::Unavailable, "HTTP status " + std::to_string(code));
+    return code < 100 || code > 999 ? 0 : code;
+  }
+
+  // The answer comes behind it (RFC 9110, 15.2). 101 is one: nobody asked for another protocol.
+  bool is_interim() const { return code() >= 100 && code() < 200 && code() != 101; }
+
+  size_t end_of_head(size_t line) const {
+    size_t end = head_.find("\n\r\n", line);
+    if (end != std::string::npos) return end + 3;
+    end = head_.find("\n\n", line);
+    return end == std::string::npos ? end : end + 2;
+  }
+
+  Status judge() const {
+    const int status = code();
+    if (status == 0) return fail(Code::Unavailable, "the answer is not HTTP");
+    if (any_status_ || (status >= 200 && status < 400)) return {};
+    return fail(Code::Unavailable, "HTTP status " + std::to_string(status));
   }
 
   const bool any_status_;
   std::string request_;
-  std::string line_;
+  std::string head_;
 };
 
 }  // namespace

@@ -48,13 +48,27 @@ TEST(Http, AsksAsKubernetesDoes) {
               HasSubstr("\r\nHost: [::1]:80\r\n"));
 }
 
+TEST(Http, InterimAnswersAreNotTheAnswer) {
+  const std::string hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+  EXPECT_EQ(verdict_on("HTTP/1.1 100 Continue\r\n\r\n" + hints + "HTTP/1.1 200 OK\r\n"), "");
+  EXPECT_EQ(verdict_on(hints + "HTTP/1.1 503\r\n"), "HTTP status 503");
+  EXPECT_EQ(verdict_on("HTTP/1.1 102\n\nHTTP/1.1 204\n"), "");
+  EXPECT_EQ(verdict_on(hints), "…");
+  EXPECT_EQ(verdict_on(hints, true), "the server hung up without an answer");
+  EXPECT_EQ(verdict_on("HTTP/1.1 100\r\nA: " + std::string(32 << 10, 'x')),
+            "the answer is not HTTP");
+  std::string many;
+  for (int i = 0; i < 1000; ++i) many += hints;
+  EXPECT_EQ(verdict_on(many + "HTTP/1.1 200 OK\r\n"), "") << "each is forgotten";
+}
+
 TEST(Http, TheStatusDecides) {
   EXPECT_EQ(verdict_on("HTTP/1.1 200 OK\r\n"), "");
   EXPECT_EQ(verdict_on("HTTP/1.0 204\r\n"), "");
   EXPECT_EQ(verdict_on("HTTP/1.1 302 Found\r\nLocation: /"), "");
   EXPECT_EQ(verdict_on("HTTP/1.1 404 Not Found\r\n"), "HTTP status 404");
   EXPECT_EQ(verdict_on("HTTP/1.1 503 \r\n"), "HTTP status 503");
-  EXPECT_EQ(verdict_on("HTTP/1.1 100\r\n"), "HTTP status 100");
+  EXPECT_EQ(verdict_on("HTTP/1.1 101 Switching\r\n"), "HTTP status 101");
   EXPECT_EQ(verdict_on("HTTP/1.1 2"), "…");
   EXPECT_EQ(verdict_on("SSH-2.0-OpenSSH_9.2\r\n"), "the answer is not HTTP");
   EXPECT_EQ(verdict_on("HTTP/1.1 \r\n"), "the answer is not HTTP");
