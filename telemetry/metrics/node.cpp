@@ -90,6 +90,8 @@ constexpr Metric kDiskSize{"wherry_node_filesystem_size_bytes",
                            "filesystem",
                            "filesystemSizeBytes",
                            Sent::WhenFull};
+constexpr Metric kDiskUsed{"wherry_node_filesystem_used_bytes",
+                           "Space that is in use; of this and what is available df has its part."};
 constexpr Metric kDiskFree{"wherry_node_filesystem_available_bytes",
                            "Space that is left to programs without privileges.",
                            Gauge,
@@ -267,6 +269,7 @@ void read_filesystems(const NodePlaces& places, Readings& readings) {
     const auto unit = static_cast<double>(info.f_frsize);
     const Labels labels{{"holds", directory.holds}};
     add(readings, kDiskSize, static_cast<double>(info.f_blocks) * unit, labels);
+    add(readings, kDiskUsed, static_cast<double>(info.f_blocks - info.f_bfree) * unit, labels);
     add(readings, kDiskFree, static_cast<double>(info.f_bavail) * unit, labels);
     if (info.f_files == 0) continue;  // it has no fixed number: btrfs, vfat
     add(readings, kInodes, static_cast<double>(info.f_files), labels);

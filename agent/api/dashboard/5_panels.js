@@ -34,15 +34,15 @@ function showGauges(metrics, device) {
   const total = single(metrics.wherry_node_memory_total_bytes);
   gauges.memory.show(percent(node.memory.latest / total), `${bytes(node.memory.latest)} of ${bytes(total)}`);
   gauges.memory.picture.draw(node.memory, now, total, `Memory of the device: ${percent(node.memory.latest / total)}`);
-  const size = single(metrics.wherry_node_filesystem_size_bytes, {holds: 'state'});
+  const used = single(metrics.wherry_node_filesystem_used_bytes, {holds: 'state'});
   const free = single(metrics.wherry_node_filesystem_available_bytes, {holds: 'state'});
-  gauges.disk.show(percent(1 - free / size), `${bytes(free)} free`);
-  gauges.disk.picture.show(1 - free / size);
+  gauges.disk.show(percent(used / (used + free)), `${bytes(free)} free`);
+  gauges.disk.picture.show(used / (used + free));
   const sent = nodeRates.sent.next(now, sumAll(metrics.wherry_mqtt_sent_bytes_total));
   const received = nodeRates.received.next(now, sumAll(metrics.wherry_mqtt_received_bytes_total));
   linkHistory.add(now, sent + received);
   const connected = single(metrics.wherry_mqtt_connected) === 1;
-  gauges.link.show(connected ? 'Connected' : 'Offline', Number.isFinite(sent) ? `${bytes(sent)}/s up, ${bytes(received)}/s down` : '');
+  gauges.link.show(connected ? 'Connected' : 'Offline', Number.isFinite(sent) ? `${bytes(sent)}/s ↑ ${bytes(received)}/s ↓` : '');
   gauges.link.picture.draw(linkHistory, now, roundUp(linkHistory.most, true), 'Bytes to and from the broker');
   shownFacts.uptime = single(metrics.wherry_node_uptime_seconds) * 1000;
 }
