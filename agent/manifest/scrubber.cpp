@@ -17,8 +17,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr size_t kMostBytes = 1u << 20;  // of a file that keeps a secret
-// A line of a longer text has to say something by itself.
-constexpr size_t kShortestLine = 12;
 
 // Members of docker's config.json that grant something (docker/cli, AuthConfig).
 bool grants(const std::string& name) {
@@ -61,7 +59,6 @@ void Scrubber::add(std::string_view value) {
   if (bare.find('\n') == std::string_view::npos) return;
   for (const std::string& line : split(bare, '\n')) {
     const std::string_view part = trim(line);
-    if (part.size() < kShortestLine) continue;
     add_form(part);
     add_form(in_json(part));
   }
