@@ -52,6 +52,7 @@ std::string Config::Network::services() const {
 }
 
 std::string to_string(const ConfigIssue& issue) {
+  if (issue.file.empty()) return issue.message;  // of several together
   std::string text = issue.file;
   if (issue.line > 0) text += ":" + std::to_string(issue.line);
   return text + ": " + issue.message;

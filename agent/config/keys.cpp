@@ -144,9 +144,11 @@ std::vector<Contradiction> contradictions(const Config& config) {
   std::vector<Contradiction> found;
   const auto& mqtt = config.mqtt;
   if (mqtt.reconnect_min > mqtt.reconnect_max) {
-    found.push_back({"mqtt.reconnect.min", "is " + format_duration(mqtt.reconnect_min) +
-                                               ", above mqtt.reconnect.max, which is " +
-                                               format_duration(mqtt.reconnect_max)});
+    found.push_back({"mqtt.reconnect.min",
+                     "is " + format_duration(mqtt.reconnect_min) +
+                         ", above mqtt.reconnect.max, which is " +
+                         format_duration(mqtt.reconnect_max),
+                     "mqtt.reconnect.max"});
   }
   if (mqtt.cert_file.empty() != mqtt.key_file.empty()) {
     found.push_back({mqtt.cert_file.empty() ? "mqtt.key_file" : "mqtt.cert_file",
@@ -157,8 +159,10 @@ std::vector<Contradiction> contradictions(const Config& config) {
     found.push_back({"mqtt.password_file", "needs mqtt.username as well"});
   }
   if (config.images.gc_low_percent >= config.images.gc_high_percent) {
-    found.push_back({"images.gc.low", "must be below images.gc.high, which is " +
-                                          std::to_string(config.images.gc_high_percent) + "%"});
+    found.push_back({"images.gc.low",
+                     "must be below images.gc.high, which is " +
+                         std::to_string(config.images.gc_high_percent) + "%",
+                     "images.gc.high"});
   }
   if (!config.api.listen.empty() && config.api.token_file.empty()) {
     found.push_back({"api.listen", "needs api.token_file: over TCP every caller shows a token"});
@@ -182,7 +186,8 @@ std::vector<Contradiction> contradictions(const Config& config) {
   }
   if (config.storage.state_dir == config.storage.run_dir) {
     found.push_back({"storage.run_dir",
-                     "must not be storage.state_dir: one survives a reboot, the other must not"});
+                     "must not be storage.state_dir: one survives a reboot, the other must not",
+                     "storage.state_dir"});
   }
   return found;
 }

@@ -73,6 +73,7 @@ std::span<const Key> keys();
 struct Contradiction {
   std::string_view path;
   std::string message;
+  std::string_view other = {};  // the key that it contradicts
 };
 std::vector<Contradiction> contradictions(const Config& config);
 

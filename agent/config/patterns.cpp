@@ -216,6 +216,11 @@ Status check_subnet(std::string_view text) {
     return bad(text, kMust);
   }
   const uint32_t mask = ~uint32_t{0} << (32 - bits);
+  const uint32_t first = ntohl(address.s_addr) & mask, last = first | ~mask;
+  const bool loopback = first <= 0x7fffffff && last >= 0x7f000000;
+  if (loopback || last >= 0xe0000000 || first < 0x01000000) {
+    return bad(text, "holds addresses that no interface may have (0/8, 127/8, 224/3)");
+  }
   const in_addr network{htonl(ntohl(address.s_addr) & mask)};
   if (network.s_addr == address.s_addr) return {};
   char shown[INET_ADDRSTRLEN] = {};

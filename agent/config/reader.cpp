@@ -152,7 +152,10 @@ class Reader::Walk {
     }
     if (!node.IsScalar()) {
       if (key.form->shape == Shape::List) path += ": each entry";
-      return refuse(line_of(node, line), path + " must be a single value, not a list or map");
+      return refuse(line_of(node, line),
+                    path +
+                        " must be a single value, not a list or map; what begins "
+                        "with [ or { needs quotes");
     }
     const Status read = key.form->read({node.Scalar(), entry}, key.range, key.slot(config()));
     return read || refuse(line_of(node, line), path + ": " + read.error().message());
@@ -311,7 +314,9 @@ void Reader::read_set(const std::string& set) {
 
 void Reader::check_whole() {
   for (const Contradiction& found : contradictions(config_)) {
-    complain(places_[found.path], std::string(found.path) + " " + found.message);
+    const bool set = places_.contains(found.path) || found.other.empty();
+    complain(places_[set ? found.path : found.other],
+             std::string(found.path) + " " + found.message);
   }
 }
 

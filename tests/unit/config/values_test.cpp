@@ -152,6 +152,10 @@ TEST_F(ConfigValues, ServicesAreNoNeighboursOfPods) {
 }
 
 TEST_F(ConfigValues, ErrorsSayWhatToWrite) {
+  EXPECT_THAT(set_error("network.bridge_subnet=127.0.0.0/8"), HasSubstr("no interface may have"));
+  EXPECT_THAT(set_error("network.service_subnet=224.0.0.0/8"), HasSubstr("no interface may have"));
+  EXPECT_THAT(set_error("images.gc.high=50%"), testing::StartsWith("--set: images.gc.low must be"))
+      << "the place is that of the other, where the one is the default";
   EXPECT_EQ(
       set_error("network.bridge_subnet=10.89.3.1/16"),
       "--set: network.bridge_subnet: \"10.89.3.1/16\" is an address inside of a network; write "
