@@ -305,7 +305,7 @@ TEST_F(DashboardTest, ItFitsAPhoneAndADeskByDayAndNight) {
     bool dark, phone;
   };
   for (const Look& look :
-       {Look{"desk-light", 1440, 900, false, false}, Look{"desk-dark", 1440, 900, true, false},
+       {Look{"desk-light", 1440, 900, false, false}, Look{"desk-dark", 1280, 800, true, false},
         Look{"tablet-light", 820, 1180, false, true}, Look{"phone-light", 360, 740, false, true},
         Look{"phone-dark", 360, 740, true, true}}) {
     browser_->look(look.width, look.height, look.dark, look.phone);
