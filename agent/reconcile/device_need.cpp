@@ -176,19 +176,24 @@ std::optional<DeviceWait> wait_for_devices(const PlanInput& input, const Workloa
   return missing_cdi(*inventory, spec.pod);
 }
 
-std::string lost_devices(const runtime::PodStatus& pod, const DeviceInventory* inventory) {
-  std::vector<std::string> lost;
+std::optional<DeviceWait> lost_devices(const runtime::PodStatus& pod,
+                                       const DeviceInventory* inventory) {
+  std::vector<std::string> gone, unnamed;
   for (const ContainerStatus& container : pod.containers) {
     if (!is_alive(container)) continue;
     for (const runtime::HeldDevice& device : container.devices) {
       if (is_there(device, inventory)) continue;
-      lost.push_back(device.unit + " of container " + container.name + " (" + device.resource +
+      const bool known = stock_of(inventory, device.resource) != nullptr;
+      (known ? gone : unnamed)
+          .push_back(device.unit + " of container " + container.name + " (" + device.resource +
                      ")");
     }
   }
-  if (lost.empty()) return {};
-  return join(lost, ", ") +
-         " is gone; it runs on as it is, and waits for a device when it is started again";
+  const std::string then = "; it runs on as it is, and waits for a device when it is started again";
+  if (!gone.empty()) return DeviceWait{"DeviceLost", join(gone, ", ") + " is gone" + then};
+  if (unnamed.empty()) return {};
+  return DeviceWait{kDeviceNotConfigured,
+                    join(unnamed, ", ") + " is not of the devices in wherry.yaml any more" + then};
 }
 
 bool wants_devices(const runtime::PodSpec& pod) {

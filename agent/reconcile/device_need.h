@@ -36,8 +36,9 @@ std::optional<DeviceWait> absent(const runtime::DeviceInventory* inventory,
 std::optional<DeviceWait> wait_for_devices(const PlanInput& input, const WorkloadSpec& spec,
                                            const std::vector<ContainerStart>& due);
 
-// A sentence about devices that went while containers had them; "" where there are none.
-std::string lost_devices(const runtime::PodStatus& pod, const runtime::DeviceInventory* inventory);
+// Of devices that went, or were taken out of the configuration, while containers had them.
+std::optional<DeviceWait> lost_devices(const runtime::PodStatus& pod,
+                                       const runtime::DeviceInventory* inventory);
 
 bool wants_devices(const runtime::PodSpec& pod);
 // Somebody waits for this reason, which may be over when the devices are others.

@@ -418,7 +418,7 @@ class WorkloadPlanner {
   void note_lost_devices() {
     if (pod_ == nullptr || !verdict_.reason.empty()) return;
     const auto lost = lost_devices(*pod_, input_.devices.get());
-    if (!lost.empty()) say(verdict_.phase, "DeviceLost", lost);
+    if (lost) say(verdict_.phase, lost->reason, lost->message);
   }
 
   bool waits_for_devices(const SpecPtr& spec, const PodTally& sum) {

@@ -96,6 +96,8 @@ TEST_F(Cameras, OneThatWentIsNobodysAndLeavesItsContainerAlone) {
   EXPECT_EQ(verdict.phase, Phase::Running);
   EXPECT_EQ(verdict.reason, "DeviceLost");
   EXPECT_THAT(verdict.message, HasSubstr("/dev/video7 of container app (example.com/camera)"));
+  scene.devices = std::make_shared<runtime::DeviceInventory>();
+  EXPECT_EQ(scene.verdict("a").reason, "DeviceNotConfigured") << "it was taken out of the list";
 }
 
 TEST_F(Cameras, WhatAnUnfinishedStartHasLeftIsNobodyElses) {
