@@ -4,14 +4,9 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <fcntl.h>
 #include <memory>
 #include <string_view>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <vector>
-
-#include "base/fd.h"
 
 namespace wherry::sqlite {
 namespace {
@@ -43,48 +38,30 @@ struct Checksum {
 
 }  // namespace
 
-bool log_is_broken(const std::string& path) {
+Result<std::optional<LogEnd>> read_log(const std::string& path) {
   const std::unique_ptr<FILE, int (*)(FILE*)> file(fopen((path + "-wal").c_str(), "rbe"), fclose);
-  if (!file) return false;
+  if (!file) return std::nullopt;
   std::array<char, kHeader> header{};
   const size_t got = fread(header.data(), 1, header.size(), file.get());
-  if (got < header.size()) return got > 0;
+  if (got == 0) return std::nullopt;
   const uint32_t magic = word(header.data());
   const uint32_t page = word(header.data() + 8);
   Checksum sum{(magic & 1) != 0};
   sum.add({header.data(), kFrameHeader});
-  const bool good = (magic & ~1U) == kMagic && page >= 512 && page <= 65536;
-  if (!good || !sum.is(header.data() + kFrameHeader)) return true;
-  const std::string_view salts(header.data() + 16, 8);
+  const bool good = got == header.size() && (magic & ~1U) == kMagic && page >= 512 && page <= 65536;
+  if (!good || !sum.is(header.data() + kFrameHeader)) {
+    return fail(Code::DataLoss, "the header of its log is damaged");
+  }
+  LogEnd end{{header.data() + kLogSaltsAt, kLogSalts}};
   std::vector<char> frame(kFrameHeader + page);
-  bool fits = true;
-  int commits_behind = 0;
-  while (true) {
-    const size_t read = fread(frame.data(), 1, frame.size(), file.get());
-    // A kill ends the log behind a frame, or behind the header of one.
-    if (read <= kFrameHeader) return false;
-    const bool ours = std::string_view(frame.data() + 8, salts.size()) == salts;
-    if (read < frame.size()) return ours;
+  for (uint64_t number = 1; fread(frame.data(), frame.size(), 1, file.get()) == 1; ++number) {
     sum.add({frame.data(), 8});
     sum.add({frame.data() + kFrameHeader, page});
-    fits = fits && ours && sum.is(frame.data() + 16);
-    const bool commit = word(frame.data() + 4) != 0;
-    if (!fits && ours && commit && ++commits_behind == 2) return true;
+    if (std::string_view(frame.data() + 8, kLogSalts) != end.salts || !sum.is(frame.data() + 16))
+      break;
+    if (word(frame.data() + 4) != 0) end.frames = number;  // a commit
   }
-}
-
-void trim_log(const std::string& path) {
-  const Fd log(open((path + "-wal").c_str(), O_RDWR | O_CLOEXEC));
-  std::array<char, kHeader> header{};
-  struct stat info {};
-  if (!log.valid() || fstat(log.get(), &info) != 0) return;
-  off_t whole = 0;
-  if (pread(log.get(), header.data(), header.size(), 0) == static_cast<ssize_t>(header.size())) {
-    const auto frame = static_cast<off_t>(kFrameHeader + word(header.data() + 8));
-    const auto head = static_cast<off_t>(kHeader);
-    whole = info.st_size - (info.st_size - head) % frame;
-  }
-  if (whole < info.st_size) static_cast<void>(!ftruncate(log.get(), whole));
+  return end;
 }
 
 }  // namespace wherry::sqlite

@@ -1,21 +1,27 @@
 #pragma once
-// What SQLite does not say when it opens a database: that its write-ahead log has lost commits.
+// What SQLite does not say when it opens a database: how much of its write-ahead log it reads.
 
+#include <cstdint>
+#include <optional>
 #include <string>
+
+#include "base/result.h"
 
 namespace wherry::sqlite {
 
-// Whether the log beside the closed database at `path` has commits that SQLite will pass over. It
-// reads a log up to the first frame whose checksum does not fit and takes what follows for remains
-// of an earlier log. False where there is no log, and for one that ends in half a commit, as a kill
-// leaves it, or in one of which frames are missing, as a power cut does: until they are synced they
-// reach the disk in any order. A log that was cut right behind a frame looks whole.
-// The layout: https://sqlite.org/fileformat2.html, "The Write-Ahead Log".
-bool log_is_broken(const std::string& path);
+// A log begins anew, with other salts, once all of it has been written back.
+inline constexpr size_t kLogSalts = 8, kLogSaltsAt = 16;
 
-// Cuts off what a failed write, for want of room, left of half a frame at the log's end: SQLite
-// writes over it some day, but after a kill it would look like a log that was cut. Not while
-// anybody else writes to the database at `path`.
-void trim_log(const std::string& path);
+struct LogEnd {
+  std::string salts;    // kLogSalts bytes, as they stand in its header
+  uint64_t frames = 0;  // that count: up to the last commit before the first that does not fit
+};
+
+// Of the log beside the closed database at `path`. SQLite takes what lies behind a frame whose
+// checksum does not fit for remains of an earlier log, and so does this: whether commits are
+// missing tells only who knows how many frames had been synced. Nothing where there is no log, or
+// an empty one; DataLoss where its header is damaged, of which SQLite reads nothing.
+// The layout: https://sqlite.org/fileformat2.html, "The Write-Ahead Log".
+Result<std::optional<LogEnd>> read_log(const std::string& path);
 
 }  // namespace wherry::sqlite

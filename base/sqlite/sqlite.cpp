@@ -119,6 +119,19 @@ Result<Statement> Database::prepare(std::string_view sql) {
   return Statement(statement);
 }
 
+void Database::watch_log(int checkpoint_at) {
+  log_ = std::make_unique<LogWatch>();
+  log_->checkpoint_at = checkpoint_at;
+  const auto after_commit = [](void* watch, sqlite3* handle, const char* name, int frames) {
+    auto& log = *static_cast<LogWatch*>(watch);
+    log.frames = static_cast<uint64_t>(frames);
+    // As the hook does that SQLite has by itself: what fails is tried after the next commit.
+    if (frames >= log.checkpoint_at) sqlite3_wal_checkpoint(handle, name);
+    return SQLITE_OK;
+  };
+  sqlite3_wal_hook(handle_.get(), after_commit, log_.get());
+}
+
 Status Database::execute(std::string_view sql) {
   const int code = sqlite3_exec(handle_.get(), std::string(sql).c_str(), nullptr, nullptr, nullptr);
   if (code != SQLITE_OK) return fail(sqlite_error(handle_.get(), code));

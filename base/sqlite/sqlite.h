@@ -66,12 +66,22 @@ class Database {
   }
   // Gives back the page cache, which after a big document is worth more to others.
   void release_memory() { sqlite3_db_release_memory(handle_.get()); }
+  // Has log_frames() tell how many frames the write-ahead log holds since the last commit. Takes
+  // the place of PRAGMA wal_autocheckpoint: a log of `checkpoint_at` frames is written back.
+  void watch_log(int checkpoint_at);
+  uint64_t log_frames() const { return log_ == nullptr ? 0 : log_->frames; }
   bool read_only() const { return sqlite3_db_readonly(handle_.get(), "main") == 1; }
   bool in_transaction() const { return sqlite3_get_autocommit(handle_.get()) == 0; }
 
  private:
+  struct LogWatch {
+    int checkpoint_at = 0;
+    uint64_t frames = 0;
+  };
+
   explicit Database(sqlite3* handle) : handle_(handle, sqlite3_close_v2) {}
 
+  std::unique_ptr<LogWatch> log_;  // the handle's: it goes after that
   std::unique_ptr<sqlite3, int (*)(sqlite3*)> handle_;
 };
 

@@ -11,10 +11,10 @@
 
 #include "base/files.h"
 #include "base/log.h"
-#include "base/sqlite/log_check.h"
 #include "base/text.h"
 #include "telemetry/outbox/blocks.h"
 #include "telemetry/outbox/commit_queue.h"
+#include "telemetry/outbox/log_mark.h"
 #include "telemetry/outbox/queue_file.h"
 #include "telemetry/outbox/room.h"
 
@@ -60,7 +60,6 @@ struct Outbox::Impl {
   void close();
   Status replace();
   Result<Renewed> renew();
-  void note_use();
   void commit(const CommitQueue::Group& group);
   int64_t free_id();
   Result<Stream*> stream_for(const std::string& name);
@@ -74,9 +73,6 @@ struct Outbox::Impl {
       log_error("the outbox is damaged",
                 {{"file", options.path}, {"error", status.error().full()}});
     }
-    // Or what this left of a frame would be taken for damage after a kill.
-    const bool full = !status && status.error().code() == Code::ResourceExhausted;
-    if (full) sqlite::trim_log(options.path);
     return status;
   }
   Status usable() const { return ready ? Status{} : trouble; }
@@ -87,7 +83,7 @@ struct Outbox::Impl {
   std::optional<QueueFile> file;
   Status trouble = fail(Code::Unavailable, "the outbox is not open");  // while it is not ready
   Renewed renewed;  // what has been done for a new file that is not there yet
-  bool use_noted = false;
+  LogMark mark{options.path};
   CommitQueue commits;
   mutable std::mutex state_mutex;  // changes of `streams` are made with both
   std::map<std::string, Stream> streams;
@@ -96,22 +92,8 @@ struct Outbox::Impl {
   std::atomic<bool> ready{false};
 };
 
-// There from the first records on, and until the log has been written back and removed.
-std::string mark_of(const OutboxOptions& options) { return options.path + "-in-use"; }
-
-void Outbox::Impl::note_use() {
-  if (use_noted) return;
-  const std::string mark = mark_of(options);
-  // Without it nothing is worse than that a log that goes missing is not missed.
-  const Status noted = write_file_atomic(mark, "", 0600);
-  if (!noted) log_debug("the outbox's use is not noted", {{"error", noted.error().full()}});
-  use_noted = true;
-}
-
 Status Outbox::Impl::open() {
-  const bool log_is_gone =
-      access(mark_of(options).c_str(), F_OK) == 0 && !sqlite::has_content(options.path + "-wal");
-  const bool lost = log_is_gone || sqlite::log_is_broken(options.path);
+  const bool lost = mark.records_are_missing();
   auto opened = QueueFile::open(options.path, options.busy_timeout);
   if (!opened) return fail(opened.error());
   file.emplace(std::move(*opened));
@@ -127,9 +109,13 @@ Status Outbox::Impl::open() {
 
 void Outbox::Impl::close() {
   if (!file) return;
-  if (!ready) file->keep_as_is();
+  if (ready) {
+    mark.remove();
+  } else {
+    mark.forget();
+    file->keep_as_is();
+  }
   file.reset();
-  if (ready) unlink(mark_of(options).c_str());
 }
 
 // Sets the damaged file aside and begins a new one.
@@ -183,7 +169,7 @@ Status Outbox::Impl::load() {
 Status Outbox::Impl::skip_numbers() {
   const std::lock_guard lock(state_mutex);
   log_error("the outbox's log is damaged: records are lost", {{"file", options.path}});
-  return file->transact(true, [&]() -> Status {
+  Status done = file->transact(true, [&]() -> Status {
     for (auto& [name, stream] : streams) {
       const uint64_t lost_from = stream.row.next - 1;
       stream.row.next += kNumbersSkipped;
@@ -194,6 +180,8 @@ Status Outbox::Impl::skip_numbers() {
     }
     return {};
   });
+  if (done) mark.note(file->log_frames());
+  return done;
 }
 
 // The next one, and after years of streams that come and go the lowest that nobody has.
@@ -293,7 +281,7 @@ void Outbox::Impl::commit(const CommitQueue::Group& group) {
     forget_new(made);
     return;
   }
-  note_use();
+  mark.note(file->log_frames());
   std::array<bool, kKinds> grown{};
   {
     const std::lock_guard state(state_mutex);

@@ -16,6 +16,8 @@ namespace {
 constexpr int64_t kApplicationId = 0x57687271;  // "Whrq"
 // A stream's place in the keys of its blocks: 2^43 records a stream, 2^20 streams.
 constexpr int64_t kSpan = static_cast<int64_t>(kLastNumber) + 1;
+// Frames of the log, about 4 MiB.
+constexpr int kCheckpointAt = 1000;
 // Free pages that are kept for the next records.
 constexpr int64_t kFreePagesKept = 256;
 
@@ -49,6 +51,7 @@ Result<QueueFile> QueueFile::open(const std::string& path, Duration busy_timeout
   auto database = sqlite::open_file(path, {kApplicationId, sql::connection, sql::migrations, false},
                                     busy_timeout);
   if (!database) return fail(database.error());
+  database->watch_log(kCheckpointAt);
   return QueueFile(std::move(*database));
 }
 

@@ -73,6 +73,8 @@ class QueueFile {
   Status transact(bool synced, const std::function<Status()>& work);
   // Gives pages that hold nothing back to the file system, where they are many.
   Status give_back();
+  // In the write-ahead log since the last commit.
+  uint64_t log_frames() const { return database_.log_frames(); }
   void keep_as_is() { database_.keep_as_is(); }
 
  private:

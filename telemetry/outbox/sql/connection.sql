@@ -12,5 +12,4 @@ PRAGMA mmap_size = 0;
 -- Debian builds SQLite so that each removed page is overwritten, which doubles what is written.
 PRAGMA secure_delete = FAST;
 PRAGMA cache_size = -256;
-PRAGMA wal_autocheckpoint = 1000;
 PRAGMA journal_size_limit = 4194304;

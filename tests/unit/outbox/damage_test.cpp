@@ -244,6 +244,14 @@ class LogDamageTest : public OutboxTest {
       std::filesystem::rename(entry.path(), directory_ / entry.path().filename());
     }
   }
+  // A commit that is never synced: the log has it, and nothing else knows of it.
+  void add_unsynced(int first, int count, size_t size) {
+    const std::string mark = options_.path + "-in-use";
+    const std::string before = *read_file(mark);
+    add(kStream, numbered(first, count, size));
+    kill();
+    ASSERT_TRUE(write_file_atomic(mark, before));
+  }
   std::string log() const { return options_.path + "-wal"; }
   size_t log_size() const { return std::filesystem::file_size(log()); }
   void expect_no_number_twice() {
@@ -296,6 +304,12 @@ TEST_F(LogDamageTest, ALogThatWasCutGivesNoNumberTwice) {
   expect_no_number_twice();
 }
 
+TEST_F(LogDamageTest, ALogThatWasCutBehindACommitGivesNoNumberTwice) {
+  kill();
+  std::filesystem::resize_file(log(), 32 + log_size() / kFrame / 2 * kFrame);
+  expect_no_number_twice();
+}
+
 TEST_F(LogDamageTest, ALogThatWasEmptiedGivesNoNumberTwice) {
   kill();
   std::filesystem::resize_file(log(), 0);
@@ -309,8 +323,7 @@ TEST_F(LogDamageTest, ALogThatIsGoneGivesNoNumberTwice) {
 }
 
 TEST_F(LogDamageTest, HalfACommitIsNoDamage) {
-  add(kStream, numbered(101, 1, 20'000));
-  kill();
+  add_unsynced(101, 1, 20'000);
   std::filesystem::resize_file(log(), log_size() - kFrame);  // its last frame, which ends it
   open();
   EXPECT_EQ(add(kStream, numbered(101, 1)).first, 101U);
@@ -320,8 +333,7 @@ TEST_F(LogDamageTest, HalfACommitIsNoDamage) {
 
 // Until they are synced, the frames of a commit reach the disk in any order.
 TEST_F(LogDamageTest, ACommitThatAPowerCutLeftInPartIsNoDamage) {
-  add(kStream, numbered(101, 1, 20'000));
-  kill();
+  add_unsynced(101, 1, 20'000);
   std::string bytes = *read_file(log());
   bytes.replace(bytes.size() - 2 * kFrame, kFrame, kFrame, '\0');
   ASSERT_TRUE(write_file_atomic(log(), bytes));
@@ -329,6 +341,22 @@ TEST_F(LogDamageTest, ACommitThatAPowerCutLeftInPartIsNoDamage) {
   EXPECT_EQ(add(kStream, numbered(101, 1)).first, 101U);
   EXPECT_EQ(dropped_, 0U);
   EXPECT_FALSE(read(kStream, 100).dropped);
+}
+
+// Nor are many, as acknowledgements are not synced at all.
+TEST_F(LogDamageTest, CommitsThatWereNotSyncedMayBeMissing) {
+  add(kStream, numbered(101, 100));
+  const size_t synced = log_size();
+  for (int i = 101; i <= 150; ++i) acknowledge(kStream, i);
+  ASSERT_GT(log_size(), synced + 30 * kFrame);
+  kill();
+  std::string bytes = *read_file(log());
+  bytes.replace(synced + 3 * kFrame, kFrame, kFrame, '\0');
+  ASSERT_TRUE(write_file_atomic(log(), bytes));
+  open();
+  EXPECT_EQ(add(kStream, numbered(201, 1)).first, 201U);
+  EXPECT_EQ(dropped_, 0U);
+  EXPECT_FALSE(read(kStream, 200).dropped);
 }
 
 TEST_F(OutboxTest, WhatCannotBeOpenedIsOpenedLater) {

@@ -1,0 +1,83 @@
+#include "telemetry/outbox/log_mark.h"
+
+#include <cinttypes>
+#include <cstdio>
+#include <fcntl.h>
+#include <string_view>
+#include <unistd.h>
+
+#include "base/files.h"
+#include "base/log.h"
+#include "base/sqlite/log_check.h"
+
+namespace wherry::telemetry {
+namespace {
+
+// 64 KiB of the log, to which a page of the mark adds little.
+constexpr uint64_t kStep = 16;
+
+std::string hex(std::string_view bytes) {
+  std::string text;
+  for (const char byte : bytes) {
+    char two[3];
+    std::snprintf(two, sizeof two, "%02x", static_cast<unsigned char>(byte));
+    text += two;
+  }
+  return text;
+}
+
+// Of the same length whatever it says, so that it is overwritten in place.
+std::string text_of(const std::string& salts, uint64_t frames) {
+  char number[24];
+  std::snprintf(number, sizeof number, " %010" PRIu64 "\n", frames);
+  return hex(salts) + number;
+}
+
+}  // namespace
+
+bool LogMark::records_are_missing() const {
+  const auto log = sqlite::read_log(database_);
+  if (!log) return true;
+  const auto mark = read_file(path());
+  if (!mark) return false;
+  if (!*log) return true;
+  const sqlite::LogEnd& end = **log;
+  uint64_t frames = 0;
+  const std::string salts = hex(end.salts);
+  return mark->starts_with(salts) &&
+         std::sscanf(mark->c_str() + salts.size(), "%" SCNu64, &frames) == 1 && end.frames < frames;
+}
+
+void LogMark::note(uint64_t frames) {
+  if (!log_.valid()) log_ = Fd(open((database_ + "-wal").c_str(), O_RDONLY | O_CLOEXEC));
+  std::string salts(sqlite::kLogSalts, '\0');
+  const ssize_t got = pread(log_.get(), salts.data(), salts.size(), sqlite::kLogSaltsAt);
+  if (got != static_cast<ssize_t>(salts.size())) return;
+  if (salts == salts_ && frames >= frames_ && frames < frames_ + kStep) return;
+  const std::string text = text_of(salts, frames);
+  Status noted;
+  if (!mark_.valid()) {
+    noted = write_file_atomic(path(), text, 0600);
+    if (noted) mark_ = Fd(open(path().c_str(), O_WRONLY | O_CLOEXEC));
+  } else if (pwrite(mark_.get(), text.data(), text.size(), 0) !=
+             static_cast<ssize_t>(text.size())) {
+    noted = fail(Code::Internal, "write " + path());
+  }
+  // Without it nothing is worse than that records that go missing are not missed.
+  if (!noted) log_debug("the outbox's use is not noted", {{"error", noted.error().full()}});
+  salts_ = salts;
+  frames_ = frames;
+}
+
+void LogMark::remove() {
+  unlink(path().c_str());
+  forget();
+}
+
+void LogMark::forget() {
+  mark_ = Fd();
+  log_ = Fd();
+  salts_.clear();
+}
+
+}  // namespace wherry::telemetry
