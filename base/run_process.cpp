@@ -125,9 +125,12 @@ Ended wait_for_end(int pid_fd, int cancel_fd, Duration deadline) {
   }
 }
 
-int reap(pid_t pid) {
+// Fails where somebody else has it, as the kernel where SIGCHLD is ignored.
+Result<int> reap(pid_t pid) {
   int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  while (waitpid(pid, &status, 0) < 0) {
+    if (errno != EINTR)
+      return fail_errno("learn how process " + std::to_string(pid) + " ended", errno);
   }
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
@@ -161,7 +164,7 @@ Result<ProcessResult> run_process(const ProcessCall& call, const CancelToken& ca
   if (!pid_fd.valid()) {
     const int error = errno;
     kill(-*pid, SIGKILL);
-    reap(*pid);
+    static_cast<void>(reap(*pid));
     return fail_errno("watch " + call.program, error);
   }
   const auto registration = cancel.on_cancel([fd = cancel_fd.get()] {
@@ -170,13 +173,14 @@ Result<ProcessResult> run_process(const ProcessCall& call, const CancelToken& ca
   });
   const Ended ended = wait_for_end(pid_fd.get(), cancel_fd.get(), call.deadline);
   if (ended != Ended::Itself) kill(-*pid, SIGKILL);
-  const int exit_code = reap(*pid);
+  const Result<int> exit_code = reap(*pid);
   if (ended == Ended::Cancelled) return fail(Code::Cancelled, call.program + " was cancelled");
   if (ended == Ended::TimedOut) {
     return fail(Code::DeadlineExceeded,
                 call.program + " did not end within " + format_duration(call.deadline));
   }
-  return ProcessResult{exit_code, content(files.output, kMaxOutput),
+  if (!exit_code) return fail(exit_code.error(), call.program);
+  return ProcessResult{*exit_code, content(files.output, kMaxOutput),
                        content(files.errors, kMaxErrors)};
 }
 

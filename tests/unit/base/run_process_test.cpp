@@ -57,6 +57,17 @@ TEST(RunProcess, PassesNothingButTheEnvironmentGiven) {
   EXPECT_THAT(done->output, testing::Not(HasSubstr("SECRET_OF_THE_AGENT")));
 }
 
+TEST(RunProcess, WhoseEndNobodyCanTellHasNotSucceeded) {
+  struct sigaction ignored {
+  }, before{};
+  ignored.sa_handler = SIG_IGN;  // then the kernel forgets how a child ended
+  sigaction(SIGCHLD, &ignored, &before);
+  const auto done = run_process(shell("sleep 0.1; exit 3"), {});
+  sigaction(SIGCHLD, &before, nullptr);
+  ASSERT_FALSE(done);
+  EXPECT_THAT(done.error().full(), HasSubstr("sh: "));
+}
+
 TEST(RunProcess, TakesMoreThanAPipeHolds) {
   ProcessCall call = shell("cat; cat </dev/zero | head -c 3000000");
   call.input = std::string(500'000, 'x');
