@@ -6,6 +6,7 @@
 
 #include <openssl/asn1.h>
 #include <openssl/bio.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
@@ -14,6 +15,13 @@ namespace wherry {
 void FreeBio::operator()(bio_st* bio) const { BIO_free(bio); }
 void FreeKey::operator()(evp_pkey_st* key) const { EVP_PKEY_free(key); }
 void FreeCertificate::operator()(x509_st* certificate) const { X509_free(certificate); }
+
+// A short text stays in the string that it is moved from.
+void SecretText::wipe(std::string& text) {
+  text.resize(text.capacity());
+  OPENSSL_cleanse(text.data(), text.size());
+  text.clear();
+}
 
 std::unique_ptr<bio_st, FreeBio> memory_bio(const std::string& text) {
   return std::unique_ptr<bio_st, FreeBio>(

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "base/clock.h"
 
@@ -21,6 +22,27 @@ struct FreeKey {
 };
 struct FreeCertificate {
   void operator()(x509_st* certificate) const;
+};
+
+// A text that is overwritten when it is no longer needed: a PIN, a private key in PEM. What was
+// copied from it is not known here.
+class SecretText {
+ public:
+  SecretText() = default;
+  // `text` is empty then, and overwritten where it kept its bytes.
+  explicit SecretText(std::string&& text) : text_(std::move(text)) { wipe(text); }
+  SecretText(SecretText&& other) noexcept : SecretText(std::move(other.text_)) {}
+  ~SecretText() { wipe(text_); }
+  SecretText(const SecretText&) = delete;
+  SecretText& operator=(const SecretText&) = delete;
+  SecretText& operator=(SecretText&&) = delete;
+
+  const std::string& text() const { return text_; }
+
+ private:
+  static void wipe(std::string& text);
+
+  std::string text_;
 };
 
 // Reads `text`, which must outlive it.

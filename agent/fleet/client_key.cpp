@@ -11,6 +11,7 @@
 #include <openssl/pem.h>
 #include <openssl/ui.h>
 
+#include "base/digest.h"
 #include "base/files.h"
 #include "base/openssl.h"
 #include "base/text.h"
@@ -62,11 +63,12 @@ Result<TokenUri> split_uri(const std::string& uri) {
   return parts;
 }
 
-Result<std::string> read_pin(const std::string& file) {
+Result<SecretText> read_pin(const std::string& file) {
   if (Status safe = check_private_file(file, kInsecure); !safe) return fail(safe.error());
-  const auto pin = read_file(file, kMaxPinBytes);
-  if (!pin) return fail(pin.error().wrap("read the PIN").with_reason("TokenUnavailable"));
-  return std::string(trim(*pin));
+  auto read = read_file(file, kMaxPinBytes);
+  if (!read) return fail(read.error().wrap("read the PIN").with_reason("TokenUnavailable"));
+  const SecretText pin(std::move(*read));
+  return SecretText(std::string(trim(pin.text())));
 }
 
 }  // namespace
@@ -99,9 +101,10 @@ Result<ClientKey> ClientKeys::load(const std::string& where) {
   if (Status safe = check_private_file(where, kInsecure); !safe) {
     return fail(safe.error(), "mqtt.key_file");
   }
-  const auto pem = read_file(where, kMaxKeyBytes);
-  if (!pem) return unreadable("mqtt.key_file: " + pem.error().full());
-  const auto bio = memory_bio(*pem);
+  auto read = read_file(where, kMaxKeyBytes);
+  if (!read) return unreadable("mqtt.key_file: " + read.error().full());
+  const SecretText pem(std::move(*read));
+  const auto bio = memory_bio(pem.text());
   ClientKey::Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr));
   ERR_clear_error();
   if (key) return ClientKey(std::move(key));
@@ -114,13 +117,11 @@ Result<ClientKey> ClientKeys::load(const std::string& where) {
 Result<ClientKey> ClientKeys::load_from_token(const std::string& uri) {
   const auto parts = split_uri(uri);
   if (!parts) return fail(parts.error());
-  std::string pin;
-  if (!parts->pin_file.empty()) {
-    auto read = read_pin(parts->pin_file);
-    if (!read) return fail(read.error(), "mqtt.key_file");
-    pin = *std::move(read);
-  }
-  const std::string attempt = uri + '\n' + pin;
+  auto read =
+      parts->pin_file.empty() ? Result<SecretText>(SecretText()) : read_pin(parts->pin_file);
+  if (!read) return fail(read.error(), "mqtt.key_file");
+  const std::string& pin = read->text();
+  const std::string attempt = sha256_hex(SecretText(uri + '\n' + pin).text());
   const auto pin_refused = [] {
     return fail(Code::PermissionDenied,
                 "the token does not take the PIN; it is not tried again before mqtt.key_file's "

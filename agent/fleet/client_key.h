@@ -45,7 +45,7 @@ class ClientKeys {
  private:
   Result<ClientKey> load_from_token(const std::string& uri);
 
-  std::string refused_;  // URI and PIN
+  std::string refused_;  // digest of URI and PIN
 };
 
 // So that a secret is not lying open: the file may be changed by nobody but its owner, who is root

@@ -109,12 +109,13 @@ Result<PrivateKey> read_private_key(const std::string& file) {
       !safe) {
     return fail(safe.error());
   }
-  const auto pem = read_file(file, kMaxKeyBytes);
-  if (!pem) return fail(pem.error());
-  return parse<PrivateKey>(file, *pem, "holds no private key in PEM, or one with a passphrase",
-                           "make one by openssl genpkey -algorithm ed25519", [](BIO* bio) {
-                             return PEM_read_bio_PrivateKey(bio, nullptr, no_passphrase, nullptr);
-                           });
+  auto read = read_file(file, kMaxKeyBytes);
+  if (!read) return fail(read.error());
+  const SecretText pem(std::move(*read));
+  return parse<PrivateKey>(
+      file, pem.text(), "holds no private key in PEM, or one with a passphrase",
+      "make one by openssl genpkey -algorithm ed25519",
+      [](BIO* bio) { return PEM_read_bio_PrivateKey(bio, nullptr, no_passphrase, nullptr); });
 }
 
 }  // namespace wherry
