@@ -165,10 +165,11 @@ void BrokerChannel::take_from_library() {
     const ssize_t got = recv(library_.get(), piece.data(), piece.size(), 0);
     if (got <= 0) return;  // where the library is gone, it says why itself
     const std::string_view bytes(piece.data(), static_cast<size_t>(got));
-    if (websocket_) {
-      websocket_->send(bytes);
-    } else {
+    if (!websocket_) {
       up_ += bytes;
+    } else if (Status sent = websocket_->send(bytes); !sent) {
+      end_ = sent.error();
+      return;
     }
   }
 }

@@ -17,11 +17,8 @@ constexpr std::string_view kGuid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 constexpr std::string_view kProtocol = "mqtt";
 constexpr size_t kMaxAnswerBytes = 16u << 10;
 
-std::string random_key() {
-  std::string bytes(16, '\0');
-  RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
-  return base64_encode(bytes);
-}
+// 16 bytes that no cache has seen: no more is asked of them (RFC 6455, section 10.3).
+std::string random_key() { return base64_encode(random_hex(16)); }
 
 std::string answer_to(const std::string& key) {
   const std::string text = key + std::string(kGuid);
@@ -50,6 +47,12 @@ std::string_view field(std::string_view head, std::string_view name) {
 tl::unexpected<Error> protocol_error(const std::string& what) {
   return fail(Code::Unavailable, what + "; check the port and the path in mqtt.brokers",
               "ProtocolError");
+}
+
+tl::unexpected<Error> no_frame(int error) {
+  return fail(Code::Internal,
+              "nothing can be sent through the WebSocket (wslay: " + std::to_string(error) + ")",
+              "ConnectionLost");
 }
 
 // Of the first line of an answer that is not 101.
@@ -176,7 +179,7 @@ Status WebSocket::Impl::read_frames(std::string& to) {
   const int read = wslay_event_recv(frames);
   payload = nullptr;
   incoming = {};
-  wslay_event_send(frames);  // pongs, and the answer to a close
+  const int sent = wslay_event_send(frames);  // pongs, and the answer to a close
   if (is_text) return protocol_error("the broker sends text, not MQTT");
   if (wslay_event_get_close_received(frames) != 0) {
     return fail(Code::Unavailable,
@@ -187,6 +190,7 @@ Status WebSocket::Impl::read_frames(std::string& to) {
   if (read != 0 || wslay_event_get_read_enabled(frames) == 0) {
     return protocol_error("what answers there breaks the rules of WebSocket");
   }
+  if (sent != 0) return no_frame(sent);
   return {};
 }
 
@@ -205,17 +209,20 @@ Status WebSocket::receive(std::string_view bytes, std::string& payload) {
 
 bool WebSocket::open() const { return impl_->open; }
 
-void WebSocket::send(std::string_view payload) {
+Status WebSocket::send(std::string_view payload) {
   const wslay_event_msg message{WSLAY_BINARY_FRAME,
                                 reinterpret_cast<const uint8_t*>(payload.data()), payload.size()};
-  wslay_event_queue_msg(impl_->frames, &message);
-  wslay_event_send(impl_->frames);
+  int error = wslay_event_queue_msg(impl_->frames, &message);
+  if (error == 0) error = wslay_event_send(impl_->frames);
+  if (error != 0) return no_frame(error);
+  return {};
 }
 
 void WebSocket::close() {
   if (!impl_->open) return;
-  wslay_event_queue_close(impl_->frames, WSLAY_CODE_NORMAL_CLOSURE, nullptr, 0);
-  wslay_event_send(impl_->frames);
+  // Where it cannot be said, the connection ends all the same.
+  static_cast<void>(wslay_event_queue_close(impl_->frames, WSLAY_CODE_NORMAL_CLOSURE, nullptr, 0));
+  static_cast<void>(wslay_event_send(impl_->frames));
 }
 
 std::string& WebSocket::outgoing() { return impl_->outgoing; }

@@ -24,7 +24,8 @@ class WebSocket {
   Status receive(std::string_view bytes, std::string& payload);
   // The server has agreed: send() may be called.
   bool open() const;
-  void send(std::string_view payload);
+  // An error where no frame could be made of it, as after the server's close.
+  Status send(std::string_view payload);
   void close();
   // For the server; whoever sends it takes it away.
   std::string& outgoing();

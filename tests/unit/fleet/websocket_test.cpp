@@ -63,7 +63,7 @@ TEST_F(WebSocketTest, IsOpenOnceTheServerHasAgreed) {
   EXPECT_TRUE(socket_.open());
   EXPECT_EQ(payload_, "\x20\x02") << "what came in the same breath";
   socket_.outgoing().clear();
-  socket_.send("\xe0\x00"s);
+  EXPECT_TRUE(socket_.send("\xe0\x00"s));
   EXPECT_EQ(sent(), "\x82\xe0\x00"s);
 }
 
@@ -105,6 +105,9 @@ TEST_F(WebSocketTest, TakesLeave) {
   socket_.outgoing().clear();
   socket_.close();
   EXPECT_EQ(sent(), "\x88\x03\xe8") << "1000: normal";
+  const Status late = socket_.send("\xe0\x00"s);
+  ASSERT_FALSE(late) << "nothing may follow a close (RFC 6455, 5.5.1)";
+  EXPECT_EQ(late.error().reason(), "ConnectionLost");
 }
 
 TEST(WebSocketAnswers, KeepTheInvariants) {
