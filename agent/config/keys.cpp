@@ -151,8 +151,10 @@ std::vector<Contradiction> contradictions(const Config& config) {
                      "mqtt.reconnect.max"});
   }
   if (mqtt.cert_file.empty() != mqtt.key_file.empty()) {
-    found.push_back({mqtt.cert_file.empty() ? "mqtt.key_file" : "mqtt.cert_file",
-                     "a client certificate needs both mqtt.cert_file and mqtt.key_file"});
+    const auto [key, other] = mqtt.cert_file.empty() ? std::pair("mqtt.key_file", "mqtt.cert_file")
+                                                     : std::pair("mqtt.cert_file", "mqtt.key_file");
+    found.push_back(
+        {key, std::string("needs ") + other + " as well: a client certificate is both"});
   }
   // MQTT 3.1.1, 3.1.2.9: without the user name flag there must be no password.
   if (!mqtt.password_file.empty() && mqtt.username.empty()) {
