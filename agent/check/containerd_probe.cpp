@@ -1,5 +1,6 @@
 // containerd: its version, the snapshotter and the runtimes that are asked of it.
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <set>
 #include <unistd.h>
@@ -100,6 +101,14 @@ Finding look_at_runtime(const std::string& name, const std::string& setting,
   return ok(kRuntime, name, "its shim is " + path + (version.empty() ? "" : ", with " + version));
 }
 
+std::string mend_of(const std::string& address) {
+  if (access(address.c_str(), R_OK | W_OK) == 0) {
+    return "systemctl restart containerd, and see journalctl -u containerd";
+  }
+  if (errno == EACCES) return "run it as root (sudo): containerd's socket is for root only";
+  return "apt install containerd, systemctl start containerd, or correct containerd.address";
+}
+
 }  // namespace
 
 std::string find_helper(const std::string& name) {
@@ -124,12 +133,8 @@ Findings look_at_containerd(const Scene& scene) {
     findings.push_back(look_at_version(version->version, wanted.address));
     findings.push_back(look_at_snapshotter(*plugins, wanted.snapshotter));
   } else {
-    const bool is_there = access(wanted.address.c_str(), F_OK) == 0;
     findings.push_back(
-        failed(kContainerd, wanted.address, version.error().full(),
-               is_there ? "systemctl restart containerd, and see journalctl -u containerd"
-                        : "apt install containerd, systemctl start containerd, or correct "
-                          "containerd.address"));
+        failed(kContainerd, wanted.address, version.error().full(), mend_of(wanted.address)));
   }
   findings.push_back(look_at_runtime(wanted.runtime, "containerd.runtime", scene.cancel));
   std::set<std::string> seen{wanted.runtime};

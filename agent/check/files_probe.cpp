@@ -1,11 +1,15 @@
 // The configuration, and who may read and change the files that matter.
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <grp.h>
+#include <set>
 #include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
 #include "agent/check/probes.h"
 #include "agent/fleet/client_key.h"
@@ -49,6 +53,29 @@ void look_at_rule(const std::string& what, const std::string& path, Findings& fi
         warn(kPermissions, path,
              "user " + std::to_string(info.st_uid) + " owns it and may change " + what,
              "chown root " + path));
+  }
+}
+
+// Who may rename a directory may put another one in its place.
+void look_at_ways(const std::vector<std::pair<std::string, std::string>>& rules,
+                  Findings& findings) {
+  std::set<std::filesystem::path> seen;
+  for (const auto& [what, path] : rules) {
+    if (!is_file_path(path)) continue;
+    for (auto way = std::filesystem::path(path).parent_path(); seen.insert(way).second;
+         way = way.parent_path()) {
+      struct stat info {};
+      if (stat(way.c_str(), &info) != 0) continue;
+      if ((info.st_mode & S_IWOTH) == 0 || (info.st_mode & S_ISVTX) != 0) continue;
+      if (std::any_of(findings.begin(), findings.end(),
+                      [&way](const Finding& each) { return each.about == way.string(); })) {
+        continue;  // that everybody may change what is in it is said already
+      }
+      findings.push_back(failed(
+          kPermissions, way,
+          "everybody may put something else in the place of " + path + ", which says " + what,
+          "chmod o-w " + way.string()));
+    }
   }
 }
 
@@ -162,17 +189,22 @@ Findings look_at_permissions(const Scene& scene) {
   const std::string beside = std::filesystem::absolute(file).parent_path();
   look_at_rule("the configuration", file, findings);
   look_at_rule("the configuration", beside, findings);
-  look_at_rules("the configuration", beside + "/wherry.d", findings);
-  look_at_rules("what runs here", config.manifests.dir, findings);
-  look_at_rules("whose signatures count", config.security.trusted_keys_dir, findings);
   look_at_rule("who may sign a broker's certificate", config.mqtt.ca_file, findings);
-  look_at_rules("which images are imported", config.images.preload_dir, findings);
-  look_at_rules("where images come from", config.images.hosts_dir, findings);
-  look_at_rules("what is run for the network", config.network.cni_bin_dir, findings);
-  look_at_rules("how the network is made", config.network.cni_conf_dir, findings);
+  std::vector<std::pair<std::string, std::string>> rules{
+      {"the configuration", beside + "/wherry.d"},
+      {"what runs here", config.manifests.dir},
+      {"whose signatures count", config.security.trusted_keys_dir},
+      {"which images are imported", config.images.preload_dir},
+      {"where images come from", config.images.hosts_dir},
+      {"what is run for the network", config.network.cni_bin_dir},
+      {"how the network is made", config.network.cni_conf_dir}};
+  for (const auto& [what, directory] : rules) look_at_rules(what, directory, findings);
   if (is_file_path(config.images.credential_helper)) {
     look_at_rule("what is run for credentials", config.images.credential_helper, findings);
+    rules.emplace_back("what is run for credentials", config.images.credential_helper);
   }
+  rules.emplace_back("who may sign a broker's certificate", config.mqtt.ca_file);
+  look_at_ways(rules, findings);
   look_at_state_dir(scene, findings);
   const bool all_well = findings.empty();
   look_at_socket(scene, findings);

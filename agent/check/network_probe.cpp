@@ -205,7 +205,8 @@ Findings look_at_iptables(const Scene& scene) {
   }
   if (!drops_forwarded(*saved)) return {ok(kIptables, "", seen)};
   return {warn(kIptables, "", seen + "; the chain FORWARD drops what no rule lets through",
-               "if Pods are not reachable: docs/networking.md has the rules that let them")};
+               "if Pods are not reachable: /usr/share/doc/wherry/docs/networking.md has the rules "
+               "that let them")};
 }
 
 Findings look_at_dns(const Scene& scene) {

@@ -282,7 +282,8 @@ struct Transport::Channel {
 
   Error unreachable(int error) const {
     return {Code::Unavailable, "containerd is not reachable at " + options.address + ": " +
-                                   std::strerror(error) + " (is it running?)"};
+                                   std::strerror(error) +
+                                   (error == EACCES ? "" : " (is it running?)")};
   }
 
   // gRPC's own words for a failed connection are long and name no remedy.

@@ -94,6 +94,18 @@ TEST_F(FilesProbe, WhatDecidesIsNotForEverybodyToChange) {
   }
 }
 
+TEST_F(FilesProbe, WhereEverybodyMayRenameWhatDecidesItIsSaid) {
+  const std::string around = make("shared");
+  subject_->config.security.trusted_keys_dir = make("shared/deep/keys.d");
+  for (const std::string& each : {around, around + "/deep"}) {
+    set_mode(each, 01777);
+    EXPECT_TRUE(wrong(each).empty()) << each << ": there everybody may rename his own only";
+    set_mode(each, 0777);
+    expect(each, "in the place of " + subject_->config.security.trusted_keys_dir, "chmod o-w ");
+    set_mode(each, 0755);
+  }
+}
+
 TEST_F(FilesProbe, ManyFilesAreNamedByAFew) {
   for (int i = 0; i < 20; ++i) {
     const std::string path = subject_->config.manifests.dir + "/" + std::to_string(i) + ".yaml";
