@@ -12,8 +12,9 @@ namespace {
 TEST(SecretText, LeavesNothingBehind) {
   constexpr std::string_view kPin = "48291384";
   alignas(SecretText) char place[sizeof(SecretText)] = {};
+  // A string that is emptied loses no more than its first byte.
   const auto holds_pin = [&kPin](const void* where, size_t size) {
-    return std::string_view(static_cast<const char*>(where), size).find(kPin) !=
+    return std::string_view(static_cast<const char*>(where), size).find(kPin.substr(1)) !=
            std::string_view::npos;
   };
   std::string pin(kPin);
