@@ -1,7 +1,8 @@
 // Container logs as text, whole or as a stream.
 #include <algorithm>
 #include <charconv>
-#include <deque>
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -135,9 +136,8 @@ class LogStream {
 // Lets the chosen lines through; what comes in begins with its time.
 class ChosenLines {
  public:
-  // `tail`: only the last ones of them, by finish(); -1: all, at once.
-  ChosenLines(LogStream& stream, const LogRequest& request, int64_t tail)
-      : stream_(stream), request_(request), tail_(tail) {}
+  using Take = std::function<bool(std::string_view line)>;
+  ChosenLines(const LogRequest& request, Take take) : request_(request), take_(std::move(take)) {}
 
   bool add(std::string_view bytes) {
     bool listening = true;
@@ -145,43 +145,56 @@ class ChosenLines {
       const std::string_view line =
           bytes.substr(0, std::min(bytes.find('\n'), bytes.size() - 1) + 1);
       bytes.remove_prefix(line.size());
-      if (request_.choice.has(line)) listening = take(line);
+      if (!request_.choice.has(line)) continue;
+      listening = take_(request_.query.timestamps ? line : without_time(line));
     }
     return listening;
   }
-  void finish() {
-    for (const std::string& line : last_) {
-      if (!stream_.add(line)) return;
-    }
-  }
 
  private:
-  bool take(std::string_view line) {
-    if (!request_.query.timestamps) line = without_time(line);
-    if (tail_ < 0) return stream_.add(line);
-    last_.emplace_back(line);
-    if (last_.size() > static_cast<size_t>(tail_)) last_.pop_front();
-    return true;
-  }
-
-  LogStream& stream_;
   const LogRequest& request_;
-  const int64_t tail_;
-  std::deque<std::string> last_;
+  const Take take_;
 };
+
+// How many lines are chosen.
+Result<int64_t> count_chosen(const HandlerContext& context, const http::Exchange& exchange,
+                             const LogRequest& request, const runtime::LogQuery& query) {
+  int64_t count = 0;
+  ChosenLines chosen(request, [&count](std::string_view) { return ++count, true; });
+  const Status read = context.deps.logs.read(
+      query, [&](std::string_view bytes) { return chosen.add(bytes); }, exchange.cancel());
+  if (!read) return fail(read.error());
+  return count;
+}
 
 void print_log(const HandlerContext& context, http::Exchange& exchange, const LogRequest& request,
                bool known) {
   LogStream stream(exchange, false);
-  ChosenLines chosen(stream, request, request.query.tail);
   const bool all = request.choice.all();
   runtime::LogQuery query = request.query;
-  // What is looked for decides which lines are the last.
-  if (!all) query.tail = -1, query.timestamps = true;
-  const Status read = context.deps.logs.read(
-      query, [&](std::string_view bytes) { return all ? stream.add(bytes) : chosen.add(bytes); },
-      exchange.cancel());
-  if (!all) chosen.finish();
+  Status read;
+  int64_t skip = 0, left = INT64_MAX;
+  if (!all) {
+    query.tail = -1;
+    query.timestamps = true;
+    // What is looked for decides which lines are the last: they are counted first, rather than
+    // kept until the end is known.
+    if (request.query.tail >= 0) {
+      const auto count = count_chosen(context, exchange, request, query);
+      if (!count) read = fail(count.error());
+      skip = count ? std::max<int64_t>(0, *count - request.query.tail) : 0;
+      left = request.query.tail;
+    }
+  }
+  ChosenLines chosen(request, [&](std::string_view line) {
+    if (skip > 0) return --skip, true;
+    return left-- > 0 && stream.add(line);
+  });
+  if (read && left > 0) {
+    read = context.deps.logs.read(
+        query, [&](std::string_view bytes) { return all ? stream.add(bytes) : chosen.add(bytes); },
+        exchange.cancel());
+  }
   const bool nothing_yet = !read && read.error().code() == Code::NotFound && known;
   if (read || nothing_yet) return stream.finish();
   // Past the beginning there is only one way to say it: the stream ends without its end mark.
@@ -206,7 +219,7 @@ void follow_log(HandlerContext& context, http::Exchange& exchange, const LogRequ
   }
   const auto watch = context.watch(exchange);
   LogStream stream(exchange, true);
-  ChosenLines chosen(stream, request, -1);
+  ChosenLines chosen(request, [&stream](std::string_view line) { return stream.add(line); });
   if (!stream.begin()) return;
   Status read;
   while (stream.listening() && !cancel.cancelled()) {

@@ -103,18 +103,32 @@ bool LogReader::print_merged() {
   return flush();
 }
 
-// Each cursor begins at its own last lines; of them together only the last ones count.
-bool LogReader::print_tail() {
-  std::deque<LogEntry> last;
-  while (LogCursor* cursor = earliest()) {
-    last.push_back(*cursor->peek());
+// Each cursor begins at its own last lines; of them together only the last ones count. They are
+// counted first rather than kept: anybody may ask for as many as there are.
+Status LogReader::print_tail(bool& more) {
+  int64_t skip = -query_.tail;
+  if (cursors_.size() > 1) {
+    for (LogCursor* cursor = earliest(); cursor != nullptr && !cancel_.cancelled(); ++skip) {
+      cursor->pop();
+      cursor = earliest();
+    }
+    cursors_.clear();
+    if (Status found = find_logs(query_.tail); !found) return found;
+  }
+  LogCursor* cursor = earliest();
+  for (; cursor != nullptr && skip > 0; --skip) {
     cursor->pop();
-    if (last.size() > static_cast<size_t>(query_.tail)) last.pop_front();
+    cursor = earliest();
   }
-  for (const LogEntry& entry : last) {
-    if (!print(entry)) return false;
+  // What came since it was counted is for who follows.
+  for (int64_t left = query_.tail; cursor != nullptr && (query_.follow || left > 0); --left) {
+    more = print(*cursor->peek());
+    if (!more) return {};
+    cursor->pop();
+    cursor = earliest();
   }
-  return flush();
+  more = flush();
+  return {};
 }
 
 Status LogReader::follow(DirectoryWatch& watch) {
@@ -144,7 +158,12 @@ Status LogReader::run() {
     return fail(Code::NotFound, "no log of " + query_.pod +
                                     (query_.container.empty() ? "" : "/" + query_.container));
   }
-  const bool more = query_.tail >= 0 ? print_tail() : print_merged();
+  bool more = true;
+  if (query_.tail < 0) {
+    more = print_merged();
+  } else if (Status printed = print_tail(more); !printed) {
+    return printed;
+  }
   if (!more || !watch) return {};
   return follow(*watch);
 }

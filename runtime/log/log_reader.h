@@ -1,7 +1,6 @@
 #pragma once
 // One answer to a LogQuery: the containers' logs merged by time, then, where asked, what follows.
 
-#include <deque>
 #include <string>
 #include <vector>
 
@@ -24,7 +23,7 @@ class LogReader {
   Status find_logs(int64_t tail);
   // False when the sink or the token says stop.
   bool print_merged();
-  bool print_tail();
+  Status print_tail(bool& more);
   bool print(const LogEntry& entry);
   bool flush();
   LogCursor* earliest();

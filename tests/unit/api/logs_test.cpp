@@ -70,6 +70,8 @@ TEST_F(ApiTest, LogLinesAreChosenByTimeAndText) {
   const std::string logs_of = "GET /v1/workloads/web/logs?";
   EXPECT_EQ(ask(logs_of + "pattern=even").body, "even 10\neven 12\neven 14\n");
   EXPECT_EQ(ask(logs_of + "pattern=even&tail=2").body, "even 12\neven 14\n");
+  EXPECT_EQ(ask(logs_of + "pattern=even&tail=9").body, "even 10\neven 12\neven 14\n");
+  EXPECT_EQ(ask(logs_of + "pattern=even&tail=0").body, "");
   EXPECT_EQ(ask(logs_of + "pattern=14%3A").body, "") << "a time is no part of the line";
   EXPECT_EQ(ask(logs_of + "until=2026-09-21T14:11:00Z").body, "even 10\nodd 11\n");
   EXPECT_EQ(ask(logs_of + "until=2026-09-21T14:12:30Z&pattern=odd&timestamps=true").body,

@@ -94,6 +94,25 @@ TEST_F(ContainerLogsTest, InterleavesContainersByTime) {
   EXPECT_EQ(read(), "2\n4\n");
 }
 
+TEST_F(ContainerLogsTest, TheEndOfSeveralIsThatOfThemTogether) {
+  Writer a(path("a"));
+  Writer b(path("b"));
+  std::string all;
+  for (long i = 0; i < 40; ++i) {
+    (i % 4 == 0 ? a : b).say(std::to_string(i) + "\n", i);
+    if (i >= 10) all += std::to_string(i) + "\n";
+  }
+  query.tail = 30;
+  EXPECT_EQ(read(), all);
+  query.tail = int64_t{1} << 62;
+  query.since = WallTime(std::chrono::seconds(1'790'000'010));
+  EXPECT_EQ(read(), all);
+  query.tail = 2;
+  EXPECT_EQ(read(), "38\n39\n");
+  query.tail = 0;
+  EXPECT_EQ(read(), "");
+}
+
 TEST_F(ContainerLogsTest, StartsAtATime) {
   Writer writer(path("main"));
   for (long i = 0; i < 5; ++i) writer.say(std::to_string(i) + "\n", i);
