@@ -29,6 +29,30 @@ class Slots {
   std::atomic<int64_t> free_;
 };
 
+// Bytes that uploads have announced and not written yet, of which the disk does not know.
+// Thread-safe.
+class Announced {
+ public:
+  // What one upload announced, until it dies; the sum must outlive it.
+  class Share {
+   public:
+    explicit Share(Announced& all) : all_(all) {}
+    ~Share() { written(bytes_); }
+    Share(const Share&) = delete;
+    Share& operator=(const Share&) = delete;
+    // Takes `bytes` more where they fit into what `free` says, beside what others announced.
+    bool take(int64_t bytes, const std::function<int64_t()>& free);
+    void written(int64_t bytes);
+
+   private:
+    Announced& all_;
+    int64_t bytes_ = 0;
+  };
+
+ private:
+  std::atomic<int64_t> bytes_ = 0;
+};
+
 // The pulls that were asked for here and go on. Thread-safe.
 class ShownPulls {
  public:
@@ -63,6 +87,7 @@ struct HandlerContext {
   Slots checks;
   Slots bundles;
   ShownPulls shown_pulls;
+  Announced announced;
   // http::Server::watch
   std::function<std::shared_ptr<void>(http::Exchange&)> watch;
 };

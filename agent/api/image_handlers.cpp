@@ -118,23 +118,22 @@ Problem body_problem(const Error& error) {
 }
 
 std::optional<Problem> check_size(const http::Request& request, const ApiOptions& options,
-                                  const Upload& upload) {
+                                  const Upload& upload, Announced::Share& announced) {
   if (!request.chunked && request.content_length == 0) {
     return Problem{411, "send an OCI or docker archive (tar, plain or compressed) as the body"};
   }
   if (request.content_length > static_cast<uint64_t>(options.max_upload_bytes)) {
     return too_large(options.max_upload_bytes);
   }
-  const auto announced = static_cast<int64_t>(request.content_length);
-  if (upload.free_bytes() - announced < options.disk_reserve) {
-    return disk_full(options.disk_reserve);
-  }
-  return std::nullopt;
+  const bool fits = announced.take(static_cast<int64_t>(request.content_length),
+                                   [&] { return upload.free_bytes() - options.disk_reserve; });
+  return fits ? std::nullopt : std::optional(disk_full(options.disk_reserve));
 }
 
-std::optional<Problem> receive(http::Exchange& exchange, const ApiOptions& options,
-                               Upload& upload) {
-  if (auto problem = check_size(exchange.request(), options, upload)) return problem;
+std::optional<Problem> receive(HandlerContext& context, http::Exchange& exchange, Upload& upload) {
+  const ApiOptions& options = context.options;
+  Announced::Share announced(context.announced);
+  if (auto problem = check_size(exchange.request(), options, upload, announced)) return problem;
   std::string part(kPartBytes, '\0');
   int64_t total = 0, checked = 0;
   while (true) {
@@ -145,11 +144,13 @@ std::optional<Problem> receive(http::Exchange& exchange, const ApiOptions& optio
     if (total > options.max_upload_bytes) return too_large(options.max_upload_bytes);
     if (total - checked >= kCheckSpaceEvery) {
       checked = total;
-      if (upload.free_bytes() < options.disk_reserve) return disk_full(options.disk_reserve);
+      const auto free = [&] { return upload.free_bytes() - options.disk_reserve; };
+      if (!announced.take(0, free)) return disk_full(options.disk_reserve);
     }
     if (Status written = upload.write({part.data(), *got}); !written) {
       return http::problem_from(written.error());
     }
+    announced.written(static_cast<int64_t>(*got));
     if (exchange.cancel().cancelled()) return Problem{503, "the agent is stopping"};
   }
   if (total == 0) return Problem{400, "the body is empty; send an OCI or docker archive"};
@@ -175,6 +176,21 @@ std::map<std::string, PullView> pulls_in(const StateView& state,
 }
 
 }  // namespace
+
+// Taken before it is looked at: of two at once that do not fit together none may get through.
+bool Announced::Share::take(int64_t bytes, const std::function<int64_t()>& free) {
+  const int64_t sum = all_.bytes_.fetch_add(bytes) + bytes;
+  bytes_ += bytes;
+  if (free() >= sum) return true;
+  written(bytes);
+  return false;
+}
+
+void Announced::Share::written(int64_t bytes) {
+  bytes = std::min(bytes, bytes_);
+  all_.bytes_.fetch_sub(bytes);
+  bytes_ -= bytes;
+}
 
 Json image_json(const runtime::Image& image) {
   return {{"name", image.name}, {"digest", image.digest}, {"sizeBytes", image.size}};
@@ -238,7 +254,7 @@ void import_images(HandlerContext& context, http::Exchange& exchange) {
   }
   auto upload = Upload::create(context.options.upload_dir, file_name(exchange.request()));
   if (!upload) return exchange.respond(http::problem_from(upload.error()));
-  if (auto problem = receive(exchange, context.options, **upload)) {
+  if (auto problem = receive(context, exchange, **upload)) {
     return exchange.respond(*problem);
   }
   const auto watch = context.watch(exchange);

@@ -117,6 +117,7 @@ struct ApiServer::Routes {
                 Slots(kChecks),
                 Slots(kBundles),
                 {},
+                {},
                 {}},
         router(make_routes(context)),
         guard(options.token_file, options.rates, deps.clock) {}

@@ -141,6 +141,28 @@ TEST_F(ImportTest, TheReserveOfTheDiskStays) {
   EXPECT_EQ(leftovers(), 0u);
 }
 
+TEST_F(ImportTest, WhatOthersHaveAnnouncedIsTaken) {
+  // The disk is not the test's alone: what it asks for is far from what fits.
+  const auto free = static_cast<int64_t>(std::filesystem::space(dir.path()).available);
+  options.disk_reserve = free / 2;
+  options.max_upload_bytes = free;
+  start();
+  const std::string half = "POST /v1/images HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n" +
+                           length(static_cast<size_t>(free / 10 * 4)) + "\r\n";
+  auto first = RawClient::unix_socket(socket());
+  first->send(half);
+  ASSERT_TRUE(first->wait_for("100 Continue"));
+  const auto second = RawClient::unix_socket(socket());
+  second->send(half);
+  EXPECT_EQ(second->answer().status, 507);
+  first->close();
+  EXPECT_TRUE(wait_until([&] {
+    const auto third = RawClient::unix_socket(socket());
+    third->send(half);
+    return third->wait_for("100 Continue");
+  })) << "what was announced in vain is free again";
+}
+
 TEST_F(ImportTest, ABodyShorterThanItsLength) {
   start();
   const auto client = RawClient::unix_socket(socket());
