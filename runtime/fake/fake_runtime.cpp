@@ -309,7 +309,7 @@ Result<ExecResult> FakeRuntime::exec(const ExecRequest& request, CancelToken can
   if (program == "sleep") {
     return fail(Code::DeadlineExceeded, "not done within " + format_duration(request.timeout));
   }
-  return fail(Code::FailedPrecondition, "cannot be started: no program " + program);
+  return fail(Code::FailedPrecondition, "the container has no program \"" + program + "\"");
 }
 
 void FakeRuntime::emit(const std::vector<Event>& events) {

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "runtime/spec/exec_process.h"
 
@@ -114,7 +115,9 @@ class Run {
     if (task && task->state != TaskState::Running) {
       return {Code::NotFound, "container " + request_.container_id + " does not run"};
     }
-    return {Code::FailedPrecondition, "cannot be started: " + error.message()};
+    log_debug("a program cannot be started in a container",
+              {{"container", request_.container_id}, {"error", error.message()}});
+    return {Code::FailedPrecondition, why_not_started(request_.argv.front(), error.message())};
   }
 
   Result<uint32_t> watch(MonoTime end, const CancelToken& cancel) {
@@ -160,6 +163,22 @@ class Run {
 };
 
 }  // namespace
+
+// The words are those of Go's os/exec, which runc passes on, and of crun.
+std::string why_not_started(const std::string& program, const std::string& said) {
+  const std::string name = "\"" + printable(program) + "\"";
+  const auto says = [&said](const std::string& words) {
+    return said.find(words) != std::string::npos;
+  };
+  const bool of_program = says("exec: \"" + program + "\"") || says("executable file `" + program);
+  if (of_program && (says("not found in $PATH") || says("no such file or directory"))) {
+    return "the container has no program " + name;
+  }
+  if (of_program && (says("permission denied") || says("is a directory"))) {
+    return name + " is nothing that the container's user may run";
+  }
+  return "cannot be started: " + said;
+}
 
 Result<std::string> ContainerExec::process_of(const ExecRequest& request) {
   std::string spec;

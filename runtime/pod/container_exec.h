@@ -13,6 +13,9 @@
 
 namespace wherry::runtime {
 
+// In one sentence why `program` was not started, from what containerd passed on of the OCI runtime.
+std::string why_not_started(const std::string& program, const std::string& said);
+
 class ContainerExec final : public Execs {
  public:
   ContainerExec(Client& client, std::string run_dir)

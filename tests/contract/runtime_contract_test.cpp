@@ -140,7 +140,11 @@ TEST_P(RuntimeContract, RunsProgramsInARunningContainer) {
   EXPECT_EQ(late.error().code(), Code::DeadlineExceeded);
   const auto missing = exec({"no-such-program"}, enough);
   ASSERT_FALSE(missing);
-  EXPECT_EQ(missing.error().code(), Code::FailedPrecondition) << missing.error().full();
+  EXPECT_EQ(missing.error().code(), Code::FailedPrecondition);
+  EXPECT_EQ(missing.error().full(), "the container has no program \"no-such-program\"");
+  const auto absent = exec({"/no/such/program"}, enough);
+  ASSERT_FALSE(absent);
+  EXPECT_EQ(absent.error().full(), "the container has no program \"/no/such/program\"");
   EXPECT_EQ(exec({}, enough).error().code(), Code::InvalidArgument);
   EXPECT_EQ(observe_one().containers.at(0).state, ContainerState::Running);
   ASSERT_TRUE(runtime().remove_pod("web"));
