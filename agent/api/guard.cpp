@@ -119,9 +119,10 @@ Problem unauthorized(std::string detail) {
 Result<std::string> Guard::read_token(const std::string& path) {
   if (path.empty()) return fail(Code::FailedPrecondition, "api.listen needs api.token_file");
   struct stat info {};
-  if (stat(path.c_str(), &info) == 0 && (info.st_mode & (S_IROTH | S_IWOTH)) != 0) {
-    return fail(Code::FailedPrecondition,
-                "everybody can read or change the token file " + path + "; chmod 0640 " + path);
+  if (stat(path.c_str(), &info) == 0 && (info.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
+    return fail(
+        Code::FailedPrecondition,
+        "the token file " + path + " may be read or changed by other users: chmod 600 " + path);
   }
   auto text = read_file(path, kMaxTokenFileBytes);
   if (!text) return fail(text.error(), "read the token file");

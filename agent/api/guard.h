@@ -34,7 +34,7 @@ class Guard {
   std::optional<http::Problem> check(const http::Exchange& exchange);
 
   // The token: the first line of the file, at least 16 characters. FailedPrecondition when others
-  // than its owner and group can read or change the file.
+  // than its owner can change the file, or others than its owner and group read it.
   static Result<std::string> read_token(const std::string& path);
 
  private:

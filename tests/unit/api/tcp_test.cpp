@@ -114,8 +114,11 @@ TEST_F(TcpTest, AChangedTokenCountsAtOnce) {
 }
 
 TEST_F(TcpTest, WithoutAUsableTokenOnlyTheSocketIsServed) {
-  const std::vector<std::pair<std::string, unsigned>> bad = {
-      {"", 0600}, {"short\n", 0600}, {std::string(kToken), 0644}, {std::string(kToken), 0642}};
+  const std::vector<std::pair<std::string, unsigned>> bad = {{"", 0600},
+                                                             {"short\n", 0600},
+                                                             {std::string(kToken), 0644},
+                                                             {std::string(kToken), 0642},
+                                                             {std::string(kToken), 0660}};
   for (const auto& [text, mode] : bad) {
     write_text(options.token_file, text, mode);
     ASSERT_EQ(chmod(options.token_file.c_str(), mode), 0);
@@ -137,7 +140,7 @@ TEST_F(TcpTest, WhatIsMendedIsServedWithoutARestart) {
   ASSERT_EQ(chmod(options.token_file.c_str(), 0644), 0);
   start();
   ASSERT_FALSE(server->tcp_status());
-  EXPECT_THAT(server->tcp_status().error().full(), testing::HasSubstr("chmod 0640"));
+  EXPECT_THAT(server->tcp_status().error().full(), testing::HasSubstr("chmod 600"));
   ASSERT_EQ(chmod(options.token_file.c_str(), 0640), 0);
   ASSERT_TRUE(wait_until(serves));
   EXPECT_EQ(ask_tcp("GET /v1/status", bearer(kToken)).status, 200);
