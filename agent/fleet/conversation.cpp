@@ -143,6 +143,13 @@ Status Conversation::send_answers() {
       id = session_.publish(topic, error_response("ResourceExhausted", id.error().message()), false,
                             {.correlation = answer.correlation});
     }
+    if (!id && id.error().reason() == kMessageTooLarge) {
+      // With a topic and a correlation that long it can have no answer; all else goes on.
+      log_error("a command has no answer: the broker takes no message of this size",
+                {{"request", answer.request}});
+      hooks_.answer_acknowledged(number);
+      continue;
+    }
     if (!id) return fail(id.error());
     answers_.emplace(*id, SentAnswer{number, topic});
   }

@@ -105,6 +105,12 @@ TEST(SmallPackets, AReportedStateThatIsTooLargeCostsNoConnection) {
   link->publish_reported(std::string(5000, 'x'));
   link->publish_reported(R"({"n":1})");
   EXPECT_TRUE(manager.wait_for([](const auto& m) { return m.payload == R"({"n":1})"; }));
+  // Nor does an answer; not even one that can only be refused with what is too large in itself.
+  ASSERT_TRUE(link->answer({1, "r1", "", "", std::string(5000, 'x')}));
+  ASSERT_TRUE(link->answer({2, "r2", "", std::string(3000, 'c'), "{}"}));
+  ASSERT_TRUE(link->answer({3, "r3", "", "", R"({"ok":true})"}));
+  EXPECT_TRUE(manager.wait_for([](const auto& m) { return m.payload == R"({"ok":true})"; }));
+  EXPECT_TRUE(wait_until([&] { return link.answered().size() == 3; }));
   EXPECT_EQ(count(broker.log(), "Sending CONNACK to dev-1"), 1U);
 }
 
