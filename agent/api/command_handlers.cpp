@@ -83,6 +83,12 @@ void exec_in_workload(HandlerContext& context, http::Exchange& exchange, const s
   }
   const auto watch = context.watch(exchange);
   const auto done = context.deps.commands->carry_out(*command, kGivenBy, exchange.cancel());
+  // Who left hears nothing any more.
+  if (!done && done.error().code() == Code::Cancelled) {
+    return exchange.respond(Problem{503,
+                                    "the agent is stopping, and has killed the program; try again "
+                                    "when it runs"});
+  }
   if (!done) return exchange.respond(http::problem_from(done.error()));
   answer_json(exchange, 200, *done);
 }

@@ -28,11 +28,15 @@ void print_error(const Session& session, const std::string& file, const Json& er
 
 tl::expected<Json, int> hand_in(const Session& session, const std::string& method,
                                 const std::string& target, const std::string& file) {
-  const auto text = read_document(file, signed_size(kMaxDocumentBytes));
+  constexpr size_t kMost = signed_size(kMaxDocumentBytes);
+  const auto text = read_document(file, kMost);
   if (!text) return tl::unexpected<int>(report(session, text.error()));
-  if (text->empty()) {
+  if (text->empty() || text->size() > kMost) {
     const std::string name = file == "-" ? "standard input" : file;
-    report(session, Error(Code::InvalidArgument, name + ": the document is empty"));
+    const char* const what =
+        text->empty() ? "the document is empty"
+                      : "the document is larger than 1 MiB; split it or move data out of it";
+    report(session, Error(Code::FailedPrecondition, name + ": " + what));
     return tl::unexpected<int>(kInvalid);
   }
   bool problem = false;

@@ -16,7 +16,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr Duration kCheckWithin = std::chrono::seconds(30);
+constexpr Duration kProgramWithin = std::chrono::minutes(2);
 
 // Beside this program, else wherever programs are.
 std::string daemon_program() {
@@ -29,24 +29,16 @@ std::string daemon_program() {
 }
 
 Result<Json> check_without_daemon(const std::string& config) {
-  ProcessCall call;
-  call.program = daemon_program();
-  call.args = {"--config", config, "--check"};
-  call.deadline = kCheckWithin;
-  const auto done = run_process(call, {});
+  const auto done = ask_daemon_program(config, "--check");
   if (!done) return fail(done.error());
   Json report = Json::parse(done->output, nullptr, false);
   if (report.is_object() && report.contains("findings")) return report;
-  return fail(Code::Internal, call.program + " --check says: " + done->errors);
+  return fail(Code::Internal, "wherryd --check says: " + done->errors);
 }
 
 Result<Json> check(const Session& session, const std::string& config) {
   auto report = session.client.get("/v1/check");
-  if (report || report.error().reason() != "Unreachable") return report;
-  // Who may not use the socket would not be shown much either.
-  const bool forbidden =
-      access(session.client.socket().c_str(), R_OK | W_OK) != 0 && errno == EACCES;
-  if (forbidden) return report;
+  if (report || !daemon_is_away(session, report.error())) return report;
   auto found = check_without_daemon(config);
   if (found) return found;
   return report;
@@ -85,6 +77,21 @@ std::string summary(const Json& findings) {
 }
 
 }  // namespace
+
+bool daemon_is_away(const Session& session, const Error& error) {
+  if (error.reason() != "Unreachable") return false;
+  // Who may not use the socket would not be shown much either.
+  return access(session.client.socket().c_str(), R_OK | W_OK) == 0 || errno != EACCES;
+}
+
+Result<ProcessResult> ask_daemon_program(const std::string& config, const std::string& order) {
+  ProcessCall call;
+  call.program = daemon_program();
+  call.args = {"--config", config, order};
+  call.deadline = kProgramWithin;
+  call.max_written = 1u << 20;  // more would be cut off
+  return run_process(call, {});
+}
 
 int check_device(const Session& session, const std::string& config) {
   const auto report = check(session, config);

@@ -5,7 +5,9 @@
 #include <cerrno>
 #include <cstring>
 #include <functional>
+#include <span>
 #include <string_view>
+#include <sys/un.h>
 #include <utility>
 
 #include <CLI/CLI.hpp>
@@ -72,6 +74,27 @@ CLI::Validator duration() {
           "TIME"};
 }
 
+CLI::Validator socket_path() {
+  return {[](std::string& text) {
+            constexpr size_t kMost = sizeof(sockaddr_un::sun_path) - 1;
+            const bool good = !text.empty() && text.size() <= kMost;
+            return good ? std::string()
+                        : "\"" + text + "\" cannot be a socket's path: it has 1 to " +
+                              std::to_string(kMost) + " characters";
+          },
+          "PATH"};
+}
+
+CLI::Validator document_source() {
+  return {[](std::string& text) {
+            const bool good =
+                text == "local" || text.starts_with("devices/") || text.starts_with("groups/");
+            return good ? std::string()
+                        : "\"" + text + "\" is none of local, devices/<id> and groups/<group>";
+          },
+          "SOURCE"};
+}
+
 using Action = std::function<int(const Session&)>;
 
 // The parser of the whole command line; the chosen command leaves its action behind.
@@ -82,6 +105,7 @@ class CommandLine {
     app_.require_subcommand(1);
     app_.add_option("--socket", options_.socket, "The daemon's unix socket")
         ->envname("WHERRY_SOCKET")
+        ->check(socket_path())
         ->capture_default_str();
     app_.fallthrough();
     add_plain("status", "Device, links, documents and conditions", show_status);
@@ -193,7 +217,8 @@ class CommandLine {
     plan->add_option("-f,--file", options_.plan.file, "A DesiredState, or - for standard input")
         ->required();
     plan->add_option("--source", options_.plan.source,
-                     "As if it came from there: devices/…, groups/… (local)");
+                     "As if it came from there: devices/…, groups/… (local)")
+        ->check(document_source());
   }
   void add_validate() {
     CLI::App* check = add_plain("validate", "Check documents; needs no daemon",
@@ -255,6 +280,10 @@ class CommandLine {
         "Where to, - for standard output (a file named after device and time, here)");
     bundle->add_flag("--logs", options_.support.logs,
                      "With the end of what each container printed, whatever that may be");
+    bundle
+        ->add_option("--config", options_.support.config,
+                     "The daemon's configuration, where it does not run")
+        ->capture_default_str();
   }
   void add_version() {
     add_plain("version", "Versions of this tool, the daemon and containerd",
@@ -266,59 +295,120 @@ class CommandLine {
   Action action_;
 };
 
+bool is_output_option(const std::string& word) {
+  return word.starts_with("-o") || word.starts_with("--output");
+}
+
 // The first word that is no option, nor the value of one that may stand before it.
-std::string command_word(const std::vector<std::string>& args) {
+size_t command_place(const std::vector<std::string>& args) {
   for (size_t i = 0; i < args.size(); ++i) {
-    if (args[i] == "--socket") {
+    if (args[i] == "--socket" || args[i] == "-o" || args[i] == "--output") {
       ++i;
     } else if (args[i].empty() || args[i][0] != '-') {
-      return args[i];
+      return i;
     }
   }
-  return {};
+  return args.size();
 }
 
-std::string usage_hint(const std::string& word) {
-  std::string hint = "unknown command \"" + word + "\"";
-  const std::string near = nearest(word, kCommands);
-  return hint + (near.empty() ? "; see wherry --help" : "; did you mean \"" + near + "\"?");
+std::string did_you_mean(const std::string& word, std::span<const std::string_view> candidates) {
+  const std::string near = nearest(word, candidates);
+  return near.empty() ? "" : "; did you mean \"" + near + "\"?";
 }
 
-int parse_failure(const CLI::ParseError& error, CommandLine& line, const std::string& word,
-                  const Io& io) {
+// "images import": the commands that were named.
+std::vector<const CLI::App*> chosen(const CLI::App& app) {
+  std::vector<const CLI::App*> all;
+  for (auto next = app.get_subcommands(); !next.empty(); next = next.front()->get_subcommands()) {
+    all.push_back(next.front());
+  }
+  return all;
+}
+
+// Where to read on: "; see wherry images import --help".
+std::string see_help(const CLI::App& app) {
+  std::string text = "; see wherry ";
+  for (const CLI::App* command : chosen(app)) text += command->get_name() + " ";
+  return text + "--help";
+}
+
+std::string nearest_of(const CLI::App& command, const std::string& word) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  for (const CLI::App* inner : command.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(inner->get_name());
+  }
+  return did_you_mean(word, std::vector<std::string_view>(names.begin(), names.end()));
+}
+
+// What to say of words that have no place: they are named as they were written.
+std::string unexpected(const CLI::App& app) {
+  const std::vector<std::string> words = app.remaining(true);
+  const std::vector<const CLI::App*> commands = chosen(app);
+  const std::string text = "not expected: " + join(words, " ");
+  if (words.empty() || commands.empty()) return text + see_help(app);
+  const std::string& name = commands.front()->get_name();
+  if (is_output_option(words.front())) {
+    return text + "; wherry " + name + " has one form of output only";
+  }
+  const std::string near = nearest_of(*commands.back(), words.front());
+  if (name == "exec" && near.empty()) {
+    return text + "; put -- before the program and all that belongs to it: wherry exec W -- " +
+           (words.front().starts_with('-') ? "CMD " + words.front() : "CMD");
+  }
+  return text + (near.empty() ? see_help(app) : near);
+}
+
+// What the output could not take is lost, on a disk that is full, say; who reads a pipe no longer
+// has ended us before.
+int written(const Io& io, int code) {
+  if ((std::fflush(io.out) == 0 && std::ferror(io.out) == 0) || code != kDone) return code;
+  std::fprintf(io.err, "wherry: the output cannot be written: %s\n", std::strerror(errno));
+  return kFailed;
+}
+
+int parse_failure(const CLI::ParseError& error, CommandLine& line, const Io& io) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
     std::ostringstream out, err;
     line.app().exit(error, out, err);
     std::fputs(out.str().c_str(), io.out);
-    return kDone;
+    return written(io, kDone);
+  }
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
+    return report_usage(io, unexpected(line.app()));
   }
   std::string message = error.what();
   std::replace(message.begin(), message.end(), '\n', ' ');
-  return report_usage(io, message + "; see wherry " + (word.empty() ? "" : word + " ") + "--help");
+  return report_usage(io, message + see_help(line.app()));
 }
 
 }  // namespace
 
 int run(const std::vector<std::string>& args, const Io& io) {
-  const std::string word = command_word(args);
-  if (!word.empty() && std::find(kCommands.begin(), kCommands.end(), word) == kCommands.end()) {
-    return report_usage(io, usage_hint(word));
+  const size_t place = command_place(args);
+  const auto command = args.begin() + static_cast<std::ptrdiff_t>(place);
+  if (std::any_of(args.begin(), command, is_output_option)) {
+    return report_usage(io, "-o comes behind the command: wherry " +
+                                (command == args.end() ? "list" : *command) + " -o json");
+  }
+  if (command != args.end() &&
+      std::find(kCommands.begin(), kCommands.end(), *command) == kCommands.end()) {
+    const std::string near = did_you_mean(*command, kCommands);
+    return report_usage(
+        io, "unknown command \"" + *command + "\"" + (near.empty() ? "; see wherry --help" : near));
   }
   CommandLine line;
   try {
     line.app().parse(std::vector<std::string>(
         args.rbegin(), args.rend()));  // the library takes them from the back
   } catch (const CLI::ParseError& error) {
-    return parse_failure(error, line, word, io);
+    return parse_failure(error, line, io);
   }
   const Session session{io, Client(line.options().socket), format_of(line.options().output)};
   try {
-    const int code = line.action()(session);
-    // A disk that is full, say; who reads a pipe no longer has ended us before.
-    if (std::fflush(io.out) == 0 && std::ferror(io.out) == 0) return code;
-    const Error lost(Code::Internal,
-                     std::string("the output cannot be written: ") + std::strerror(errno));
-    return code == kDone ? report(session, lost) : code;
+    return written(io, line.action()(session));
   } catch (const nlohmann::json::exception& error) {
     return report(session,
                   Error(Code::Internal, std::string("the daemon's answer is not understood (") +

@@ -37,10 +37,11 @@ void prepare(httplib::Client& client, std::chrono::seconds answer_within) {
 Code code_of(int status) {
   switch (status) {
     case 400:
+      return Code::InvalidArgument;
     case 411:
     case 413:
     case 422:
-      return Code::InvalidArgument;
+      return Code::FailedPrecondition;
     case 401:
     case 403:
       return Code::PermissionDenied;

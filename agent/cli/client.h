@@ -12,12 +12,14 @@
 namespace wherry::cli {
 
 // Errors: Unavailable with reason Unreachable where there is no daemon to talk to; else what the
-// daemon answered, with its words.
+// daemon answered, with its words: InvalidArgument where it did not understand what was asked.
 class Client {
  public:
   explicit Client(std::string socket) : socket_(std::move(socket)) {}
 
   const std::string& socket() const { return socket_; }
+  // Why a connection would fail, in words that help; asked before each request.
+  Status reachable() const;
   // `target` with its query, escaped.
   Result<nlohmann::ordered_json> get(const std::string& target) const;
   // Until it ends; `sink` returns false to end it.
@@ -38,8 +40,6 @@ class Client {
                                            const std::string& path) const;
 
  private:
-  // Why a connection would fail, in words that help; asked before each request.
-  Status reachable() const;
   Result<nlohmann::ordered_json> post_layout(const std::string& target,
                                              const std::string& directory) const;
 

@@ -10,6 +10,7 @@
 #include "agent/cli/cli.h"
 #include "agent/cli/client.h"
 #include "base/result.h"
+#include "base/run_process.h"
 
 namespace wherry::cli {
 
@@ -38,6 +39,7 @@ struct PlanArguments {
 struct SupportArguments {
   std::string file;  // "-": standard output; empty: a name of its own, here
   bool logs = false;
+  std::string config = "/etc/wherry/wherry.yaml";  // of the daemon, where it does not run
 };
 struct EventsArguments {
   std::string workload;
@@ -74,6 +76,11 @@ int validate(const Session& session, const std::vector<std::string>& files);
 int sign(const Session& session, const SignArguments& arguments);
 
 // --- shared
+// Whether another program may answer in the place of a daemon that did not, by `error`: there is
+// none, and it is not that only some may use its socket.
+bool daemon_is_away(const Session& session, const Error& error);
+// What wherryd prints for such an order, with the configuration of a daemon that does not run.
+Result<ProcessResult> ask_daemon_program(const std::string& config, const std::string& order);
 // "-": standard input. Cut a byte behind kMaxDocumentBytes, or behind `most`.
 Result<std::string> read_document(const std::string& file);
 Result<std::string> read_document(const std::string& file, size_t most);

@@ -90,7 +90,10 @@ int import_image(const Session& session, const std::string& path) {
   std::string target = "/v1/images";
   if (path != "-") target += "?file=" + escape_query(base_name(path));
   const auto answer = session.client.post_file(target, path);
-  if (!answer) return report(session, answer.error());
+  if (!answer) {
+    const int code = report(session, answer.error());
+    return code == kUsage ? kFailed : code;  // it is the archive that is not good
+  }
   if (session.format != Format::Table) {
     print_data(session, *answer);
     return kDone;

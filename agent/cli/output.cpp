@@ -11,6 +11,7 @@ using Json = nlohmann::ordered_json;
 
 int exit_code(const Error& error) {
   if (error.reason() == "Unreachable") return kUnreachable;
+  if (error.code() == Code::InvalidArgument) return kUsage;
   return error.code() == Code::NotFound ? kNotFound : kFailed;
 }
 

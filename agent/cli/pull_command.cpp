@@ -18,7 +18,8 @@ int pull_image(const Session& session, const std::string& reference) {
   if (reference.empty()) return report_usage(session.io, "the name of the image is empty");
   const auto failed = [&](const Error& error) {
     const int code = report(session, error);
-    return error.reason() == "InvalidImageName" ? static_cast<int>(kUsage) : code;
+    const bool usage = error.reason() == "InvalidImageName";
+    return code == kUsage && !usage ? kFailed : code;  // else it is the image that is not good
   };
   const bool people = session.format == Format::Table;
   if (people) print(session, "pulling " + printable(reference) + "\n");

@@ -124,7 +124,11 @@ std::string documents_text(const Json& state, const Session& session) {
     }
     const Json& rejected = object_of(document, "rejected");
     if (!rejected.empty()) {
-      details += "\n" + source + " revision " + std::to_string(number_of(rejected, "revision")) +
+      // One that cannot be read has none.
+      const int64_t revision = number_of(rejected, "revision");
+      details += "\n" + source +
+                 (revision > 0 ? " revision " + std::to_string(revision)
+                               : std::string(": a document that cannot be read")) +
                  " was rejected:\n" + findings_text(list_of(rejected, "errors"), "error");
     }
   }

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <memory>
 #include <unistd.h>
 
@@ -32,7 +33,12 @@ struct Written {
   int64_t bytes = 0;
 };
 
-Written write_bundle(const Session& session, const std::string& target, std::FILE* file) {
+tl::unexpected<Error> unwritable() {
+  return fail(Code::ResourceExhausted,
+              std::string("the bundle cannot be written: ") + std::strerror(errno));
+}
+
+Written stream_bundle(const Session& session, const std::string& target, std::FILE* file) {
   Written written;
   bool full = false;
   written.status = session.client.stream(target, [&](std::string_view bytes) {
@@ -40,11 +46,38 @@ Written write_bundle(const Session& session, const std::string& target, std::FIL
     full = std::fwrite(bytes.data(), 1, bytes.size(), file) != bytes.size();
     return !full;
   });
-  if (written.status && (full || std::fflush(file) != 0)) {
-    written.status = fail(Code::ResourceExhausted,
-                          std::string("the bundle cannot be written: ") + std::strerror(errno));
-  }
+  if (written.status && (full || std::fflush(file) != 0)) written.status = unwritable();
   return written;
+}
+
+// What can be had where no daemon answers; its own error where that is nothing.
+Written write_bundle_without_daemon(const Session& session, const std::string& config,
+                                    std::FILE* file, const Error& away) {
+  Written written;
+  const auto made = ask_daemon_program(config, "--support-bundle");
+  if (!made || made->exit_code != 0) {
+    written.status = fail(away);
+    return written;
+  }
+  written.bytes = static_cast<int64_t>(made->output.size());
+  if (std::fwrite(made->output.data(), 1, made->output.size(), file) != made->output.size() ||
+      std::fflush(file) != 0) {
+    written.status = unwritable();
+    return written;
+  }
+  report(session, Error(Code::Unavailable,
+                        "the daemon does not run: its state, events, documents and log are not in "
+                        "the bundle; send the end of journalctl -u wherryd with it, once you have "
+                        "looked through it for secrets"));
+  return written;
+}
+
+Written write_bundle(const Session& session, const SupportArguments& arguments, std::FILE* file) {
+  Written written = stream_bundle(
+      session, std::string("/v1/support-bundle") + (arguments.logs ? "?logs=true" : ""), file);
+  if (written.status || !daemon_is_away(session, written.status.error())) return written;
+  const Error away = written.status.error();
+  return write_bundle_without_daemon(session, arguments.config, file, away);
 }
 
 struct FileCloser {
@@ -54,16 +87,19 @@ struct FileCloser {
 }  // namespace
 
 int write_support_bundle(const Session& session, const SupportArguments& arguments) {
-  const std::string target =
-      std::string("/v1/support-bundle") + (arguments.logs ? "?logs=true" : "");
   if (arguments.file == "-") {
     if (session.io.width > 0) {
       return report_usage(session.io, "the bundle is no text: send it to a file or a program");
     }
-    const Written written = write_bundle(session, target, session.io.out);
+    const Written written = write_bundle(session, arguments, session.io.out);
     return written.status ? kDone : report(session, written.status.error());
   }
   const std::string path = arguments.file.empty() ? default_name(session) : arguments.file;
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {
+    return report_usage(session.io, path + " is a directory: name a file in it, as " + path +
+                                        (path.ends_with('/') ? "" : "/") + default_name(session));
+  }
   const std::string part = path + ".part";
   // For its owner only: what is in it is nobody else's business. One that is there from before may
   // be somebody else's, or open to others.
@@ -75,7 +111,7 @@ int write_support_bundle(const Session& session, const SupportArguments& argumen
                   Error(Code::FailedPrecondition, "write " + part + ": " + std::strerror(errno) +
                                                       "; give another place with -f"));
   }
-  const Written written = write_bundle(session, target, file.get());
+  const Written written = write_bundle(session, arguments, file.get());
   file.reset();
   if (!written.status) {
     unlink(part.c_str());

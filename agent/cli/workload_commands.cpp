@@ -131,6 +131,14 @@ std::string logs_target(const LogsArguments& arguments) {
          (query.empty() ? "" : "?" + join(query, "&"));
 }
 
+// What is followed ends before it is interrupted where the daemon does.
+int gone_away(const Session& session) {
+  return report(session, Error(Code::Unavailable,
+                               "the daemon has stopped or was restarted; ask again when it runs "
+                               "(workloads run on without it)",
+                               "Unreachable"));
+}
+
 }  // namespace
 
 int list_workloads(const Session& session) {
@@ -190,7 +198,9 @@ int print_logs(const Session& session, const LogsArguments& arguments) {
         return written && (!arguments.follow || std::fflush(session.io.out) == 0);
       });
   static_cast<void>(write(harmless.finish()));
-  return streamed ? kDone : report(session, streamed.error());
+  if (!streamed) return report(session, streamed.error());
+  // Else the workload was removed.
+  return arguments.follow && !session.client.reachable() ? gone_away(session) : kDone;
 }
 
 Result<Json> fetch_events(const Client& client, int64_t after) {
@@ -233,13 +243,16 @@ int follow_events(const Session& session, const EventsArguments& arguments) {
       print(session, event_line(event));
     }
   });
+  bool written = true;
   const Status streamed =
       session.client.stream("/v1/events?follow=true&after=" + std::to_string(arguments.after),
                             [&](std::string_view bytes) {
                               lines.add(bytes);
-                              return std::fflush(session.io.out) == 0;
+                              written = std::fflush(session.io.out) == 0;
+                              return written;
                             });
-  return streamed ? kDone : report(session, streamed.error());
+  if (!streamed) return report(session, streamed.error());
+  return written ? gone_away(session) : kDone;
 }
 
 std::string events_table(const Json& events, const Session& session) {

@@ -31,13 +31,7 @@ support::BundleParts Diagnosis::bundle_parts() {
           parts_.logs,
           [this] { return parts_.store->documents(); },
           [this](int64_t after, size_t limit) { return parts_.store->events(after, limit); },
-          [this] {
-            std::vector<std::string> texts;
-            for (auto& file : read_local_manifests(parts_.config.manifests.dir).files) {
-              texts.push_back(std::move(file.payload));
-            }
-            return texts;
-          },
+          [this] { return local_manifest_texts(parts_.config.manifests.dir); },
           parts_.metrics,
           [this](const CancelToken& cancel) { return check(cancel); }};
 }

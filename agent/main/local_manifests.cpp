@@ -43,4 +43,10 @@ LocalManifests read_local_manifests(const std::string& directory) {
   return manifests;
 }
 
+std::vector<std::string> local_manifest_texts(const std::string& directory) {
+  std::vector<std::string> texts;
+  for (auto& file : read_local_manifests(directory).files) texts.push_back(std::move(file.payload));
+  return texts;
+}
+
 }  // namespace wherry

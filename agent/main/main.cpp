@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <malloc.h>
-#include <optional>
 #include <signal.h>
 #include <string>
 #include <system_error>
@@ -13,11 +12,10 @@
 
 #include <CLI/CLI.hpp>
 
-#include "agent/check/finding.h"
 #include "agent/config/config.h"
 #include "agent/main/agent.h"
-#include "agent/main/diagnosis.h"
 #include "agent/main/notify.h"
+#include "agent/main/outside.h"
 #include "base/failpoint.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -36,6 +34,7 @@ struct Arguments {
   std::vector<std::string> sets;
   bool check_config = false;
   bool check = false;
+  bool support_bundle = false;
 };
 
 // The exit code, or -1 to go on.
@@ -49,6 +48,9 @@ int parse(int argc, char** argv, Arguments& arguments) {
   app.add_flag("--check-config", arguments.check_config, "check the configuration and exit");
   app.add_flag("--check", arguments.check,
                "look at everything that is needed, print it as JSON and exit; see wherry check");
+  app.add_flag("--support-bundle", arguments.support_bundle,
+               "print what can be had of a support bundle where no agent runs (tar.gz) and exit; "
+               "see wherry support-bundle");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -74,33 +76,6 @@ std::string helper_directory() {
   const auto here = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
   if (std::filesystem::exists(here / "wherry-logger", error)) return here;
   return (here / WHERRY_HELPERS).lexically_normal();
-}
-
-// For wherry check where no daemon answers: as far as can be told from outside.
-int check_device(const Arguments& arguments) {
-  signal(SIGPIPE, SIG_IGN);
-  wherry::log_setup(wherry::LogLevel::Off, "text");
-  const ConfigResult loaded = wherry::load_config(arguments.config, arguments.sets);
-  const auto subject =
-      wherry::check_subject(loaded.config, arguments.config, arguments.sets, helper_directory());
-  const bool configured = loaded.errors.empty();
-  wherry::check::Checker checker(
-      subject, configured ? wherry::check::all_probes() : wherry::check::bare_probes());
-  auto findings = checker.run(std::nullopt, {});
-  if (!findings) {
-    std::fprintf(stderr, "wherryd: %s\n", findings.error().full().c_str());
-    return 1;
-  }
-  if (!configured) {
-    findings->push_back(wherry::check::warn(
-        "configuration", "the rest", "it was not looked at: the configuration decides about it",
-        "correct it, then wherry check again"));
-  }
-  std::printf("%s\n", wherry::check::to_json(*findings, wherry::SystemClock().wall()).c_str());
-  const int code = wherry::check::worst(*findings) == wherry::check::Level::Fail ? 1 : 0;
-  // What hangs must not be waited for.
-  if (std::fflush(stdout) != 0 || !checker.stop()) _exit(code);
-  return code;
 }
 
 // Waits for one of `signals`, at most `timeout`; 0 when none came.
@@ -150,7 +125,10 @@ int main(int argc, char** argv) {
 
   Arguments arguments;
   if (const int code = parse(argc, argv, arguments); code >= 0) return code;
-  if (arguments.check) return check_device(arguments);
+  if (arguments.check || arguments.support_bundle) {
+    const wherry::Outside outside{arguments.config, arguments.sets, helper_directory()};
+    return arguments.check ? wherry::check_device(outside) : wherry::bundle_device(outside);
+  }
   ConfigResult loaded;
   if (!load(arguments, loaded)) return 1;
   if (arguments.check_config) {

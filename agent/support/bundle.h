@@ -31,6 +31,10 @@ struct BundleParts {
 struct BundleWishes {
   bool logs = false;   // the end of what each container printed, which may be anything
   bool brief = false;  // what fits into a message: without logs, metrics and older events
+  // No agent runs: what only one knows is missing, and its log, for only one knows the secrets that
+  // may be in it.
+  bool outside = false;
+  bool unconfigured = false;  // nor is there a configuration to go by
 };
 
 // Thread-safe.

@@ -1,5 +1,7 @@
 #include "agent/support/sections.h"
 
+#include <set>
+
 #include <nlohmann/json.hpp>
 
 #include "agent/config/keys.h"
@@ -48,6 +50,23 @@ std::string images_text(const StateView& view) {
   return pretty(list);
 }
 
+// Nothing where a file of that name can be had.
+std::string why_missing(const std::string& name, const BundleWishes& wishes) {
+  static const std::set<std::string> kOfAgent{"status.json",    "why.json",    "events.ndjson",
+                                              "desired.ndjson", "images.json", "metrics.txt"};
+  if (wishes.outside && kOfAgent.contains(name)) {
+    return "only wherryd knows it, and it does not run";
+  }
+  if (wishes.outside && name == kAgentLog) {
+    return "only wherryd, which does not run, can tell which secrets may be in it; look through "
+           "journalctl -u wherryd yourself, and send what matters";
+  }
+  if (wishes.unconfigured && (name == "configuration.yaml" || name.starts_with("containerd/"))) {
+    return "the configuration cannot be read: check.json says why";
+  }
+  return {};
+}
+
 std::string why_text(const StateView& view) {
   Json list = Json::array();
   for (const WorkloadView& each : view.workloads) list.push_back(why_json(view, each));
@@ -79,6 +98,11 @@ std::vector<Section> sections(const BundleParts& parts, const BundleWishes& wish
   if (!wishes.brief) all.push_back({"metrics.txt", plain([&parts] { return parts.metrics(); })});
   for (Section& each : containerd_sections(parts.config)) all.push_back(std::move(each));
   for (Section& each : system_sections(parts, wishes)) all.push_back(std::move(each));
+  for (Section& each : all) {
+    const std::string why = why_missing(each.name, wishes);
+    if (why.empty()) continue;
+    each.make = [why](const CancelToken&) { return fail(Code::Unavailable, why); };
+  }
   return all;
 }
 

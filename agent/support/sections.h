@@ -15,6 +15,8 @@ struct Section {
   std::function<Result<std::string>(const CancelToken&)> make;
 };
 
+inline constexpr const char* kAgentLog = "agent.log";
+
 // All but the workloads' logs.
 std::vector<Section> sections(const BundleParts& parts, const BundleWishes& wishes);
 // What the agent knows of itself.

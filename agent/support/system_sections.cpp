@@ -95,7 +95,7 @@ std::vector<Section> system_sections(const BundleParts& parts, const BundleWishe
       file("system/memory.txt", "/proc/meminfo"),
       file("system/load.txt", "/proc/loadavg"),
       file("system/uptime.txt", "/proc/uptime"),
-      {"agent.log", [lines](const CancelToken& cancel) { return agent_log(lines, cancel); }}};
+      {kAgentLog, [lines](const CancelToken& cancel) { return agent_log(lines, cancel); }}};
 }
 
 }  // namespace wherry::support

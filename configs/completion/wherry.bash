@@ -21,7 +21,7 @@ _wherry_options() {
     plan) echo -h --help -o --output -f --file --source ;;
     sign) echo -h --help -f --file --key --kid ;;
     check) echo -h --help -o --output --config ;;
-    support-bundle) echo -h --help -o --output -f --file --logs ;;
+    support-bundle) echo -h --help -o --output -f --file --logs --config ;;
     *) echo -h --help ;;
   esac
 }

@@ -223,6 +223,20 @@ TEST_F(CheckTest, WorksWithoutADaemonAndWithoutContainerd) {
   expect(offline, "configuration", agent_->config_file(), "ok", "good", "");
   EXPECT_TRUE(findings(offline, "documents").empty()) << "only the daemon knows of them";
 
+  const std::string bundle = files_ / "b.tar.gz";
+  const CommandResult half =
+      agent_->cli({"support-bundle", "-f", bundle, "--config", agent_->config_file()});
+  EXPECT_EQ(half.exit_code, 0);
+  EXPECT_THAT(half.err, HasSubstr("wherry: the daemon does not run: its state"));
+  EXPECT_THAT(half.out, HasSubstr("wrote " + bundle));
+  const std::string names = run_ok({"tar", "-tzf", bundle});
+  for (const char* each : {"/check.json\n", "/configuration.yaml\n", "/containerd/tasks.json\n",
+                           "/system/memory.txt\n", "/missing.txt\n"}) {
+    EXPECT_THAT(names, HasSubstr(each));
+  }
+  EXPECT_THAT(run_ok({"tar", "-xzOf", bundle, "--wildcards", "*/versions.json"}),
+              Not(HasSubstr("\"kernel\": \"\"")));
+
   write_text(files_ / "bad.yaml",
              "mqtt:\n  brokres: []\ncontainerd: { address: " + containerd_->socket() + " }\n");
   const Checked bad = check({"--config", files_ / "bad.yaml"});

@@ -160,10 +160,15 @@ Result<std::vector<runtime::Image>> FakeImages::import_archive(const std::string
   return std::vector{images_.back()};
 }
 
-Result<runtime::ExecResult> FakeExecs::exec(const runtime::ExecRequest& request, CancelToken) {
+Result<runtime::ExecResult> FakeExecs::exec(const runtime::ExecRequest& request,
+                                            CancelToken cancel) {
   {
     const std::lock_guard lock(mutex_);
     asked_ = request;
+  }
+  if (request.argv[0] == "wait") {
+    (void)cancel.wait_for(std::chrono::minutes(1));
+    return fail(Code::Cancelled, "no longer wanted");
   }
   if (request.argv[0] == "slow") return fail(Code::DeadlineExceeded, "not done within 1s");
   const std::string out = join(request.argv, " ") + "\n";

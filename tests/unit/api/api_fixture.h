@@ -99,7 +99,9 @@ class FakeImages final : public runtime::Images {
 // Says what it was asked to run. "false" ends with 1; "slow" is not done in time.
 class FakeExecs final : public runtime::Execs {
  public:
-  Result<runtime::ExecResult> exec(const runtime::ExecRequest& request, CancelToken) override;
+  // "slow" takes too long, "wait" ends only when it is cancelled.
+  Result<runtime::ExecResult> exec(const runtime::ExecRequest& request,
+                                   CancelToken cancel) override;
   runtime::ExecRequest asked() const;  // the last one
 
  private:

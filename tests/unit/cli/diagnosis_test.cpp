@@ -54,6 +54,10 @@ TEST_F(ProgramTest, ACheckHasColoursOnlyOnATerminal) {
                                            "stty cols 100; " + command, "/dev/null"});
   EXPECT_THAT(plain.out, HasSubstr("warn  certificate"));
   EXPECT_THAT(plain.out, Not(HasSubstr("\033[33m")));
+  // A serial console does not say how wide it is.
+  const CommandResult console =
+      run_command({"env", "TERM=xterm", "script", "-qec", "stty cols 0; " + command, "/dev/null"});
+  EXPECT_THAT(console.out, HasSubstr("\033[33mwarn  \033[0mcertificate"));
 }
 
 TEST_F(ProgramTest, ABundleIsAFileForItsOwner) {
@@ -81,7 +85,13 @@ TEST_F(ProgramTest, HalfABundleIsNotKept) {
   EXPECT_FALSE(std::filesystem::exists(path));
   EXPECT_FALSE(std::filesystem::exists(path + ".part"));
   server->stop();
-  EXPECT_EQ(wherry({"support-bundle", "-f", path}).exit_code, 3);
+  // One that has no wherryd beside it.
+  std::filesystem::copy_file(WHERRY_PROGRAM, dir / "wherry");
+  const CommandResult alone =
+      run_command({dir / "wherry", "--socket", options.socket, "support-bundle", "-f", path});
+  EXPECT_EQ(alone.exit_code, 3);
+  EXPECT_THAT(alone.err, HasSubstr("systemctl start wherryd"));
+  EXPECT_FALSE(std::filesystem::exists(path));
 }
 
 }  // namespace

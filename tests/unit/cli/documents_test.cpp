@@ -83,6 +83,11 @@ TEST_F(DocumentCommands, EveryErrorIsALineWithItsPlace) {
   EXPECT_EQ(full.exit_code, 1);
   expect_one_line(full);
   EXPECT_EQ(wherry({"apply", "-f", dir / "none"}).exit_code, 1);
+  const std::string large = dir / "large.yaml";
+  write_text(large, std::string(2u << 20, ' '));
+  const CommandResult too_large = wherry({"apply", "-f", large});
+  EXPECT_EQ(too_large.exit_code, 5);
+  EXPECT_THAT(too_large.err, HasSubstr("wherry: " + large + ": the document is larger than 1 MiB"));
   EXPECT_EQ(wherry({"apply"}).exit_code, 2);
   server->stop();
   EXPECT_EQ(wherry({"apply", "-f", path}).exit_code, 3);

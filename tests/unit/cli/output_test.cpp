@@ -164,6 +164,16 @@ TEST_F(CliOutputTest, Status) {
             nlohmann::json::parse(to_reported_json(sample_state())));
 }
 
+TEST_F(CliOutputTest, WhatCannotBeReadHasNoRevision) {
+  StateView state = sample_state();
+  state.desired.front().rejected->revision = 0;
+  set_state(state);
+  const std::string text = run({"status"}).out;
+  EXPECT_NE(text.find("\ndevices/pump-7: a document that cannot be read was rejected:\n"),
+            std::string::npos)
+      << text;
+}
+
 TEST_F(CliOutputTest, StatusOfAnAgentThatJustStarted) {
   set_state({});
   EXPECT_EQ(run({"status"}).out,
@@ -225,7 +235,8 @@ TEST_F(CliOutputTest, EventsAreFollowedUntilTheDaemonStops) {
   });
   const auto followed = run({"events", "web", "-f"});
   later.join();
-  EXPECT_EQ(followed.exit_code, 0) << followed.err;
+  EXPECT_EQ(followed.exit_code, 3);
+  EXPECT_EQ(followed.err.find("wherry: the daemon has stopped"), 0u) << followed.err;
   EXPECT_EQ(followed.out,
             to_rfc3339(clock.wall()) +
                 "  Normal   web/web               Started               attempt 1\n" +

@@ -87,7 +87,7 @@ TEST_F(ProgramTest, NotReachableIs3) {
   EXPECT_EQ(wherry({"logs", "web"}).exit_code, 3);
   write_text(dir / "a.tar", "x");
   EXPECT_EQ(wherry({"images", "import", dir / "a.tar"}).exit_code, 3);
-  EXPECT_EQ(run_command({WHERRY_PROGRAM, "--socket", std::string(200, 'x'), "list"}).exit_code, 1);
+  EXPECT_EQ(run_command({WHERRY_PROGRAM, "--socket", std::string(200, 'x'), "list"}).exit_code, 2);
 }
 
 TEST_F(ProgramTest, NotFoundIs4) {
@@ -122,12 +122,43 @@ TEST_F(ProgramTest, UsageIs2) {
                                              {"exec", "web", "--timeout", "x", "--", "ls"},
                                              {"images", "pull", "a", "b"},
                                              {"images", "pull", ""},
+                                             {"get", "WEB"},
+                                             {"restart", "WEB"},
+                                             {"logs", "WEB"},
+                                             {"exec", "web", "--timeout", "0s", "--", "ls"},
+                                             {"exec", "web", "--timeout", "11m", "--", "ls"},
+                                             {"exec", "web", "ls", "-l"},
+                                             {"plan", "-f", "x", "--source", "rubbish"},
+                                             {"metrics", "-o", "json"},
+                                             {"-o", "json", "list"},
+                                             {"--socket", "", "list"},
+                                             {"support-bundle", "-f", dir.path()},
                                              {"events", "--after", "x"}}) {
     const CommandResult result = wherry(args);
     EXPECT_EQ(result.exit_code, 2) << (args.empty() ? "" : args[0]) << result.err;
     expect_one_line(result);
   }
-  EXPECT_NE(wherry({"lst"}).err.find("did you mean \"list\"?"), std::string::npos);
+}
+
+TEST_F(ProgramTest, WhatIsWrongWithTheArgumentsIsSaid) {
+  const std::pair<std::vector<std::string>, const char*> cases[] = {
+      {{"lst"}, "unknown command \"lst\"; did you mean \"list\"?"},
+      {{"xyzzy"}, "unknown command \"xyzzy\"; see wherry --help"},
+      {{"images", "imprt", "x"}, "not expected: imprt x; did you mean \"import\"?"},
+      {{"get", "a", "b", "c"}, "not expected: b c; see wherry get --help"},
+      {{"logs", "web", "--tial", "3"}, "not expected: --tial 3; did you mean \"--tail\"?"},
+      {{"logs", "web", "-o", "json"}, "not expected: -o json; wherry logs has one form of output"},
+      {{"-o", "json", "list"}, "-o comes behind the command: wherry list -o json"},
+      {{"exec", "web", "ls", "-l"},
+       "put -- before the program and all that belongs to it: "
+       "wherry exec W -- CMD -l"},
+      {{"images", "import"}, "archive is required; see wherry images import --help"},
+      {{"--socket", "", "list"}, "\"\" cannot be a socket's path"},
+      {{"support-bundle", "-f", dir.path()}, "is a directory: name a file in it, as "}};
+  for (const auto& [args, said] : cases) {
+    EXPECT_THAT(wherry(args).err, testing::HasSubstr(said)) << args[0];
+  }
+  EXPECT_FALSE(std::filesystem::exists(dir.path() + ".part"));
 }
 
 TEST_F(ProgramTest, MetricsArePrintedAsTheyAre) {
@@ -183,6 +214,16 @@ TEST_F(ProgramTest, WhatCannotBeWrittenIsAFailure) {
     EXPECT_EQ(result.exit_code, 1) << command;
     EXPECT_EQ(result.err, "wherry: the output cannot be written: No space left on device\n");
   }
+}
+
+TEST_F(ProgramTest, NobodyThereToTakeTheOutputIsAFailure) {
+  const std::string program = std::string(WHERRY_PROGRAM) + " --socket " + options.socket;
+  const CommandResult closed = run_command({"sh", "-c", program + " list >&-"});
+  EXPECT_EQ(closed.exit_code, 1);
+  EXPECT_EQ(closed.err, "wherry: the output cannot be written: Bad file descriptor\n");
+  const CommandResult full = run_command({"sh", "-c", program + " --help >/dev/full"});
+  EXPECT_EQ(full.exit_code, 1);
+  EXPECT_EQ(full.err, "wherry: the output cannot be written: No space left on device\n");
 }
 
 TEST_F(ProgramTest, AnEmptyOrTooLargeArchive) {
@@ -294,14 +335,28 @@ TEST_F(ProgramTest, Prune) {
   EXPECT_EQ(away.err, "wherry: containerd is not reachable\n");
 }
 
-TEST_F(ProgramTest, FollowPrintsAtOnceAndEndsWithTheDaemon) {
+TEST_F(ProgramTest, FollowPrintsAtOnceAndSaysThatTheDaemonEnded) {
   logs.append("web", "old\n");
   Process follower(follow_web());
   ASSERT_TRUE(wait_until([&] { return follower.out() == "old\n"; }));
   logs.append("web", "new\n");
   ASSERT_TRUE(wait_until([&] { return follower.out() == "old\nnew\n"; }));
+  add_event({1, clock.wall(), "web", "web", "Warning", "OOMKilled", "killed for memory", 42});
+  ProcessOptions listen = follow_web();
+  listen.argv = {WHERRY_PROGRAM, "--socket", options.socket, "events", "-f"};
+  Process listener(listen);
+  ASSERT_TRUE(wait_until([&] { return listener.out().find("OOMKilled") != std::string::npos; }));
+  ProcessOptions run = follow_web();
+  run.argv = {WHERRY_PROGRAM, "--socket", options.socket, "exec", "web", "--", "wait"};
+  Process runner(run);
+  ASSERT_TRUE(wait_until([&] { return execs.asked().argv == std::vector<std::string>{"wait"}; }));
   server->stop();
-  EXPECT_EQ(follower.wait(), 0);
+  for (Process* each : {&follower, &listener}) {
+    EXPECT_EQ(each->wait(), 3);
+    EXPECT_THAT(each->err(), testing::HasSubstr("wherry: the daemon has stopped"));
+  }
+  EXPECT_EQ(runner.wait(), 1);
+  EXPECT_THAT(runner.err(), testing::HasSubstr("wherry: the agent is stopping"));
 }
 
 TEST_F(ProgramTest, AnInterruptedFollowLeavesNothingBehind) {

@@ -2,6 +2,8 @@
 
 #include "agent/support/bundle.h"
 
+#include <filesystem>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -100,6 +102,29 @@ TEST_F(BundleTest, SaysWhatItHasNot) {
   EXPECT_THAT(log, testing::EndsWith("line 9999 of its log\n"));
   EXPECT_LE(log.size(), 256u << 10);
   EXPECT_EQ(log.find("2026-11-26T00:00:00.000Z line "), 0u) << "it begins with a line";
+}
+
+TEST_F(BundleTest, WithoutAnAgentItHasWhatCanBeHad) {
+  for (const bool unconfigured : {false, true}) {
+    std::string bytes;
+    const auto take = [&](std::string_view part) {
+      bytes += part;
+      return true;
+    };
+    ASSERT_TRUE(Bundle(parts()).write({.outside = true, .unconfigured = unconfigured}, take, {}));
+    const std::string top = unpack(bytes);
+    const std::string missing = test::read_text(top + "missing.txt");
+    for (const char* each : {"status.json", "why.json", "events.ndjson", "desired.ndjson",
+                             "images.json", "metrics.txt", "agent.log"}) {
+      EXPECT_THAT(missing, HasSubstr(std::string(each) + ": only wherryd"));
+      EXPECT_FALSE(std::filesystem::exists(top + each)) << each;
+    }
+    EXPECT_EQ(missing.find("configuration.yaml: ") != std::string::npos, unconfigured);
+    EXPECT_EQ(std::filesystem::exists(top + "configuration.yaml"), !unconfigured);
+    EXPECT_TRUE(std::filesystem::exists(top + "versions.json"));
+    ASSERT_TRUE(std::filesystem::exists(top + "system/memory.txt"));
+    std::filesystem::remove_all(top);
+  }
 }
 
 TEST_F(BundleTest, LogsAreThereOnlyWhereTheyAreAskedFor) {
