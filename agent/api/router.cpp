@@ -79,7 +79,7 @@ void Router::handle(http::Exchange& exchange) const {
   }
   if (allowed.empty()) {
     return exchange.respond(
-        Problem{404, "there is nothing at this path; docs/rest.md lists what there is"});
+        Problem{404, "there is nothing at this path; GET /openapi.json lists what there is"});
   }
   const std::string methods = join({allowed.begin(), allowed.end()}, ", ");
   exchange.respond(Problem{405, "this path takes " + methods + " only", "", {{"Allow", methods}}});
