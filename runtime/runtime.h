@@ -130,8 +130,8 @@ class Execs {
  public:
   virtual ~Execs() = default;
   // With the environment, user and limits of the container's own process. NotFound where it does
-  // not run; DeadlineExceeded after the timeout, with what it printed in the message;
-  // FailedPrecondition where there is no such program.
+  // not run, or ended meanwhile; DeadlineExceeded after the timeout, with what it printed in the
+  // message; FailedPrecondition where there is no such program.
   virtual Result<ExecResult> exec(const ExecRequest& request, CancelToken cancel) = 0;
 };
 

@@ -147,7 +147,7 @@ Status Conversation::send_answers() {
       // With a topic and a correlation that long it can have no answer; all else goes on.
       log_error("a command has no answer: the broker takes no message of this size",
                 {{"request", answer.request}});
-      hooks_.answer_acknowledged(number);
+      hooks_.answer_acknowledged(number, false);
       continue;
     }
     if (!id) return fail(id.error());

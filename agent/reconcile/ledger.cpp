@@ -98,13 +98,14 @@ void Ledger::looked(uint64_t begun, const std::vector<PodStatus>& pods) {
   if (all) look_at_all_ = 0;
   std::map<std::string, const PodStatus*> found;
   for (const PodStatus& pod : pods) found[pod.name] = &pod;
-  std::set<std::string> names;
+  std::set<std::string> names, passed_over;
   for (const auto& [name, pod] : found) names.insert(name);
   for (const auto& [name, pod] : observed_) names.insert(name);
   for (const std::string& name : names) {
     const auto known = memory_.find(name);
     if (known != memory_.end() && (known->second.busy || known->second.touched > begun)) {
       if (all) look_at(name);
+      passed_over.insert(name);
       continue;
     }
     const auto seen = found.find(name);
@@ -119,6 +120,7 @@ void Ledger::looked(uint64_t begun, const std::vector<PodStatus>& pods) {
   }
   std::erase_if(look_at_,
                 [&](const auto& due) { return due.second <= begun && !names.contains(due.first); });
+  settle_doubts(begun, passed_over);
   looked_once_ = true;
   all_looked_ = all_looked_ || all;
   close_offers();

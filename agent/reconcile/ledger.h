@@ -114,6 +114,16 @@ class Ledger {
     ContainerMemory* past = nullptr;
   };
   Alive find_alive(const std::string& pod, const std::string& id);
+  // What a probe or a hook that failed comes to, where that is not its container's end.
+  struct Doubt {
+    std::string pod, container_id;
+    std::string event, message;  // a Warning; none where empty
+    std::optional<Vitals::Unhealthy> unhealthy;
+    uint64_t since = 0;  // a look that began later tells
+  };
+  void doubt(Doubt doubt);
+  void settle_doubts(uint64_t begun, const std::set<std::string>& passed_over);
+  void judge(const Doubt& doubt);
   void acted_start(const ActionResult& result, WorkloadMemory& memory);
   void acted_update(const ActionResult& result, WorkloadMemory& memory);
   void acted_resize(const ActionResult& result, WorkloadMemory& memory);
@@ -148,6 +158,7 @@ class Ledger {
   bool all_looked_ = false, wanted_once_ = false, offers_closed_ = false;
   bool unreachable_ = false;
 
+  std::vector<Doubt> doubts_;
   std::vector<runtime::HookRequest> hooks_;
   std::vector<EventRecord> events_;
   std::set<std::pair<std::string, std::string>> unsaved_;  // workload, container

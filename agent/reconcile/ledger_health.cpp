@@ -123,14 +123,43 @@ std::vector<runtime::ProbeTarget> Ledger::probe_targets() const {
   return targets;
 }
 
+// Probes fail, too, because their container ends, and that may be heard of later: what is to come
+// of it waits for a look that shows the container still there.
+void Ledger::doubt(Doubt doubt) {
+  look_at(doubt.pod);
+  doubt.since = count_;
+  doubts_.push_back(std::move(doubt));
+}
+
+// After a look, which says nothing of `passed_over`.
+void Ledger::settle_doubts(uint64_t begun, const std::set<std::string>& passed_over) {
+  std::erase_if(doubts_, [&](const Doubt& doubt) {
+    if (doubt.since >= begun || passed_over.contains(doubt.pod)) return false;
+    judge(doubt);
+    return true;
+  });
+}
+
+void Ledger::judge(const Doubt& doubt) {
+  const Alive alive = find_alive(doubt.pod, doubt.container_id);
+  if (alive.past == nullptr) return;
+  if (alive.memory->kill_at || alive.memory->stops.contains(doubt.container_id)) return;
+  if (!doubt.event.empty()) {
+    event(doubt.pod, alive.status->name, "Warning", doubt.event, doubt.message);
+  }
+  if (!doubt.unhealthy) return;
+  alive.past->vitals.post_start_done = true;
+  alive.past->vitals.unhealthy = doubt.unhealthy;
+}
+
 void Ledger::probed(const ProbeNews& news) {
   const Alive alive = find_alive(news.pod, news.container_id);
   if (alive.past == nullptr) return;
   Vitals& vitals = alive.past->vitals;
   const auto fails = [&](const char* reason, const char* probe, std::optional<Duration> grace) {
     const std::string message = std::string(probe) + " probe failed: " + news.message;
-    vitals.unhealthy = Vitals::Unhealthy{reason, message, grace};
     vitals.ready = false;
+    doubt({news.pod, news.container_id, "", "", Vitals::Unhealthy{reason, message, grace}});
   };
   const SpecPtr spec = spec_of(news.pod, observed_.at(news.pod).hash);
   const ContainerSpec* container = spec ? find_spec(*spec, news.container) : nullptr;
@@ -144,7 +173,7 @@ void Ledger::probed(const ProbeNews& news) {
       vitals.probe_message.clear();
       break;
     case ProbeNews::Kind::NotReady:
-      if (vitals.ready) event(news.pod, news.container, "Warning", "Unhealthy", news.message);
+      if (vitals.ready) doubt({news.pod, news.container_id, "Unhealthy", news.message, {}});
       vitals.ready = false;
       vitals.probe_message = news.message;
       break;
@@ -163,21 +192,23 @@ void Ledger::hooked(const HookDone& done) {
   const runtime::HookRequest& hook = done.hook;
   const Alive alive = find_alive(hook.pod, hook.container_id);
   if (alive.status == nullptr) return;
+  // Neither is the container's fault: it could not be run, or the container's end was its own.
+  const bool cancelled = !done.status && done.status.error().code() == Code::Cancelled;
+  const bool ended = !done.status && done.status.error().code() == Code::NotFound;
   const std::string name = hook.pre_stop ? "preStop" : "postStart";
   const std::string why = done.status ? "" : name + " hook failed: " + done.status.error().full();
-  if (!done.status) {
+  if (ended) look_at(hook.pod);
+  if (!hook.pre_stop && !done.status && !cancelled && !ended) {
+    doubt({hook.pod, hook.container_id, "FailedPostStartHook", why,
+           Vitals::Unhealthy{"PostStartHookError", why, {}}});
+    return;
+  }
+  if (!done.status && !ended) {
     event(hook.pod, hook.container, "Warning",
           hook.pre_stop ? "FailedPreStopHook" : "FailedPostStartHook", why);
   }
   if (!hook.pre_stop) {
-    if (alive.past == nullptr) return;
-    alive.past->vitals.post_start_done = true;
-    // It could not be run, which is not the container's fault.
-    const bool undecided = !done.status && (done.status.error().code() == Code::Cancelled ||
-                                            done.status.error().code() == Code::NotFound);
-    if (!done.status && !undecided) {
-      alive.past->vitals.unhealthy = Vitals::Unhealthy{"PostStartHookError", why, {}};
-    }
+    if (alive.past != nullptr) alive.past->vitals.post_start_done = true;
     return;
   }
   const auto stop = alive.memory->stops.find(hook.container_id);

@@ -292,7 +292,7 @@ void FakeRuntime::watch(EventSink sink) {
 }
 
 Result<ExecResult> FakeRuntime::exec(const ExecRequest& request, CancelToken cancel) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   const Container* container = find_locked(request.container_id);
   if (container == nullptr || container->status.state != ContainerState::Running) {
     return fail(Code::NotFound, "container " + request.container_id + " does not run");
@@ -308,6 +308,13 @@ Result<ExecResult> FakeRuntime::exec(const ExecRequest& request, CancelToken can
   }
   if (program == "sleep") {
     return fail(Code::DeadlineExceeded, "not done within " + format_duration(request.timeout));
+  }
+  // The only scripts it knows are those that end its container with 3.
+  if (program == "sh") {
+    const ContainerStatus status = container->status;
+    lock.unlock();
+    exit_container(status.pod, status.name, 3);
+    return fail(Code::NotFound, "container " + status.id + " has ended meanwhile");
   }
   return fail(Code::FailedPrecondition, "the container has no program \"" + program + "\"");
 }

@@ -24,7 +24,9 @@ namespace {
 
 constexpr size_t kSpecsKept = 256;
 constexpr Duration kDeath = std::chrono::seconds(5);
+constexpr Duration kTaskEnd = std::chrono::seconds(1);
 constexpr int kDeaths = 3;  // it may just be starting, and be no process yet
+constexpr uint32_t kKilled = 128 + SIGKILL;
 // Pipes are <container>.<exec><end>.
 constexpr const char* kOut = ".out";
 constexpr const char* kErr = ".err";
@@ -103,6 +105,9 @@ class Run {
     err_.drain();
     static_cast<void>(tasks_.remove_exec(container, id_));
     if (!code) return fail(code.error());
+    if (*code == kKilled && has_ended()) {
+      return fail(Code::NotFound, "container " + container + " has ended meanwhile");
+    }
     return ExecResult{static_cast<int32_t>(*code), out_.text(), err_.text()};
   }
 
@@ -118,6 +123,12 @@ class Run {
     log_debug("a program cannot be started in a container",
               {{"container", request_.container_id}, {"error", error.message()}});
     return {Code::FailedPrecondition, why_not_started(request_.argv.front(), error.message())};
+  }
+
+  // The end of a container's first process kills all others, and is told after theirs.
+  bool has_ended() {
+    const auto end = tasks_.wait(request_.container_id, kTaskEnd);
+    return end || end.error().code() == Code::NotFound;
   }
 
   Result<uint32_t> watch(MonoTime end, const CancelToken& cancel) {

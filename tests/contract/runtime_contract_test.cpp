@@ -151,6 +151,16 @@ TEST_P(RuntimeContract, RunsProgramsInARunningContainer) {
   EXPECT_EQ(exec({"true"}, enough).error().code(), Code::NotFound);
 }
 
+TEST_P(RuntimeContract, SaysThatAContainerEndedWhileAProgramRanInIt) {
+  const std::string id = run(host_network_pod("web", {script("app")})).at(0).id;
+  const auto cut_short = world_->execs().exec(
+      {id, {"sh", "-c", "kill -USR1 1; sleep 100000"}, std::chrono::minutes(1)}, {});
+  ASSERT_FALSE(cut_short);
+  EXPECT_EQ(cut_short.error().code(), Code::NotFound) << cut_short.error().full();
+  ASSERT_TRUE(wait_for_state(ContainerState::Exited));
+  EXPECT_EQ(observe_one().containers.at(0).exit_code, 3);
+}
+
 TEST_P(RuntimeContract, ShowsWhatAContainerIsFor) {
   PodSpec pod = host_network_pod("web", {script("proxy"), script("app")});
   pod.containers[0].role = ContainerRole::Sidecar;

@@ -205,6 +205,56 @@ TEST_F(HealthBench, ARolloutWaitsForReadiness) {
   EXPECT_EQ(controller("Deployment", "web").updated, 2U);
 }
 
+// Its last probe may fail for no other reason, and be heard of before its end.
+TEST_F(HealthBench, ThatAContainerEndsIsNotHeldAgainstItsHealth) {
+  const std::string startup = ", startupProbe: { tcpSocket: { port: 80 } }";
+  int revision = 0;
+  for (const auto kind : {ProbeNews::Kind::NotReady, ProbeNews::Kind::LivenessFailed,
+                          ProbeNews::Kind::StartupFailed}) {
+    SCOPED_TRACE(static_cast<int>(kind));
+    const std::string name = "pod-" + std::to_string(static_cast<int>(kind));
+    std::string pod = probed_pod(std::string(kReadiness) + ", " + kLiveness + startup);
+    pod.replace(pod.find("web"), 3, name);
+    apply(document(++revision, {pod}));
+    tell(ProbeNews::Kind::Ready, "", 0, name);
+    runtime_.clear_history();
+    runtime_.exit_container(name, "app", 0);  // in the same breath
+    tell(kind, "exit code 137", 0, name);
+    EXPECT_THAT(runtime_.history(), ElementsAre("prepare " + name, "start " + name + "/app#1"));
+  }
+  for (const char* reason : {"Unhealthy", "LivenessProbeFailed", "StartupProbeFailed"}) {
+    EXPECT_EQ(records_.events(reason), 0U) << reason;
+  }
+}
+
+TEST_F(HealthBench, ThatAContainerIsStoppedIsNotHeldAgainstItsHealth) {
+  runtime_.ignore_signals("web", "app");
+  apply(document(1, {probed_pod(std::string(kReadiness) + ", " + kLiveness)}));
+  tell(ProbeNews::Kind::Ready);
+  publish(document(2, {}));
+  reconciler_->step();  // the signal is on its way
+  tell(ProbeNews::Kind::NotReady, "refused");
+  tell(ProbeNews::Kind::LivenessFailed, "refused");
+  EXPECT_EQ(workload("web").phase, Phase::Stopping);
+  EXPECT_EQ(records_.events("Unhealthy"), 0U);
+  EXPECT_EQ(records_.events("LivenessProbeFailed"), 0U);
+}
+
+TEST_F(HealthBench, WhatAProbeFoundIsNotForgottenWhileNobodyCanLook) {
+  apply(document(1, {probed_pod(std::string(kReadiness) + ", " + kLiveness)}));
+  tell(ProbeNews::Kind::Ready);
+  runtime_.disconnect();
+  spin();
+  tell(ProbeNews::Kind::NotReady, "refused");
+  EXPECT_FALSE(workload("web").ready);
+  tell(ProbeNews::Kind::LivenessFailed, "refused");
+  runtime_.connect();
+  advance(seconds(10));
+  EXPECT_EQ(records_.events("Unhealthy"), 1U);
+  EXPECT_GE(records_.events("LivenessProbeFailed"), 1U);
+  EXPECT_EQ(workload("web").containers.at(0).restarts, 1U);
+}
+
 constexpr const char* kHooks =
     "lifecycle: { postStart: { exec: { command: [a] } }, preStop: { exec: { command: [b] } } }";
 
@@ -235,6 +285,23 @@ TEST_F(HealthBench, APostStartThatCouldNotBeRunEndsNothing) {
   answer(0, fail(Code::Cancelled, "containerd is away"));
   EXPECT_THAT(runtime_.history(), IsEmpty());
   EXPECT_TRUE(workload("web").ready);
+}
+
+TEST_F(HealthBench, AHookThatItsContainersEndCutShortIsNoFailure) {
+  apply(document(1, {probed_pod(kHooks)}));
+  runtime_.exit_container("web", "app", 0);
+  answer(0, fail(Code::Unavailable, "exit code 137"));
+  advance(seconds(10));
+  ASSERT_THAT(fake_.hooks, SizeIs(2)) << "started anew";
+  answer(1);
+  apply(document(2, {}));
+  ASSERT_THAT(fake_.hooks, SizeIs(3));
+  runtime_.clear_history();
+  answer(2, fail(Code::NotFound, "container web-app-1 has ended meanwhile"));
+  EXPECT_THAT(runtime_.history(), ElementsAre("signal web/app#1 15", "remove-pod web"));
+  EXPECT_EQ(records_.events("FailedPostStartHook"), 0U);
+  EXPECT_EQ(records_.events("FailedPreStopHook"), 0U);
+  EXPECT_EQ(records_.events("PostStartHookError"), 0U);
 }
 
 TEST_F(HealthBench, PreStopComesBeforeSigterm) {
