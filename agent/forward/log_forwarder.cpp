@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <dirent.h>
+#include <unistd.h>
 #include <utility>
 
 #include "base/executor.h"
+#include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -13,6 +15,7 @@ namespace {
 
 constexpr Duration kDrainWithin = std::chrono::seconds(5);
 constexpr std::string_view kSuffix = ".log";
+constexpr const char* kNote = "/forward";  // beside a Pod's logs: none, errors or all
 
 bool any(const std::map<std::string, LogForward>& modes) {
   return std::any_of(modes.begin(), modes.end(),
@@ -27,13 +30,63 @@ LogForwarder::LogForwarder(LogForwarderOptions options, telemetry::Telemetry& te
 
 LogForwarder::~LogForwarder() { stop(); }
 
-void LogForwarder::set(const std::map<std::string, LogForward>& modes, bool complete) {
+void LogForwarder::set(const Modes& modes, bool complete) {
+  const std::lock_guard noting(noting_);
+  Modes said;
+  std::map<std::string, LogForward> now;
+  {
+    const std::lock_guard lock(mutex_);
+    if (modes == said_ && complete == complete_) return;
+    said = said_;
+    now = modes_;
+  }
+  std::erase_if(now, [&](const auto& pod) { return !modes.contains(pod.first); });
+  Modes kept = modes;
+  for (const auto& [pod, mode] : modes) {
+    const auto before = said.find(pod);
+    const bool same = before != said.end() && before->second == mode;
+    if (mode) {
+      now[pod] = *mode;
+      if (!same && !note_mode(pod, *mode)) kept.erase(pod);
+    } else if (!now.contains(pod)) {
+      now[pod] = noted(pod);
+    }
+  }
   const std::lock_guard lock(mutex_);
-  if (modes == modes_ && complete == complete_) return;
-  modes_ = modes;
+  said_ = std::move(kept);
+  modes_ = std::move(now);
   complete_ = complete;
   changed_ = true;
   if (running_ || any(modes_)) begin();
+}
+
+LogForward LogForwarder::noted(const std::string& pod) const {
+  const auto text = read_file(options_.log_dir + "/" + pod + kNote, 16);
+  return (text ? log_forward_of(*text) : std::nullopt).value_or(options_.otherwise);
+}
+
+// Where it says so already, and before there are logs, nothing is written. False: try again.
+bool LogForwarder::note_mode(const std::string& pod, LogForward mode) const {
+  const std::string directory = options_.log_dir + "/" + pod;
+  if (access(directory.c_str(), F_OK) != 0 || noted(pod) == mode) return true;
+  const Status written = write_file_atomic(directory + kNote, to_string(mode), 0640);
+  if (written) return true;
+  log_warn("what goes upstream of a workload's logs is not noted beside them",
+           {{"workload", pod}, {"error", written.error().full()}});
+  return false;
+}
+
+void LogForwarder::prepared(const std::string& pod) {
+  const std::lock_guard noting(noting_);
+  std::optional<LogForward> mode;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = modes_.find(pod);
+    if (known != modes_.end()) mode = known->second;
+  }
+  if (!mode || note_mode(pod, *mode)) return;
+  const std::lock_guard lock(mutex_);
+  said_.erase(pod);  // tried again with the next picture
 }
 
 bool LogForwarder::begin() {
@@ -42,7 +95,7 @@ bool LogForwarder::begin() {
     auto made = runtime::LogWatch::make(options_.log_dir);
     if (!made) {
       log_error("logs do not go upstream", {{"error", made.error().full()}});
-      modes_.clear();  // tried again with the next picture
+      said_.clear();  // tried again with the next picture
       return false;
     }
     watch_ = std::move(*made);
@@ -56,19 +109,28 @@ bool LogForwarder::begin() {
   return true;
 }
 
-void LogForwarder::drain(const std::string& pod) {
-  std::future<void> drained;
+Status LogForwarder::drain(const std::string& pod) {
+  const LogForward earlier = noted(pod);
+  std::future<bool> drained;
   {
     const std::lock_guard lock(mutex_);
     const auto known = modes_.find(pod);
-    const LogForward mode = known == modes_.end() ? options_.otherwise : known->second;
-    if (mode == LogForward::None || !begin()) return;
-    drains_.push_back({pod, std::make_shared<std::promise<void>>()});
-    drained = drains_.back().done->get_future();
-    watch_->wake();
+    const LogForward mode = known == modes_.end() ? earlier : known->second;
+    if (mode == LogForward::None) return {};
+    if (begin()) {
+      drains_.push_back({pod, mode, std::make_shared<std::promise<bool>>()});
+      drained = drains_.back().done->get_future();
+      watch_->wake();
+    }
   }
-  if (drained.wait_for(kDrainWithin) == std::future_status::ready) return;
+  const bool done = drained.valid() && drained.wait_for(kDrainWithin) == std::future_status::ready;
+  if (done && drained.get()) return {};
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return fail(Code::Cancelled, "the agent stops; the next removes its logs");
+  }
   log_warn("logs are removed before their last lines are kept", {{"workload", pod}});
+  return {};
 }
 
 void LogForwarder::stop() {
@@ -105,13 +167,12 @@ bool LogForwarder::take_orders() {
     if (stopping || (!changed && drains.empty() && !any(modes_))) running_ = false;
     if (!running_ && !stopping) return false;
   }
-  if (!stopping) {
-    // First those that go: a new picture may not have them any more.
-    for (const Drain& drain : drains) drain_now(drain.pod);
-    if (changed) apply(modes);
-    if (changed && complete) forget_others(modes);
+  // First those that go: a new picture may not have them any more.
+  for (const Drain& drain : drains) drain.done->set_value(!stopping && drain_now(drain));
+  if (!stopping && changed) {
+    apply(modes);
+    if (complete) forget_others(modes);
   }
-  for (const Drain& drain : drains) drain.done->set_value();
   return !stopping;
 }
 
@@ -184,15 +245,16 @@ bool LogForwarder::forward(const std::string& name, Pod& pod, bool settle, bool&
   return more;
 }
 
-void LogForwarder::drain_now(const std::string& name) {
-  const auto known = pods_.find(name);
+bool LogForwarder::drain_now(const Drain& drain) {
+  const auto known = pods_.find(drain.pod);
   Pod other;
-  other.mode = options_.otherwise;
   Pod& pod = known == pods_.end() ? other : known->second;
+  pod.mode = drain.mode;
   pod.look = true;
   bool failed = false;
-  while (forward(name, pod, true, failed) && !failed) {
+  while (forward(drain.pod, pod, true, failed) && !failed) {
   }
+  return !failed;
 }
 
 bool LogForwarder::forward_due() {

@@ -74,9 +74,8 @@ struct Agent::Parts {
         service_file(config.storage.state_dir + "/services"),
         logs({config.storage.state_dir + "/logs", options.helper_dir + "/wherry-logger",
               config.telemetry.logs_max_bytes,
-              [this](const std::string& pod) {
-                if (forwarder) forwarder->drain(pod);
-              }}),
+              [this](const std::string& pod) { forwarder->prepared(pod); },
+              [this](const std::string& pod) { return forwarder->drain(pod); }}),
         images(*backend, image_options()),
         devices(device_options(config)),
         pods(runtime::make_pod_runtime(

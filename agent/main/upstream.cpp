@@ -77,9 +77,10 @@ std::unique_ptr<LogForwarder> make_log_forwarder(const Config& config, const Clo
 void show_to(LogForwarder& forwarder, const Config& config, const StateView& view) {
   const LogForward otherwise =
       log_forward_of(config.telemetry.logs_forward).value_or(LogForward::None);
-  std::map<std::string, LogForward> modes;
+  LogForwarder::Modes modes;
   for (const WorkloadView& workload : view.workloads) {
-    modes[workload.name] = workload.log_forward.value_or(otherwise);
+    auto& mode = modes[workload.name];
+    if (!workload.leaving) mode = workload.log_forward.value_or(otherwise);
   }
   forwarder.set(modes, view.first_pass_done);
 }

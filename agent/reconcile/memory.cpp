@@ -182,7 +182,6 @@ std::map<std::string, std::string> pod_labels(const WorkloadSpec& workload) {
   if (workload.owner.kind != OwnerKind::None) {
     labels[kOwnerLabel] = std::string(to_string(workload.owner.kind)) + "/" + workload.owner.name;
   }
-  if (workload.log_forward) labels[kLogForwardLabel] = to_string(*workload.log_forward);
   return labels;
 }
 

@@ -126,10 +126,9 @@ inline constexpr const char* kSourceLabel = "source";
 inline constexpr const char* kRevisionLabel = "revision";
 inline constexpr const char* kGraceLabel = "grace-ms";
 inline constexpr const char* kDependsLabel = "depends-on";
-inline constexpr const char* kActiveLabel = "active-since";     // <boot>/<monotonic nanoseconds>
-inline constexpr const char* kOwnerLabel = "owner";             // Kind/name, where there is one
-inline constexpr const char* kLogForwardLabel = "log-forward";  // where its document says so
-inline constexpr const char* kRestartLabel = "restart";         // when it was ordered: it is done
+inline constexpr const char* kActiveLabel = "active-since";  // <boot>/<monotonic nanoseconds>
+inline constexpr const char* kOwnerLabel = "owner";          // Kind/name, where there is one
+inline constexpr const char* kRestartLabel = "restart";      // when it was ordered: it is done
 std::map<std::string, std::string> pod_labels(const WorkloadSpec& workload);
 SpecPtr with_pod_labels(const WorkloadSpec& workload);  // a copy
 // The value, or "".

@@ -46,8 +46,9 @@ struct WorkloadView {
   std::string pull_aside{};       // what `message` has to say after the progress
   std::string owner{};            // Kind/name of the object that made it, where there is one
   WallTime next{};  // when something is tried again, or looked at again; not in ReportedState
-  // What of its logs goes upstream, where it says so itself; not part of ReportedState.
-  std::optional<LogForward> log_forward{};
+  // Neither is part of ReportedState.
+  bool leaving = false;                     // no document has it any more
+  std::optional<LogForward> log_forward{};  // what of its logs goes upstream, where it says so
 
   // Also words `message`, where the phase is Pulling.
   void show_pulls(std::vector<PullView> now);

@@ -29,6 +29,7 @@ class WorkloadViewer {
     view_.ready = verdict_.ready;
     view_.pull_aside = verdict_.pull_aside;
     view_.show_pulls(pulls());
+    view_.leaving = wanted_ == nullptr;
     if (pod_ != nullptr) view_.ip = pod_->ip;
     if (wanted_ != nullptr) {
       view_.source = wanted_->source;
@@ -43,7 +44,6 @@ class WorkloadViewer {
     } else if (pod_ != nullptr) {
       view_.source = pod_label(*pod_, kSourceLabel);
       view_.owner = pod_label(*pod_, kOwnerLabel);
-      view_.log_forward = log_forward_of(pod_label(*pod_, kLogForwardLabel));
       view_.revision = std::strtoull(pod_label(*pod_, kRevisionLabel).c_str(), nullptr, 10);
       for (const ContainerStatus& status : pod_->containers) {
         if (find_container(pod_, status.name) == &status) {
@@ -186,8 +186,6 @@ std::vector<WorkloadView> view_workloads(const PlanInput& input, const Plan& pla
       view.next = now + (*verdict.wake_at - input.now);
     }
     const WorkloadView* old = before.find(name);
-    // Of one that goes, what its newest document said holds to its last line.
-    if (old != nullptr && !lookup(input.desired, name)) view.log_forward = old->log_forward;
     const bool same = old != nullptr && old->phase == view.phase && old->reason == view.reason;
     if (same) {
       view.since = old->since;

@@ -2,14 +2,19 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <dirent.h>
 
+#include "base/failpoint.h"
 #include "base/files.h"
 #include "runtime/log/log_reader.h"
 
 namespace wherry::runtime {
 namespace {
+
+// Before the name of a Pod whose logs are being removed; no Pod's name begins with a dot.
+constexpr std::string_view kGone = ".gone-";
 
 bool is_name(const std::string& name) {
   return !name.empty() && name != "." && name != ".." && name.find('/') == std::string::npos;
@@ -49,13 +54,25 @@ std::string ContainerLogs::stdio_uri(const std::string& pod, const std::string& 
 
 Status ContainerLogs::prepare(const std::string& pod) {
   if (Status ok = check_name(pod); !ok) return ok;
-  return make_directories(options_.log_dir + "/" + pod, 0750);
+  Status made = make_directories(options_.log_dir + "/" + pod, 0750);
+  if (made && options_.prepared) options_.prepared(pod);
+  return made;
 }
 
 Status ContainerLogs::remove(const std::string& pod) {
   if (Status ok = check_name(pod); !ok) return ok;
-  if (options_.before_removal) options_.before_removal(pod);
-  return remove_tree(options_.log_dir + "/" + pod);
+  if (options_.before_removal) {
+    if (Status ok = options_.before_removal(pod); !ok) return ok;
+  }
+  // In one step: half of a log would look like one of another Pod of that name.
+  const std::string gone = options_.log_dir + "/" + std::string(kGone) + pod;
+  if (Status removed = remove_tree(gone); !removed) return removed;
+  const std::string logs = options_.log_dir + "/" + pod;
+  if (rename(logs.c_str(), gone.c_str()) != 0 && errno != ENOENT) {
+    return fail(Code::Internal, "remove " + logs + ": " + std::strerror(errno));
+  }
+  if (Status ok = failpoint("logs.remove.renamed"); !ok) return ok;
+  return remove_tree(gone);
 }
 
 Result<std::vector<std::string>> ContainerLogs::list() {
@@ -66,10 +83,13 @@ Result<std::vector<std::string>> ContainerLogs::list() {
     return fail(Code::Internal, "open " + options_.log_dir + ": " + std::strerror(errno));
   }
   while (const dirent* entry = readdir(directory)) {
-    if (is_name(entry->d_name)) pods.emplace_back(entry->d_name);
+    std::string_view name = entry->d_name;
+    if (name.starts_with(kGone)) name.remove_prefix(kGone.size());
+    if (is_name(std::string(name))) pods.emplace_back(name);
   }
   closedir(directory);
   std::sort(pods.begin(), pods.end());
+  pods.erase(std::unique(pods.begin(), pods.end()), pods.end());
   return pods;
 }
 

@@ -1,5 +1,6 @@
 // Logs of real containers, on their way to the fleet.
 
+#include <filesystem>
 #include <fstream>
 
 #include "tests/support/batch_receiver.h"
@@ -33,6 +34,10 @@ class LogsTest : public SystemTest {
     pod["spec"]["containers"][0]["volumeMounts"] = {{{"name", "signs"}, {"mountPath", "/signs"}}};
     pod["spec"]["terminationGracePeriodSeconds"] = 5;
     return pod;
+  }
+  void start_failing(const std::string& failpoints) {
+    agent_->options().env["WHERRY_FAILPOINTS"] = failpoints;
+    agent_->start();
   }
   void give(const std::string& sign) { std::ofstream(files_ / sign); }
   void take() { receiver_.take_all(*fleet_, "wherry/v1/devices/dev-1"); }
@@ -100,6 +105,35 @@ TEST_F(LogsTest, LastWordsGoUpBeforeAPodIsRemoved) {
   EXPECT_EQ(messages("logs/web/web").size(), 3U);
 }
 
+// Whatever step of its removal the agent is killed at: the next one has no document that names it.
+TEST_F(LogsTest, LastWordsGoUpOnceOfAPodThatIsRemovedInTwoLives) {
+  int64_t revision = 0;
+  for (const std::string point :
+       {"pod.remove.begin", "pod.remove.container-deleted", "pod.remove.volumes",
+        "logs.forward.kept", "logs.remove.renamed"}) {
+    SCOPED_TRACE(point);
+    const std::string pod = "web-" + std::to_string(revision), stream = "logs/" + pod + "/" + pod;
+    publish(++revision, {talker(pod, "echo hello >&2", "errors")});
+    running(pod);
+    ASSERT_TRUE(last(stream, "hello"));
+    publish(++revision, {talker(pod, "echo hello >&2", "all")});  // which restarts nothing
+    wait_upstream(
+        [&](const json& reported) { return document_in(reported)["revision"] == revision; });
+    agent_->kill();
+    agent_->options().env["WHERRY_FAILPOINTS"] = point + "=kill";
+    agent_->spawn();
+    publish(++revision, {});
+    ASSERT_TRUE(wait_until([&] { return !agent_->running(); }));
+    start_failing("");
+    ASSERT_TRUE(last(stream, "bye"));
+    EXPECT_TRUE(
+        wait_until([&] { return std::filesystem::is_empty(agent_->state_dir() + "/logs"); }));
+    take();
+    EXPECT_EQ(messages(stream), (Messages{"hello", "bye"}));
+  }
+  EXPECT_TRUE(receiver_.problems().empty()) << json(receiver_.problems());
+}
+
 class ManyLogsTest : public LogsTest {
  protected:
   ManyLogsTest() { rate_ = "1Mi"; }
@@ -107,10 +141,6 @@ class ManyLogsTest : public LogsTest {
   void configure(WherryOptions& options) override {
     LogsTest::configure(options);
     options.sets.push_back("telemetry.logs.max_bytes=512Ki");
-  }
-  void start_failing(const std::string& failpoints) {
-    agent_->options().env["WHERRY_FAILPOINTS"] = failpoints;
-    agent_->start();
   }
 };
 

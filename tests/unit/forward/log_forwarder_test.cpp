@@ -33,12 +33,18 @@ class LogForwarderTest : public test::ForwardTest {
     forwarder_.reset();
     LogForwarderOptions options;
     options.log_dir = log_dir();
+    options.otherwise = otherwise_;
     options.first_wait = std::chrono::milliseconds(1);
     options.longest_wait = std::chrono::milliseconds(5);
     options.try_again = std::chrono::milliseconds(1);
     forwarder_.emplace(options, *telemetry_, clock_);
   }
-  void set(const std::map<std::string, LogForward>& modes) { forwarder_->set(modes, true); }
+  void set(const LogForwarder::Modes& modes) { forwarder_->set(modes, true); }
+  // What the agent does before a container may say something.
+  void prepare(const std::string& pod) {
+    ASSERT_TRUE(make_directories(log_dir() + "/" + pod));
+    forwarder_->prepared(pod);
+  }
   testing::AssertionResult has(const std::string& stream, const Messages& wanted) {
     Messages last;
     if (wait_until([&] { return (last = kept(stream).messages) == wanted; })) {
@@ -47,12 +53,13 @@ class LogForwarderTest : public test::ForwardTest {
     return testing::AssertionFailure() << stream << " has " << nlohmann::json(last);
   }
 
+  LogForward otherwise_ = LogForward::None;
   std::optional<LogForwarder> forwarder_;
 };
 
 TEST_F(LogForwarderTest, DoesNothingWhileNobodyAsks) {
   set({{"web", LogForward::None}});
-  forwarder_->drain("web");
+  EXPECT_TRUE(forwarder_->drain("web"));
   EXPECT_EQ(threads_named("logs"), 0U);
   EXPECT_NE(access(log_dir().c_str(), F_OK), 0);
   EXPECT_TRUE(telemetry_->streams().empty());
@@ -75,7 +82,7 @@ TEST_F(LogForwarderTest, FollowsPodsThatComeAndGo) {
     EXPECT_TRUE(has("logs/web/main", {"one", "two"}));
     web.say("last words\n", 3);
   }
-  forwarder_->drain("web");
+  EXPECT_TRUE(forwarder_->drain("web"));
   EXPECT_EQ(kept("logs/web/main").messages, (Messages{"one", "two", "last words"}));
   ASSERT_TRUE(remove_tree(log_dir() + "/web"));
   LogWriter again(path("web", "main"));
@@ -135,7 +142,7 @@ TEST_F(LogForwarderTest, AFloodStarvesNobody) {
     EXPECT_TRUE(has("logs/quiet/main", said));
   }
   EXPECT_EQ(kept("logs/quiet/main").lost, 0U);
-  forwarder_->drain("flood");
+  EXPECT_TRUE(forwarder_->drain("flood"));
   const auto all = kept("logs/flood/main");
   EXPECT_EQ(all.messages.size() + all.lost, 400'000U);
   EXPECT_LT(all.messages.size(), 40'000U);
@@ -174,6 +181,69 @@ TEST_F(LogForwarderTest, GoesOnAfterARestart) {
   begin();
   set({{"web", LogForward::All}});
   EXPECT_TRUE(has("logs/web/main", {"one", "two"}));
+}
+
+// Of a Pod whose document went while the agent was away.
+TEST_F(LogForwarderTest, WhatWentUpOfAPodIsKnownInTheNextLife) {
+  otherwise_ = LogForward::Errors;
+  begin();
+  const auto removed_later = [&](const std::string& pod, std::optional<LogForward> changed) {
+    if (changed) set({{pod, changed}});
+    begin();
+    LogWriter writer(path(pod, "main"));
+    writer.say("out\n", 1);
+    writer.say("err\n", 2, true);
+    EXPECT_TRUE(forwarder_->drain(pod));
+    return kept("logs/" + pod + "/main").messages;
+  };
+  set({{"all", LogForward::All}, {"none", LogForward::None}, {"errors", LogForward::Errors}});
+  for (const char* pod : {"all", "none", "errors"}) prepare(pod);
+  EXPECT_EQ(removed_later("all", {}), (Messages{"out", "err"}));
+  EXPECT_EQ(removed_later("none", {}), Messages{});
+  EXPECT_EQ(removed_later("errors", {}), Messages{"err"});
+  EXPECT_NE(access((log_dir() + "/errors/forward").c_str(), F_OK), 0) << "nothing to note";
+  // The newest document counts, whether or not there was a directory when it came.
+  set({{"late", LogForward::All}});
+  prepare("late");
+  EXPECT_EQ(removed_later("late", LogForward::None), Messages{});
+  prepare("early");
+  EXPECT_EQ(removed_later("early", LogForward::All), (Messages{"out", "err"}));
+}
+
+TEST_F(LogForwarderTest, WhatCouldNotBeNotedIsNotedWithTheNextPicture) {
+  const std::string note = log_dir() + "/web/forward";
+  set({{"web", LogForward::All}});
+  ASSERT_TRUE(make_directories(note + "/in the way"));
+  forwarder_->prepared("web");
+  set({{"web", LogForward::All}, {"db", LogForward::None}});
+  ASSERT_TRUE(remove_tree(note));
+  set({{"web", LogForward::All}});
+  EXPECT_EQ(read_file(note).value_or(""), "all");
+}
+
+// A Pod's end waits for its last lines, but no longer than the agent and its queue do.
+TEST_F(LogForwarderTest, LogsStayForTheNextLifeWhereTheAgentStops) {
+  set({{"web", LogForward::All}, {"dark", LogForward::None}});
+  LogWriter(path("web", "main")).say("bye\n", 1);
+  failpoints_arm("outbox.append.commit=error");
+  EXPECT_TRUE(forwarder_->drain("web")) << "nothing can be kept, and the Pod goes";
+  failpoints_arm("");
+  forwarder_->stop();
+  const Status stopped = forwarder_->drain("web");
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().code(), Code::Cancelled);
+  EXPECT_TRUE(forwarder_->drain("dark"));
+}
+
+TEST_F(LogForwarderTest, OfAPodThatLeavesGoesUpWhatDidBefore) {
+  set({{"web", LogForward::Errors}, {"db", LogForward::All}});
+  prepare("web");
+  set({{"web", LogForward::All}, {"db", std::nullopt}});
+  begin();
+  set({{"web", std::nullopt}, {"db", LogForward::None}});
+  LogWriter web(path("web", "main"));
+  web.say("bye\n", 1);
+  EXPECT_TRUE(has("logs/web/main", {"bye"}));
 }
 
 }  // namespace

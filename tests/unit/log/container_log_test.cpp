@@ -13,6 +13,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/failpoint.h"
 #include "base/files.h"
 #include "tests/support/log_writer.h"
 
@@ -185,6 +186,40 @@ TEST_F(ContainerLogsTest, ListsAndRemoves) {
   EXPECT_THAT(*logs->list(), IsEmpty());
   EXPECT_FALSE(logs->remove(".."));
   EXPECT_TRUE(ContainerLogs({dir + "/none", "", 0}).list()->empty());
+}
+
+TEST_F(ContainerLogsTest, RemovesALogInOneStepAndCleansUpAfterOneThatFailed) {
+  failpoints_arm("logs.remove.renamed=error");
+  for (int life = 0; life < 2; ++life) {
+    EXPECT_TRUE(logs->prepare("web"));
+    Writer(path("main")).say("x\n", 0);
+    EXPECT_FALSE(logs->remove("web"));
+    EXPECT_NE(access((dir + "/web").c_str(), F_OK), 0);
+    EXPECT_THAT(*logs->list(), ElementsAre("web"));
+  }
+  EXPECT_TRUE(logs->prepare("web"));
+  EXPECT_THAT(*logs->list(), ElementsAre("web"));
+  failpoints_arm("");
+  EXPECT_TRUE(logs->remove("web"));
+  EXPECT_THAT(*logs->list(), IsEmpty());
+}
+
+TEST_F(ContainerLogsTest, StaysWhereWhoIsAskedBeforeItsRemovalSaysSo) {
+  std::vector<std::string> prepared;
+  Status answer = fail(Code::Cancelled, "the agent is stopping");
+  logs.emplace(LogOptions{dir, "", 0,
+                          [&](const std::string& pod) {
+                            EXPECT_EQ(access((dir + "/" + pod).c_str(), F_OK), 0);
+                            prepared.push_back(pod);
+                          },
+                          [&](const std::string&) { return answer; }});
+  EXPECT_TRUE(logs->prepare("web"));
+  EXPECT_THAT(prepared, ElementsAre("web"));
+  EXPECT_EQ(logs->remove("web").error().code(), Code::Cancelled);
+  EXPECT_THAT(*logs->list(), ElementsAre("web"));
+  answer = {};
+  EXPECT_TRUE(logs->remove("web"));
+  EXPECT_THAT(*logs->list(), IsEmpty());
 }
 
 // --- following
