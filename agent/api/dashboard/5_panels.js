@@ -114,7 +114,7 @@ function showDocuments(documents) {
       attr(state, 'data-sign', signs[document.state] || 'none');
       setIcon(state, signs[document.state] || 'none');
       put(state.lastElementChild, `${document.state}${document.revision ? `, revision ${document.revision}` : ''}`);
-      const refused = document.rejected ? [`Revision ${document.rejected.revision} was refused:`, ...document.rejected.errors.map(finding)] : [];
+      const refused = document.rejected ? [`${document.rejected.revision ? `Revision ${document.rejected.revision}` : 'A document that cannot be read'} was refused:`, ...document.rejected.errors.map(finding)] : [];
       const texts = [...refused, ...document.errors.map(finding), ...document.warnings.map((each) => `Warning: ${finding(each)}`)];
       sync(more, [...new Set(texts)].slice(0, 20), (text) => text, (text) => el('li', {text}));
     };
@@ -170,10 +170,13 @@ function makeEvent(event) {
 }
 
 const kEventsShown = 300;
-const events = {last: 0, list: [], warnings: false, due: false};
+// `anew`: the agent may be another one since, whose store may be, too, and then counts from 1.
+const events = {last: 0, list: [], warnings: false, due: false, anew: false};
+const eventKey = (event) => `${event.number} ${event.at}`;
 
 // Newest first; drawn once for all that came together.
 function addEvents(lines) {
+  if (events.anew) Object.assign(events, {last: 0, list: [], anew: false});
   for (const line of lines) {
     if (!line) continue;
     const event = JSON.parse(line);
@@ -190,7 +193,7 @@ function addEvents(lines) {
 function showEvents() {
   events.due = false;
   const list = events.warnings ? events.list.filter((event) => event.type !== 'Normal') : events.list;
-  sync($('events'), list, (event) => event.number, makeEvent);
+  sync($('events'), list, eventKey, makeEvent);
   $('no-events').hidden = list.length > 0;
 }
 

@@ -98,7 +98,7 @@ function showWhy(why) {
   $('d-why').replaceChildren(el('ol', {class: 'because'}, ...lines.map((item) => el('li', {},
     item.about ? el('span', {class: 'label', text: item.about}) : '', item.reason ? el('b', {text: item.reason}) : '', item.reason && item.message ? ' ' : '',
     el('span', {class: 'break', text: item.message}), item.since ? el('span', {class: 'muted small', text: ` for ${ago(item.since)}`}) : ''))));
-  sync($('d-events'), why.events.slice().reverse(), (event) => event.number, makeEvent);
+  sync($('d-events'), why.events.slice().reverse(), eventKey, makeEvent);
 }
 
 function showDetail() {
@@ -214,9 +214,14 @@ $('l-find').addEventListener('input', () => {
   for (const node of $('d-logs').children) node.hidden = !node.lastChild.data.toLowerCase().includes(find);
 });
 
+// What somebody typed may be no escape at all.
+function decoded(text) {
+  try { return decodeURIComponent(text); } catch { return text; }
+}
+
 function route() {
   const found = /^#workload\/(.+)$/.exec(location.hash);
-  const name = found ? decodeURIComponent(found[1]) : '';
+  const name = found ? decoded(found[1]) : '';
   if (name === detail.name) return;
   if (detail.log) detail.log.stop();
   Object.assign(detail, {name, seen: '', log: null});

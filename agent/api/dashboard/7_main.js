@@ -6,10 +6,10 @@ const kShare = 20;           // … or so many times what a round takes, so that
 const kImagesEvery = 15000;  // containerd is asked for those
 
 const page = {agent: '', lost: 0, wait: kEvery, images: -Infinity, wake: null, shown: false};
-const eventStream = new Following(() => `/v1/events?after=${events.last}&follow=true`, (lines) => {
+const eventStream = new Following(() => `/v1/events?after=${events.anew ? 0 : events.last}&follow=true`, (lines) => {
   addEvents(lines);
   soon();  // what happened shows at once
-});
+}, (word) => { if (word === 'ended') events.anew = true; });
 
 function showLink(state, sign, text) {
   attr($('link'), 'data-state', state);
@@ -107,6 +107,7 @@ function away(error) {
     return Math.max(1, error.retryAfter) * 1000;
   }
   eventStream.stop();
+  events.anew = true;
   if (detail.log) detail.log.stop();
   if (!page.lost) {
     page.lost = performance.now();

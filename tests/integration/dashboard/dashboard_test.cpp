@@ -1,6 +1,7 @@
 // The dashboard in a real browser, over a real device.
 
 #include <cstdlib>
+#include <filesystem>
 #include <set>
 #include <sys/utsname.h>
 
@@ -219,6 +220,10 @@ TEST_F(DashboardTest, LogsAndEventsAreFollowedAndStayText) {
   expect_text("#rows .row[data-sign=ok]", "later");
   publish(3, {talker("web")});
   EXPECT_TRUE(browser_->wait("return document.querySelectorAll('#rows .row').length === 1"));
+  // An address that somebody typed.
+  browser_->run("location.hash = '#workload/%E0%'");
+  expect_text("#detail #d-name", "%E0%");
+  expect_text("#link", "Live");
 }
 
 TEST_F(DashboardTest, APullShowsHowFarItIs) {
@@ -274,6 +279,20 @@ TEST_F(DashboardTest, ItSaysThatTheAgentIsAwayAndComesBackWithIt) {
   browser_->click("#d-close");
   publish(2, {talker("web"), sleeper("later")});
   expect_text("#events", "later");
+
+  // A store that was replaced meanwhile counts its events from 1.
+  for (int revision = 1; revision <= 60; ++revision) {
+    write_text(files_ / "local.json", desired_document(revision, json::array()));
+    ASSERT_EQ(agent_->cli({"apply", "-f", files_ / "local.json"}).exit_code, 0);
+  }
+  expect_text("#events", "revision 60 of local");
+  agent_->stop();
+  expect_text("#link", "Away");
+  std::filesystem::remove_all(agent_->state_dir());
+  agent_->start();
+  expect_text("#link", "Live");
+  publish(3, {talker("web"), sleeper("another")});
+  expect_text("#events", "another");
 }
 
 TEST_F(DashboardTest, ItFitsAPhoneAndADeskByDayAndNight) {
