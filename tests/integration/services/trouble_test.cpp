@@ -223,15 +223,30 @@ TEST_F(HandedOverTest, FromAGroupToADeviceItKeepsItsAddressItsPortAndItsClients)
   running("web-a");
   running("client");
   leads_to("web", {"web-a"});
+  // A name stands for an address and a port unless another Service has them: those of `web` shall
+  // be such as only what was kept of it tells.
+  const json named = service_view("web");
+  json rival = service("rival-57987", kWeb, {{"type", "NodePort"}});
+  rival["spec"]["ports"][0]["nodePort"] = named["ports"][0]["nodePort"];
+  publish_to_group(2, {server("web-a", kWeb), rival});
+  settled("groups/hall", 2);
+  publish_to_group(3, {server("web-a", kWeb), rival, web});
+  settled("groups/hall", 3);
+  publish_to_group(4, {server("web-a", kWeb), web});
+  settled("groups/hall", 4);
+  const auto taken = named["address"].get<std::string>() + "/";
+  EXPECT_TRUE(wait_until([&] { return rules().find(taken) == std::string::npos; })) << rules();
   answers_become("client", "http://web:8080/", {"web-a\n"});
   const json before = service_view("web");
+  EXPECT_NE(before["address"], named["address"]) << "or the rest shows nothing";
+  EXPECT_NE(before["ports"], named["ports"]) << "or the rest shows nothing";
   const std::string had = rules();
   const auto had_tasks = tasks();
 
   publish(2, {sleeper("client", false), server("web-a", kWeb), web});
   settled("devices/dev-1", 2);
-  publish_to_group(2, {});
-  settled("groups/hall", 2);
+  publish_to_group(5, {});
+  settled("groups/hall", 5);
   const json after = service_view("web");
   EXPECT_EQ(after["source"], "devices/dev-1");
   for (const char* field : {"address", "ports", "pods"}) EXPECT_EQ(after[field], before[field]);
