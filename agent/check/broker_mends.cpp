@@ -55,6 +55,9 @@ std::string_view broker_mend(std::string_view reason) {
       {"NotAuthorized", kAccess},
       {"BadUserNameOrPassword", kAccess},
       {"PasswordFileUnreadable", "put the file there, or correct mqtt.password_file"},
+      {"PublishRefused",
+       "let the broker's access rules allow what it refuses; they may go by the certificate's "
+       "name"},
       {"SubscriptionRefused", "let the broker's access rules allow what it refuses"},
       {"ClientIdRejected", kOneId},
       {"SessionTakenOver", kOneId},

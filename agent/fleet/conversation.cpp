@@ -16,12 +16,13 @@ constexpr size_t kLongestTopic = 65535;
 }  // namespace
 
 Conversation::Conversation(MqttSession& session, const Topics& topics, std::string boot_id,
-                           const Clock& clock, ConversationHooks hooks)
+                           const Clock& clock, ConversationHooks hooks, Duration refused_retry)
     : session_(session),
       topics_(topics),
       boot_id_(std::move(boot_id)),
       clock_(clock),
       hooks_(std::move(hooks)),
+      refused_retry_(refused_retry),
       filters_(topics.subscriptions()) {}
 
 Status Conversation::advance() {
@@ -30,13 +31,19 @@ Status Conversation::advance() {
     if (!handled) return handled;
   }
   if (!connected_ || goodbye_) return {};
-  if (const std::optional<std::string> reported = hooks_.take_reported()) {
+  if (refused_.contains(topics_.presence()) && !presence_ && is_due(topics_.presence())) {
+    const Result<int> id = publish_presence(true);
+    if (!id) return fail(id.error());
+    presence_ = *id;
+  }
+  const bool may_report = is_due(topics_.reported());
+  if (const auto reported = may_report ? hooks_.take_reported() : std::nullopt) {
     const Result<int> id = session_.publish(topics_.reported(), *reported, true);
     if (!id && id.error().reason() == kMessageTooLarge) {
       // Nor is it one here: the next state may be smaller, and all else goes on.
       log_error("the reported state is not sent: the broker takes no message of this size",
                 {{"bytes", std::to_string(reported->size())}});
-      hooks_.reported_acknowledged();
+      hooks_.reported_acknowledged(true);
     } else if (!id) {
       return fail(id.error());
     } else {
@@ -53,7 +60,7 @@ Status Conversation::advance() {
       continue;
     }
     if (!id) return fail(id.error());
-    tickets_.emplace(*id, message->ticket);
+    messages_.emplace(*id, Sent{message->ticket, topics_.below(message->topic)});
   }
   return {};
 }
@@ -72,7 +79,9 @@ Result<int> Conversation::publish_presence(bool online) {
 
 Status Conversation::handle(const SessionConnected& event) {
   connected_ = true;
-  if (const Result<int> id = publish_presence(true); !id) return fail(id.error());
+  const Result<int> id = publish_presence(true);
+  if (!id) return fail(id.error());
+  presence_ = *id;
   if (Status subscribed = session_.subscribe(filters_); !subscribed) return subscribed;
   hooks_.connected(event.session_present);
   return {};
@@ -89,22 +98,45 @@ Status Conversation::handle(const SessionSubscribed& event) {
 }
 
 Status Conversation::handle(const SessionPublished& event) {
+  const bool accepted = event.accepted.has_value();
   const auto answer = answers_.extract(event.id);
-  if (!event.accepted) {
+  const auto message = messages_.extract(event.id);
+  if (!accepted) {
+    const std::string topic = answer                  ? answer.mapped().topic
+                              : message               ? message.mapped().topic
+                              : reported_ == event.id ? topics_.reported()
+                                                      : topics_.presence();
     log_warn("the broker refuses a message",
-             {{"reason", event.accepted.error().message()},
-              {"topic", answer ? answer.mapped().topic : std::string()}});
+             {{"topic", topic}, {"reason", event.accepted.error().message()}});
+  }
+  if (presence_ == event.id) {
+    presence_.reset();
+    published(topics_.presence(), accepted);
   }
   if (reported_ == event.id) {
     reported_.reset();
-    hooks_.reported_acknowledged();
+    hooks_.reported_acknowledged(accepted);
+    published(topics_.reported(), accepted);
   }
   if (goodbye_ == event.id) goodbye_acknowledged_ = true;
-  if (answer) hooks_.answer_acknowledged(answer.mapped().number, event.accepted.has_value());
-  if (const auto ticket = tickets_.extract(event.id)) {
-    hooks_.message_acknowledged(ticket.mapped(), event.accepted.has_value());
-  }
+  if (answer) hooks_.answer_acknowledged(answer.mapped().number, accepted);
+  if (message) hooks_.message_acknowledged(message.mapped().number, accepted);
   return {};
+}
+
+// Of what the broker keeps for others: until it has the latest, they go by something older.
+void Conversation::published(const std::string& topic, bool accepted) {
+  if (!accepted) {
+    if (refused_.empty()) hooks_.publish_refused(topic);  // one of them is reason enough
+    refused_.insert(topic);
+    again_at_ = clock_.now() + refused_retry_;
+  } else if (refused_.erase(topic) > 0 && refused_.empty()) {
+    hooks_.publish_accepted();
+  }
+}
+
+bool Conversation::is_due(const std::string& topic) const {
+  return !refused_.contains(topic) || clock_.now() >= again_at_;
 }
 
 Status Conversation::handle(SessionMessage& event) {
@@ -151,7 +183,7 @@ Status Conversation::send_answers() {
       continue;
     }
     if (!id) return fail(id.error());
-    answers_.emplace(*id, SentAnswer{number, topic});
+    answers_.emplace(*id, Sent{number, topic});
   }
   return {};
 }

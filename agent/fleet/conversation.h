@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,7 +26,11 @@ struct ConversationHooks {
   std::function<void(uint64_t number, bool accepted)> answer_acknowledged;
   // The reported state to send now, in flight from then on; nothing while there is none.
   std::function<std::optional<std::string>()> take_reported;
-  std::function<void()> reported_acknowledged;
+  std::function<void(bool accepted)> reported_acknowledged;
+  // Presence or the reported state is refused; they are tried again after a pause. The other: all
+  // of that is accepted now.
+  std::function<void(const std::string& topic)> publish_refused;
+  std::function<void()> publish_accepted;
   // The next message to send, nothing while there is none.
   std::function<std::optional<OutboundMessage>()> take_message;
   std::function<void(uint64_t ticket, bool accepted)> message_acknowledged;
@@ -35,11 +40,15 @@ struct ConversationHooks {
 class Conversation {
  public:
   Conversation(MqttSession& session, const Topics& topics, std::string boot_id, const Clock& clock,
-               ConversationHooks hooks);
+               ConversationHooks hooks, Duration refused_retry);
 
   // Handles what the session received and sends what is due.
   Status advance();
   bool connected() const { return connected_; }
+  // When what was refused is tried again; nothing where nothing was.
+  std::optional<MonoTime> again_at() const {
+    return refused_.empty() ? std::nullopt : std::optional(again_at_);
+  }
   // Announces that the device goes offline; say it once, when nothing else is to be sent.
   Status say_goodbye();
   bool goodbye_said() const { return goodbye_.has_value(); }
@@ -53,21 +62,26 @@ class Conversation {
   void hand_over(const InboundTopic& topic, SessionMessage& command);
   Status send_answers();
   Result<int> publish_presence(bool online);
+  void published(const std::string& topic, bool accepted);
+  // It was not refused a moment ago.
+  bool is_due(const std::string& topic) const;
 
   MqttSession& session_;
   const Topics& topics_;
   const std::string boot_id_;
   const Clock& clock_;
   const ConversationHooks hooks_;
+  const Duration refused_retry_;
   std::vector<std::string> filters_;
   bool connected_ = false;
-  std::optional<int> reported_;      // the id in flight
-  struct SentAnswer {
+  struct Sent {
     uint64_t number = 0;
     std::string topic;
   };
-  std::map<int, SentAnswer> answers_;  // by the id in flight
-  std::map<int, uint64_t> tickets_;    // of messages, by the id in flight
+  std::optional<int> presence_, reported_;  // the ids in flight
+  std::map<int, Sent> answers_, messages_;  // by the id in flight
+  std::set<std::string> refused_;           // of presence and the reported state
+  MonoTime again_at_{};
   std::optional<int> goodbye_;
   bool goodbye_acknowledged_ = false;
 };

@@ -35,6 +35,8 @@ struct FleetOptions {
   Duration connect_timeout = std::chrono::seconds(20);
   std::shared_ptr<Traffic> traffic{};  // counts what goes over the link; may be null
   std::string socket_dir = "/tmp";     // where a unix socket may be made for a moment
+  // After the broker has refused presence or the reported state.
+  Duration refused_retry = std::chrono::minutes(1);
   // Between two looks at files of certificates. While the link is up they are part of its own
   // wake-ups.
   Duration certificate_look = std::chrono::seconds(5);
@@ -73,7 +75,7 @@ struct LinkStatus {
   std::string broker;  // the one connected to or tried last
   // CamelCase: why it is not connected (ConnectionRefused, NotAuthorized, DnsLookupFailed,
   // BrokerCertificateExpired, Timeout, ProtocolError, InvalidBroker …), or SubscriptionRefused
-  // while it is. Else empty.
+  // or PublishRefused while it is. Else empty.
   std::string reason;
   std::string message;  // the same in a sentence, with what to do
   WallTime since{};

@@ -21,6 +21,7 @@ class LatestSlot {
     return latest_;
   }
   void acknowledged() { in_flight_ = false; }
+  void refused() { connection_lost(); }
   // What was in flight may not have arrived: it is sent again, unless a newer one waits.
   void connection_lost() {
     unsent_ = unsent_ || in_flight_;

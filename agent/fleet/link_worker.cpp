@@ -124,7 +124,8 @@ Result<std::unique_ptr<MqttSession>> LinkWorker::open(const SessionOptions& opti
 }
 
 LinkWorker::Outcome LinkWorker::converse(MqttSession& session, const std::string& broker) {
-  Conversation conversation(session, topics_, options_.boot_id, clock_, hooks(broker));
+  Conversation conversation(session, topics_, options_.boot_id, clock_, hooks(broker),
+                            options_.refused_retry);
   const MonoTime connect_deadline = clock_.now() + options_.connect_timeout;
   const Duration stable_after = options_.reconnect_min * kStableFactor;
   while (true) {
@@ -153,6 +154,9 @@ Status LinkWorker::take_turn(MqttSession& session, Conversation& conversation,
   // A quarter of the keep-alive is late enough to sleep and early enough for the broker's 1.5.
   Duration wait = options_.keepalive > Duration::zero() ? options_.keepalive / 4 : kMaxIdle;
   if (!conversation.connected()) wait = std::min(wait, connect_deadline - now);
+  if (const auto again = conversation.again_at(); again && *again > now) {
+    wait = std::min(wait, *again - now);
+  }
   {
     const std::lock_guard lock(mutex_);
     if (stop_at_) wait = std::min(wait, *stop_at_ - now);
@@ -177,7 +181,7 @@ Result<bool> LinkWorker::take_leave(MqttSession& session, Conversation& conversa
   bool late = false;
   {
     const std::lock_guard lock(mutex_);
-    sent = reported_.idle() && answers_.idle();
+    sent = (reported_.idle() || conversation.again_at()) && answers_.idle();
     late = clock_.now() >= *stop_at_;
   }
   if (late) return true;
@@ -217,10 +221,16 @@ ConversationHooks LinkWorker::hooks(const std::string& broker) {
     const std::lock_guard lock(mutex_);
     return reported_.take();
   };
-  hooks.reported_acknowledged = [this] {
+  hooks.reported_acknowledged = [this](bool accepted) {
     const std::lock_guard lock(mutex_);
-    reported_.acknowledged();
+    accepted ? reported_.acknowledged() : reported_.refused();
   };
+  hooks.publish_refused = [this, broker](const std::string& topic) {
+    set_status(true, broker, "PublishRefused",
+               "the broker refuses what this device publishes to " + topic +
+                   "; check its access rules, and whose certificate or name the device shows");
+  };
+  hooks.publish_accepted = [this, broker] { set_status(true, broker, "", ""); };
   hooks.take_message = [this]() -> std::optional<OutboundMessage> {
     const std::lock_guard lock(mutex_);
     if (outgoing_.empty()) return std::nullopt;

@@ -50,7 +50,8 @@ void DeviceLink::begin() {
   auto session = MqttSession::open(*made, keys_, clock_.wall());
   if (!session) return lost(session.error());
   session_ = std::move(*session);
-  conversation_.emplace(*session_, topics_, options_.boot_id, clock_, hooks());
+  conversation_.emplace(*session_, topics_, options_.boot_id, clock_, hooks(),
+                        options_.refused_retry);
   const MonoTime now = clock_.now();
   deadline_ = now + options_.connect_timeout;
   keep_alive_at_ = now + options_.connect_timeout;
@@ -132,7 +133,16 @@ ConversationHooks DeviceLink::hooks() {
     accepted ? answers_.acknowledged(number) : answers_.refused(number);
   };
   hooks.take_reported = [this] { return reported_.take(); };
-  hooks.reported_acknowledged = [this] { reported_.acknowledged(); };
+  hooks.reported_acknowledged = [this](bool accepted) {
+    accepted ? reported_.acknowledged() : reported_.refused();
+  };
+  hooks.publish_refused = [this](const std::string& topic) {
+    const Error refused(Code::PermissionDenied,
+                        "the broker refuses what the device publishes to " + topic,
+                        "PublishRefused");
+    set_status(true, &refused);
+  };
+  hooks.publish_accepted = [this] { set_status(true, nullptr); };
   hooks.take_message = [this]() -> std::optional<OutboundMessage> {
     auto batch = events_.take();
     if (!batch) return std::nullopt;

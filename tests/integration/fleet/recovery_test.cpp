@@ -205,6 +205,26 @@ TEST(LinkTest, RefusedSubscriptionShowsWhileConnected) {
   EXPECT_THAT(link->status().message, ::testing::Not(::testing::HasSubstr(kOwn + "commands")));
 }
 
+TEST(LinkTest, RefusedPublicationsShowAndAreTriedAgain) {
+  const std::string listens = "topic read wherry/#\n";
+  MosquittoBroker broker({.acl = listens});
+  MqttClient manager(broker.port());
+  manager.subscribe(kOwn + "#");
+  FleetOptions options = link_options({broker.url()});
+  options.refused_retry = std::chrono::milliseconds(200);
+  TestLink link(options);
+  link->publish_reported(R"({"a":1})");
+  ASSERT_TRUE(link.wait_reason("PublishRefused"));
+  EXPECT_THAT(link->status().message, ::testing::HasSubstr(kOwn));
+  broker.set_acl(listens + "topic write " + kOwn + "#\n");
+  EXPECT_TRUE(manager.wait_for([](const auto& m) { return m.topic == kOwn + "reported"; }));
+  EXPECT_TRUE(manager.wait_for([](const auto& m) { return m.topic == kOwn + "presence"; }));
+  EXPECT_TRUE(wait_until([&] {
+    const LinkStatus status = link->status();
+    return status.connected && status.reason.empty();
+  }));
+}
+
 TEST(LinkTest, AccessRulesThatEndTheConnectionAreHintedAt) {
   MosquittoBroker broker({.extra_config = "acl_file /dev/null\n"});
   FleetOptions options = link_options({broker.url()});
