@@ -122,6 +122,7 @@ void Ledger::looked(uint64_t begun, const std::vector<PodStatus>& pods) {
                 [&](const auto& due) { return due.second <= begun && !names.contains(due.first); });
   settle_doubts(begun, passed_over);
   looked_once_ = true;
+  if (all && !all_looked_) note_remains();
   all_looked_ = all_looked_ || all;
   close_offers();
   forget_what_is_gone();

@@ -129,6 +129,7 @@ class Ledger {
   void acted_resize(const ActionResult& result, WorkloadMemory& memory);
   void acted_remove(const ActionResult& result, WorkloadMemory& memory);
   void acted_remove_part(const ActionResult& result);
+  void note_remains();
   bool is_made_anew(const std::string& name, const WorkloadMemory& memory) const;
   void not_started(const WorkloadSpec& spec, WorkloadMemory& memory, const std::string& container,
                    const Error& error);

@@ -63,6 +63,15 @@ void Ledger::acted_remove_part(const ActionResult& result) {
   if (pod->second.containers.empty()) observed_.erase(pod);
 }
 
+// An earlier life that was killed while it removed a Pod has left something of it, though no
+// container: its history goes last.
+void Ledger::note_remains() {
+  for (auto& [name, memory] : memory_) {
+    if (observed_.contains(name) || !memory.prepared_hash.empty()) continue;
+    if (memory.ran_before()) memory.prepared_hash = memory.wanted_hash;
+  }
+}
+
 void Ledger::evict(const Eviction& eviction) {
   WorkloadMemory& memory = memory_[eviction.workload];
   const MonoTime now = clock_.now();

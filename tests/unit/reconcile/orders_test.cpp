@@ -60,6 +60,33 @@ TEST_F(OrdersTest, AStopLastsUntilItIsStarted) {
   EXPECT_EQ(pid("other"), other);
 }
 
+// Its containers are gone, but not what else there is of it.
+TEST_F(OrdersTest, WhatAKilledAgentWasRemovingIsRemovedByTheNext) {
+  for (const OrderKind kind : {OrderKind::Stop, OrderKind::Restart}) {
+    apply(document(1, {pod("web"), pod("other")}));
+    EXPECT_EQ(workload("web").phase, Phase::Running);
+    ASSERT_TRUE(order(kind, "web"));
+    const auto pods = runtime_.observe();
+    for (const runtime::PodStatus& each : *pods) {
+      if (each.name != "web") continue;
+      ASSERT_TRUE(runtime_.remove_container(each.containers.at(0).id));
+    }
+    runtime_.clear_history();
+    fresh();
+    spin();
+    ASSERT_GE(runtime_.history().size(), 2u);
+    EXPECT_EQ(runtime_.history()[0], "collect other,web");
+    EXPECT_EQ(runtime_.history()[1], "remove-pod web");
+    if (kind == OrderKind::Stop) {
+      EXPECT_TRUE(is_stopped("web"));
+      EXPECT_EQ(runtime_.history().size(), 2u);
+      ASSERT_TRUE(ordered(OrderKind::Start, "web"));
+    } else {
+      EXPECT_EQ(workload("web").phase, Phase::Running);
+    }
+  }
+}
+
 TEST_F(OrdersTest, ARestartMakesThePodAnewOnce) {
   apply(document(1, {pod("web"), pod("other")}));
   const uint32_t other = pid("other");
