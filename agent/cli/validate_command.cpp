@@ -18,13 +18,13 @@ using Json = nlohmann::ordered_json;
 
 struct Checked {
   std::string file;
+  bool envelope = false;  // for the fleet; else plain objects for manifests.d
   Document document;
 };
 
-// What a file is meant to be: an envelope for the fleet, or plain objects for manifests.d.
-Document parse(const std::string& text) {
-  return text.find("DesiredState") != std::string::npos ? parse_desired_state(text)
-                                                        : parse_local_manifest(text, "");
+Checked parse(const std::string& file, const std::string& text) {
+  const bool envelope = text.find("DesiredState") != std::string::npos;
+  return {file, envelope, envelope ? parse_desired_state(text) : parse_local_manifest(text, "")};
 }
 
 // What can only be known of all documents at once.
@@ -59,6 +59,15 @@ Together check_together(const std::vector<Checked>& all) {
   }
   for (Finding& warning : merged.warnings) {
     together.warnings.push_back(take_apart(std::move(warning), all));
+  }
+  ObjectsOfFiles objects;
+  for (const Checked& one : all) {
+    // Documents for the fleet may be of different sources, of which one is meant to come after
+    // another.
+    if (one.envelope) continue;
+    for (Finding& warning : objects.add(one.file, one.document)) {
+      together.warnings.emplace_back(one.file, std::move(warning));
+    }
   }
   for (const WorkloadSpec& workload : merged.workloads) {
     together.workloads.push_back(workload.name());
@@ -192,7 +201,7 @@ int validate(const Session& session, const std::vector<std::string>& files) {
   for (const std::string& file : files) {
     const auto text = read_document(file);
     if (!text) return report(session, text.error());
-    all.push_back({file, parse(*text)});
+    all.push_back(parse(file, *text));
   }
   const Together together = check_together(all);
   bool valid = together.errors.empty();

@@ -32,4 +32,19 @@ std::vector<ObjectName> objects_of(const Document& document) {
   return names;
 }
 
+std::vector<Finding> ObjectsOfFiles::add(const std::string& file, const Document& document) {
+  std::vector<Finding> warnings;
+  for (const ObjectName& object : objects_of(document)) {
+    std::string& other = files_[{object.kind, object.name}];
+    if (!other.empty()) {
+      warnings.push_back({"", object.kind + "/" + object.name +
+                                  " of this file counts, not that of " + other +
+                                  ", which comes before it: give one of them another name, "
+                                  "or remove it"});
+    }
+    other = file;
+  }
+  return warnings;
+}
+
 }  // namespace wherry

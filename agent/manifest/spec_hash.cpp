@@ -246,9 +246,6 @@ std::string canonical_spec(const WorkloadSpec& workload) {
   Canonical out;
   const runtime::PodSpec& pod = workload.pod;
   out.put("restart", static_cast<int64_t>(workload.restart_policy));
-  if (workload.active_deadline) {
-    out.put_always("active-deadline", std::to_string(workload.active_deadline->count()));
-  }
   out.put("hostname", pod.hostname);
   out.put("domain", pod.domain);
   out.put("full-hostname", pod.hostname_is_full);

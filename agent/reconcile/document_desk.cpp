@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "agent/manifest/objects.h"
 #include "base/digest.h"
 #include "base/failpoint.h"
 #include "base/log.h"
@@ -349,7 +350,14 @@ bool DocumentDesk::take_manifests(const LocalManifests& manifests) {
   }
   std::vector<Document> documents;
   documents.reserve(good.size());
-  for (const auto& [file, document] : good) documents.push_back(document);
+  ObjectsOfFiles objects;
+  for (const auto& [file, document] : good) {
+    documents.push_back(document);
+    for (Finding& warning : objects.add(file, document)) {
+      warning.path = file;
+      manifest_warnings_.push_back(std::move(warning));
+    }
+  }
   Merged merged = merge_with({}, documents);
   std::vector<Finding> conflicts = new_errors(merged);
   if (!conflicts.empty()) {

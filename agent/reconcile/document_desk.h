@@ -85,9 +85,9 @@ class DocumentDesk {
     std::string source;
     std::optional<Document> document;  // accepted; none: never, or no longer readable
     uint64_t revision = 0;             // of the accepted one
-    std::string digest;           // of the message that it came as
-    std::string content;          // digest of what that says
-    std::vector<Finding> errors;  // why the stored one is no longer readable
+    std::string digest;                // of the message that it came as
+    std::string content;               // digest of what that says
+    std::vector<Finding> errors;       // why the stored one is no longer readable
     std::optional<DesiredView::Rejected> rejected;
     std::string rejected_digest;
     MonoTime not_told_before{};        // rejections of what can be made in any number

@@ -46,7 +46,7 @@ TEST(SpecHash, IgnoresOrderCommentsRevisionAndForm) {
 # another revision, other orders, quotes and styles
 {"spec": {"items": [{"spec": {
   "volumes": [{"emptyDir": {}, "name": "tmp"}, {"hostPath": {"path": "/srv"}, "name": "data"}],
-  "nodeSelector": {}, "tolerations": [{"operator": "Exists"}], "terminationGracePeriodSeconds": 3,
+  "activeDeadlineSeconds": 600, "nodeSelector": {}, "tolerations": [{"operator": "Exists"}], "terminationGracePeriodSeconds": 3,
   "containers": [{
     "volumeMounts": [{"mountPath": "/tmp/", "name": "tmp"}, {"mountPath": "/data", "name": "data"}],
     "imagePullPolicy": "Always",

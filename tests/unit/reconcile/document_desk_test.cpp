@@ -2,6 +2,7 @@
 
 #include "agent/reconcile/document_desk.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/digest.h"
@@ -224,6 +225,14 @@ TEST_F(DeskTest, WhatIsForOtherDevicesIsAWarning) {
 TEST_F(DeskTest, LocalManifestsComeFirstAndBreakNothing) {
   EXPECT_TRUE(desk_->take_manifests({{{"a.yaml", pod("local")}}, ""}));
   EXPECT_EQ(names(), std::vector<std::string>{"local"});
+  // Of two files with one object the later one counts, and that is said.
+  const auto two = [](const char* image) { return pod("local", image); };
+  EXPECT_TRUE(desk_->take_manifests({{{"a.yaml", two("img:1")}, {"b.yaml", two("img:2")}}, ""}));
+  ASSERT_EQ(view(kManifestsSource).warnings.size(), 1u);
+  EXPECT_EQ(view(kManifestsSource).warnings[0].path, "b.yaml");
+  EXPECT_THAT(view(kManifestsSource).warnings[0].message, testing::HasSubstr("not that of a.yaml"));
+  EXPECT_EQ(desk_->merged().workloads.at(0).pod.containers[0].image, "img:2");
+  EXPECT_TRUE(desk_->take_manifests({{{"a.yaml", pod("local")}}, ""}));
   // One breaks: the last good one is kept, the other is taken.
   EXPECT_TRUE(desk_->take_manifests({{{"a.yaml", "kind: ["}, {"b.yaml", pod("more")}}, ""}));
   EXPECT_EQ(names(), (std::vector<std::string>{"local", "more"}));
