@@ -226,7 +226,9 @@ void follow_log(HandlerContext& context, http::Exchange& exchange, const LogRequ
     read = context.deps.logs.read(
         query, [&](std::string_view bytes) { return all ? stream.add(bytes) : chosen.add(bytes); },
         cancel);
-    if (read || read.error().code() != Code::NotFound) break;
+    // Where the Pod is made anew, its next log is followed from the beginning.
+    if (read) query.tail = -1;
+    if (!read && read.error().code() != Code::NotFound) break;
     if (context.deps.board.get()->find(query.pod) == nullptr) break;
     (void)cancel.wait_for(kLogAppears);
   }

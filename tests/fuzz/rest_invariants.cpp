@@ -26,9 +26,10 @@ constexpr size_t kMost = 64u << 10;  // what a socket's buffer surely holds
 
 class NoLogs final : public runtime::Logs {
  public:
-  Status read(const runtime::LogQuery& query, const LineSink& sink, CancelToken) override {
+  Status read(const runtime::LogQuery& query, const LineSink& sink, CancelToken cancel) override {
     if (query.pod != "web") return fail(Code::NotFound, query.pod + " has no log");
     static_cast<void>(sink("2026-11-26T00:00:00.000Z a line\n"));
+    if (query.follow) cancel.cancel();  // as when the client leaves
     return {};
   }
 };

@@ -23,7 +23,8 @@ Status FakeLogs::read(const runtime::LogQuery& query, const LineSink& sink, Canc
   size_t next = query.tail >= 0 && tail < size ? size - tail : 0;
   followers_ += query.follow ? 1 : 0;
   bool wanted = true;
-  while (wanted && !cancel.cancelled()) {
+  const int removals = removals_;
+  while (wanted && !cancel.cancelled() && removals_ == removals) {
     if (next < lines_[query.pod].size()) {
       const std::string line = lines_[query.pod][next++];
       lock.unlock();
@@ -42,6 +43,13 @@ Status FakeLogs::read(const runtime::LogQuery& query, const LineSink& sink, Canc
 void FakeLogs::append(const std::string& pod, const std::string& line) {
   const std::lock_guard lock(mutex_);
   lines_[pod].push_back(line);
+  changed_.notify_all();
+}
+
+void FakeLogs::remove(const std::string& pod) {
+  const std::lock_guard lock(mutex_);
+  lines_.erase(pod);
+  ++removals_;
   changed_.notify_all();
 }
 

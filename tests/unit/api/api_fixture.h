@@ -38,6 +38,8 @@ class FakeLogs final : public runtime::Logs {
   Status read(const runtime::LogQuery& query, const LineSink& sink, CancelToken cancel) override;
 
   void append(const std::string& pod, const std::string& line);
+  // With its Pod: to followers it comes to its end.
+  void remove(const std::string& pod);
   // Readers get what there is, and then this.
   void break_with(Error error);
   runtime::LogQuery last_query() const;
@@ -49,7 +51,7 @@ class FakeLogs final : public runtime::Logs {
   std::map<std::string, std::vector<std::string>> lines_;
   std::optional<Error> broken_;
   runtime::LogQuery last_query_;
-  int followers_ = 0;
+  int followers_ = 0, removals_ = 0;
 };
 
 // Imports any file: the image is named by its content. Thread-safe.

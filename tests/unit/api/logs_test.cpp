@@ -128,6 +128,23 @@ TEST_F(ApiTest, FollowersSeeEachLineAsItComes) {
   EXPECT_TRUE(answer.complete);
 }
 
+TEST_F(ApiTest, FollowersGoOnWithThePodThatIsMadeAnew) {
+  logs.append("web", "old\n");
+  logs.append("web", "last\n");
+  start();
+  const auto client = follow(socket(), "&tail=1");
+  ASSERT_TRUE(client->wait_for("last\n"));
+  logs.remove("web");
+  logs.append("web", "new\n");
+  logs.append("web", "newer\n");
+  ASSERT_TRUE(client->wait_for("newer\n"));
+  set_state({});
+  logs.remove("web");
+  const Answer answer = client->answer();
+  EXPECT_EQ(answer.body, "last\nnew\nnewer\n");
+  EXPECT_TRUE(answer.complete) << "nobody wants it any more";
+}
+
 TEST_F(ApiTest, AFollowerHearsAtOnceThatItIsConnected) {
   logs.append("web", "");
   start();
