@@ -95,6 +95,15 @@ CLI::Validator document_source() {
           "SOURCE"};
 }
 
+// Of Pod/web or Deployment/web the name, as kubectl takes both. Of an owner the daemon says which
+// Pods it has.
+std::string bare_name(std::string text) {
+  const size_t slash = text.find('/');
+  const bool one =
+      slash != std::string::npos && slash == text.rfind('/') && slash + 1 < text.size();
+  return one ? text.substr(slash + 1) : text;
+}
+
 using Action = std::function<int(const Session&)>;
 
 // The parser of the whole command line; the chosen command leaves its action behind.
@@ -114,6 +123,7 @@ class CommandLine {
     add_plain("why", "Why a workload is as it is, and when it is looked at next",
               [this](const Session& s) { return explain_workload(s, options_.workload); })
         ->add_option("workload", options_.workload, "Its name")
+        ->transform(bare_name)
         ->required();
     add_logs();
     add_events();
@@ -163,7 +173,9 @@ class CommandLine {
   void add_logs() {
     CLI::App* logs = add("logs", "What a workload's containers print",
                          [this](const Session& s) { return print_logs(s, options_.logs); });
-    logs->add_option("workload", options_.logs.workload, "Its name")->required();
+    logs->add_option("workload", options_.logs.workload, "Its name")
+        ->transform(bare_name)
+        ->required();
     logs->add_option("-c,--container", options_.logs.container,
                      "Only this container (all of them, mixed by time)");
     logs->add_flag("-f,--follow", options_.logs.follow, "Go on until interrupted");
@@ -193,12 +205,15 @@ class CommandLine {
         order, what,
         [this, order](const Session& s) { return order_workload(s, order, options_.workload); })
         ->add_option("workload", options_.workload, "Its name")
+        ->transform(bare_name)
         ->required();
   }
   void add_exec() {
     CLI::App* exec = add_plain("exec", "Run a program in a container that runs: exec W -- CMD …",
                                [this](const Session& s) { return cli::exec(s, options_.exec); });
-    exec->add_option("workload", options_.exec.workload, "Its name")->required();
+    exec->add_option("workload", options_.exec.workload, "Its name")
+        ->transform(bare_name)
+        ->required();
     exec->add_option("-c,--container", options_.exec.container, "In this container");
     exec->add_option("--timeout", options_.exec.timeout, "Kill it after so long (30s)")
         ->check(duration());

@@ -86,36 +86,71 @@ std::string controllers_table(const Json& controllers, const Session& session) {
   return table.render(session.io.width);
 }
 
+std::string ports_text(const Json& service) {
+  std::vector<std::string> ports;
+  for (const Json& port : list_of(service, "ports")) {
+    std::string text = number_text(port, "port");
+    if (port.contains("nodePort")) text += ":" + number_text(port, "nodePort");
+    ports.push_back(text + "/" + text_of(port, "protocol"));
+  }
+  return join(ports, ",");
+}
+
+std::string pods_text(const Json& service) {
+  std::vector<std::string> pods;
+  for (const Json& pod : list_of(service, "pods")) {
+    if (pod.is_string()) pods.push_back(pod.get<std::string>());
+  }
+  return join(pods, ",");
+}
+
+std::string address_text(const Json& service) {
+  const std::string address = text_of(service, "address");
+  return address.empty() ? "None" : address;
+}
+
 std::string services_table(const Json& services, const Session& session) {
   Table table({"SERVICE", "ADDRESS", "PORTS", "PODS", "SOURCE", "REASON"});
   for (const Json& service : services) {
-    std::vector<std::string> ports, pods;
-    for (const Json& port : list_of(service, "ports")) {
-      std::string text = number_text(port, "port");
-      if (port.contains("nodePort")) text += ":" + number_text(port, "nodePort");
-      ports.push_back(text + "/" + text_of(port, "protocol"));
-    }
-    for (const Json& pod : list_of(service, "pods")) {
-      if (pod.is_string()) pods.push_back(pod.get<std::string>());
-    }
-    const std::string address = text_of(service, "address");
-    table.add({text_of(service, "name"), address.empty() ? "None" : address, join(ports, ","),
-               join(pods, ","), text_of(service, "source"), text_of(service, "reason")});
+    table.add({text_of(service, "name"), address_text(service), ports_text(service),
+               pods_text(service), text_of(service, "source"), text_of(service, "reason")});
   }
   return table.render(session.io.width);
 }
+
+namespace {
+
+std::string service_text(const Json& service) {
+  return render_fields({{"Name", "Service/" + text_of(service, "name")},
+                        {"Address", address_text(service)},
+                        {"Ports", ports_text(service)},
+                        {"Pods", pods_text(service)},
+                        {"Reason", text_of(service, "reason")},
+                        {"Message", text_of(service, "message")},
+                        {"Source", text_of(service, "source")}});
+}
+
+int show(const Session& session, const Json& object, const std::string& text) {
+  if (session.format != Format::Table) {
+    print_data(session, object);
+  } else {
+    print(session, text);
+  }
+  return kDone;
+}
+
+}  // namespace
 
 int show_controller(const Session& session, const std::string& name) {
   const auto answer = session.client.get("/v1/workloads");
   if (!answer) return report(session, answer.error());
   for (const Json& controller : list_of(*answer, "controllers")) {
     if (lower(name_of(controller)) != lower(name)) continue;
-    if (session.format != Format::Table) {
-      print_data(session, controller);
-    } else {
-      print(session, controller_text(controller, session.io.clock));
-    }
-    return kDone;
+    return show(session, controller, controller_text(controller, session.io.clock));
+  }
+  for (const Json& service : list_of(*answer, "services")) {
+    if (lower("Service/" + text_of(service, "name")) != lower(name)) continue;
+    return show(session, service, service_text(service));
   }
   return report(session, Error(Code::NotFound, "there is no " + printable(name) +
                                                    " on this device; wherry list shows what is"));

@@ -84,6 +84,18 @@ struct FileCloser {
   void operator()(std::FILE* file) const { std::fclose(file); }
 };
 
+int write_through(const Session& session, const SupportArguments& arguments,
+                  const std::string& path) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  const std::unique_ptr<std::FILE, FileCloser> file(fd < 0 ? nullptr : fdopen(fd, "wb"));
+  if (!file) {
+    return report(session,
+                  Error(Code::FailedPrecondition, "write " + path + ": " + std::strerror(errno)));
+  }
+  const Written written = write_bundle(session, arguments, file.get());
+  return written.status ? kDone : report(session, written.status.error());
+}
+
 }  // namespace
 
 int write_support_bundle(const Session& session, const SupportArguments& arguments) {
@@ -94,12 +106,19 @@ int write_support_bundle(const Session& session, const SupportArguments& argumen
     const Written written = write_bundle(session, arguments, session.io.out);
     return written.status ? kDone : report(session, written.status.error());
   }
-  const std::string path = arguments.file.empty() ? default_name(session) : arguments.file;
   std::error_code error;
-  if (std::filesystem::is_directory(path, error)) {
+  std::string path = arguments.file.empty() ? default_name(session) : arguments.file;
+  if (std::filesystem::is_symlink(path, error))
+    path = std::filesystem::weakly_canonical(path, error);
+  const auto kind = std::filesystem::status(path, error).type();
+  if (kind == std::filesystem::file_type::directory) {
     return report_usage(session.io, path + " is a directory: name a file in it, as " + path +
                                         (path.ends_with('/') ? "" : "/") + default_name(session));
   }
+  // A device, such as /dev/stdout, or a pipe is written to; to replace it would break it for all.
+  const bool there = kind != std::filesystem::file_type::not_found;
+  if (there && kind != std::filesystem::file_type::regular)
+    return write_through(session, arguments, path);
   const std::string part = path + ".part";
   // For its owner only: what is in it is nobody else's business. One that is there from before may
   // be somebody else's, or open to others.

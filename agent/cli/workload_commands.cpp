@@ -172,6 +172,8 @@ int list_workloads(const Session& session) {
 }
 
 int show_workload(const Session& session, const std::string& name) {
+  if (name.starts_with("Pod/") || name.starts_with("pod/"))
+    return show_workload(session, name.substr(4));
   if (name.find('/') != std::string::npos) return show_controller(session, name);
   const auto workload = session.client.get("/v1/workloads/" + escape_query(name));
   if (!workload) return report(session, workload.error());

@@ -1,6 +1,8 @@
 // wherry check and wherry support-bundle, against a server that says what the test wants.
 
 #include <filesystem>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <gmock/gmock.h>
 
@@ -72,6 +74,14 @@ TEST_F(ProgramTest, ABundleIsAFileForItsOwner) {
   EXPECT_EQ(read_text(path), "an archive with logs");
   EXPECT_EQ(std::filesystem::status(path).permissions(), std::filesystem::perms(0600));
   EXPECT_EQ(wherry({"support-bundle", "-f", "-"}).out, "an archive");
+  // A link is followed; what is no file is written to, and stays what it is.
+  std::filesystem::create_symlink(path, dir / "link");
+  EXPECT_EQ(wherry({"support-bundle", "-f", dir / "link"}).exit_code, 0);
+  EXPECT_TRUE(std::filesystem::is_symlink(dir / "link"));
+  EXPECT_EQ(read_text(path), "an archive");
+  ASSERT_EQ(mknod((dir / "full").c_str(), S_IFCHR | 0666, makedev(1, 7)), 0);
+  EXPECT_EQ(wherry({"support-bundle", "-f", dir / "full"}).exit_code, 1);
+  EXPECT_TRUE(std::filesystem::is_character_file(dir / "full"));
 }
 
 TEST_F(ProgramTest, HalfABundleIsNotKept) {

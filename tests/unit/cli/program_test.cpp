@@ -72,6 +72,9 @@ TEST_F(ProgramTest, OwnersOfWorkloadsAreShown) {
   EXPECT_THAT(wherry({"get", "CronJob/backup"}).out, testing::HasSubstr("2027-01-15T08:00:00"));
   EXPECT_THAT(wherry({"get", "Job/backup-1", "-o", "json"}).out,
               testing::HasSubstr("\"owner\": \"CronJob/backup\""));
+  EXPECT_THAT(wherry({"get", "Service/front"}).out, testing::HasSubstr("80:30080/TCP,53/UDP"));
+  EXPECT_THAT(wherry({"get", "service/names", "-o", "json"}).out,
+              testing::HasSubstr("NoReadyPods"));
   EXPECT_EQ(wherry({"get", "Job/nope"}).exit_code, 4);
   expect_one_line(wherry({"get", "Job/nope"}));
 }
