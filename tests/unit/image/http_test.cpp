@@ -16,6 +16,7 @@
 
 #include "base/fd.h"
 #include "tests/support/net.h"
+#include "tests/support/wait.h"
 
 namespace wherry::runtime {
 namespace {
@@ -165,12 +166,12 @@ TEST(Http, AByteNowAndThenIsAStall) {
   EXPECT_THAT(answer.error().full(), HasSubstr("stalled: less than 1 KiB in 300ms"));
 }
 
-// Sends `begin` and then a byte every 20 ms, for two seconds.
+// Sends `begin` and then a byte every 20 ms, for longer than anybody waits.
 std::function<void(const RawServer::Send&)> trickle(std::string begin) {
   return [begin = std::move(begin)](const RawServer::Send& send) {
     const CancelToken never;
     if (!send(begin)) return;
-    for (int i = 0; i < 100 && send("x"); ++i) never.wait_for(milliseconds(20));
+    for (int i = 0; i < 10'000 && send("x"); ++i) never.wait_for(milliseconds(20));
   };
 }
 
@@ -185,22 +186,16 @@ Error get_by_tls(const std::string& authority, ProxySettings proxies = {}) {
 
 TEST(Http, ATlsHandshakeByteByByteIsGivenUp) {
   RawServer server(trickle(std::string("\x16\x03\x03\x40\x00\x02\x00\x3f\xfc", 9)), true);
-  const SystemClock clock;
-  const MonoTime begin = clock.now();
   const Error error = get_by_tls("127.0.0.1:" + std::to_string(server.port()));
-  EXPECT_LT(clock.now() - begin, seconds(1));
   EXPECT_EQ(error.reason(), "RegistryUnavailable");
   EXPECT_THAT(error.full(), HasSubstr("no TLS connection within 300ms"));
 }
 
 TEST(Http, AnAnswerToConnectByteByByteIsGivenUp) {
   RawServer proxy(trickle("HTTP/1.1 200 OK\r\nX: "));
-  const SystemClock clock;
-  const MonoTime begin = clock.now();
   ProxySettings proxies;
   proxies.https = "http://127.0.0.1:" + std::to_string(proxy.port());
   const Error error = get_by_tls("registry.example", proxies);
-  EXPECT_LT(clock.now() - begin, seconds(1));
   EXPECT_EQ(error.reason(), "RegistryUnavailable");
 }
 
@@ -253,7 +248,7 @@ TEST(Http, HowLongAConnectionMayTakeCanBeSaid) {
     others.emplace_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     static_cast<void>(connect(others.back().get(), plain, size));
   }
-  HttpSession session({seconds(20), seconds(20), 0});
+  HttpSession session({2 * test::kPatience, 2 * test::kPatience, 0});
   HttpRequest request;
   request.url = *parse_url("http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "/v2/");
   request.connect = milliseconds(100);
@@ -262,7 +257,7 @@ TEST(Http, HowLongAConnectionMayTakeCanBeSaid) {
   const auto answer = session.send(request, {}, {}, {});
   ASSERT_FALSE(answer);
   EXPECT_THAT(answer.error().full(), HasSubstr("no answer to connect"));
-  EXPECT_LT(clock.now() - begin, seconds(10));
+  EXPECT_LT(clock.now() - begin, test::kPatience);
 }
 
 }  // namespace
