@@ -321,7 +321,7 @@ void LinkWorker::set_status(bool connected, const std::string& broker, const std
   } else if (reason == kStopped) {
     log_info("left the broker", {{"broker", broker}});
   } else {
-    log_warn(connected ? "the broker refuses a subscription" : "not connected to a broker",
+    log_warn(connected ? "the broker refuses what this device needs" : "not connected to a broker",
              {{"broker", broker}, {"reason", reason}, {"message", message}});
   }
   tell(next);

@@ -1,6 +1,5 @@
 #include "tests/support/mosquitto_broker.h"
 
-#include <csignal>
 #include <stdexcept>
 
 #include "tests/support/net.h"
@@ -27,11 +26,6 @@ MosquittoBroker::MosquittoBroker(MosquittoOptions options) : options_(std::move(
   }
   write_text(dir_ / "mosquitto.conf", config + options_.extra_config);
   start();
-}
-
-void MosquittoBroker::set_acl(const std::string& acl) {
-  write_text(dir_ / "acl", acl);
-  ::kill(pid(), SIGHUP);
 }
 
 void MosquittoBroker::start() {

@@ -29,10 +29,9 @@ class MosquittoBroker {
   std::string log() const { return read_text(dir_ / "mosquitto.log"); }
   pid_t pid() const { return process_ ? process_->pid() : -1; }
 
-  void set_acl(const std::string& acl);  // where options had one; takes effect at once
-  void start();                          // on the same port
-  void stop();  // SIGTERM: clients see an orderly end, persistence is saved
-  void kill();  // SIGKILL: nothing is saved
+  void start();  // on the same port
+  void stop();   // SIGTERM: clients see an orderly end, persistence is saved
+  void kill();   // SIGKILL: nothing is saved
   void restart() { stop(), start(); }
 
  private:

@@ -193,6 +193,10 @@ std::string ScriptedBroker::acknowledgement(uint16_t id) {
   return packet(kPuback << 4, number(id));
 }
 
+std::string ScriptedBroker::refusal(uint16_t id) {
+  return packet(kPuback << 4, number(id) + '\x87');
+}
+
 std::vector<uint16_t> ScriptedBroker::acknowledged() const {
   const std::lock_guard lock(mutex_);
   return acknowledged_;

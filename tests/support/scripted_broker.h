@@ -40,6 +40,7 @@ class ScriptedBroker {
   static std::string publish_packet(const std::string& topic, const std::string& payload,
                                     uint16_t id);
   static std::string acknowledgement(uint16_t id);  // PUBACK
+  static std::string refusal(uint16_t id);          // the same with "not authorized"
   // Acknowledgements by the client of what was sent to it.
   std::vector<uint16_t> acknowledged() const;
 
