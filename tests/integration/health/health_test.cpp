@@ -28,7 +28,7 @@ TEST_F(ProbesTest, LivenessRestartsByExec) {
   const json again =
       until("web", [&](const json& now) { return container_of(now, "main")["restarts"] >= 1; });
   EXPECT_TRUE(has_event("LivenessProbeFailed"));
-  EXPECT_GE(lines().size(), 2U);
+  EXPECT_TRUE(wait_until([&] { return lines().size() >= 2; }));
   std::remove(file("bad").c_str());
   running("web");
   EXPECT_EQ(pid_of("neighbour"), neighbour);

@@ -20,6 +20,7 @@ TEST_F(InitTest, RunOneAfterAnotherAndOnceOnly) {
                   {{"initContainers", {says("one"), says("two")}}});
   publish(1, {made});
   running("web");
+  EXPECT_TRUE(wait_until([&] { return lines().size() >= 3; }));
   EXPECT_THAT(lines(), ElementsAre("one", "two", "main"));
   const json now = agent_->workload("web");
   EXPECT_EQ(container_of(now, "one")["role"], "init");
