@@ -135,7 +135,7 @@ TEST_F(ApplyTest, ABadDocumentChangesNothing) {
       {desired_document(4, json::array({sleeper("other")})), "metadata.revision: stale"},
       {sleeper("other").dump(), "put it under spec.items"},
       {"kind: [", "document.yaml:1:"},
-      {std::string(2 << 20, ' '), "too large"},
+      {std::string(2 << 20, ' '), "larger than 1 MiB"},
       {std::string((1 << 20) + 1, ' '), "1 MiB"},
       {"", "empty"}};
   for (const auto& [text, says] : table) {
