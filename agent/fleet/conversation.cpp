@@ -31,13 +31,12 @@ Status Conversation::advance() {
     if (!handled) return handled;
   }
   if (!connected_ || goodbye_) return {};
-  if (refused_.contains(topics_.presence()) && !presence_ && is_due(topics_.presence())) {
+  if (presence_.refused && !presence_.in_flight && is_due(presence_)) {
     const Result<int> id = publish_presence(true);
     if (!id) return fail(id.error());
-    presence_ = *id;
+    presence_.in_flight = *id;
   }
-  const bool may_report = is_due(topics_.reported());
-  if (const auto reported = may_report ? hooks_.take_reported() : std::nullopt) {
+  if (const auto reported = is_due(reported_) ? hooks_.take_reported() : std::nullopt) {
     const Result<int> id = session_.publish(topics_.reported(), *reported, true);
     if (!id && id.error().reason() == kMessageTooLarge) {
       // Nor is it one here: the next state may be smaller, and all else goes on.
@@ -47,20 +46,21 @@ Status Conversation::advance() {
     } else if (!id) {
       return fail(id.error());
     } else {
-      reported_ = *id;
+      reported_.in_flight = *id;
     }
   }
   if (Status sent = send_answers(); !sent) return sent;
   while (std::optional<OutboundMessage> message = hooks_.take_message()) {
-    const Result<int> id = session_.publish(topics_.below(message->topic), message->payload, false,
-                                            {.content_type = message->content_type});
+    std::string topic = topics_.below(message->topic);
+    const Result<int> id =
+        session_.publish(topic, message->payload, false, {.content_type = message->content_type});
     if (!id && id.error().reason() == kMessageTooLarge) {
       // The broker takes smaller ones: no reason to lose the connection.
       hooks_.message_acknowledged(message->ticket, false);
       continue;
     }
     if (!id) return fail(id.error());
-    messages_.emplace(*id, Sent{message->ticket, topics_.below(message->topic)});
+    messages_.emplace(*id, Sent{message->ticket, std::move(topic)});
   }
   return {};
 }
@@ -81,7 +81,7 @@ Status Conversation::handle(const SessionConnected& event) {
   connected_ = true;
   const Result<int> id = publish_presence(true);
   if (!id) return fail(id.error());
-  presence_ = *id;
+  presence_.in_flight = *id;
   if (Status subscribed = session_.subscribe(filters_); !subscribed) return subscribed;
   hooks_.connected(event.session_present);
   return {};
@@ -102,21 +102,17 @@ Status Conversation::handle(const SessionPublished& event) {
   const auto answer = answers_.extract(event.id);
   const auto message = messages_.extract(event.id);
   if (!accepted) {
-    const std::string topic = answer                  ? answer.mapped().topic
-                              : message               ? message.mapped().topic
-                              : reported_ == event.id ? topics_.reported()
-                                                      : topics_.presence();
+    const std::string topic = answer                            ? answer.mapped().topic
+                              : message                         ? message.mapped().topic
+                              : reported_.in_flight == event.id ? topics_.reported()
+                                                                : topics_.presence();
     log_warn("the broker refuses a message",
              {{"topic", topic}, {"reason", event.accepted.error().message()}});
   }
-  if (presence_ == event.id) {
-    presence_.reset();
-    published(topics_.presence(), accepted);
-  }
-  if (reported_ == event.id) {
-    reported_.reset();
+  if (presence_.in_flight == event.id) published(presence_, topics_.presence(), accepted);
+  if (reported_.in_flight == event.id) {
     hooks_.reported_acknowledged(accepted);
-    published(topics_.reported(), accepted);
+    published(reported_, topics_.reported(), accepted);
   }
   if (goodbye_ == event.id) goodbye_acknowledged_ = true;
   if (answer) hooks_.answer_acknowledged(answer.mapped().number, accepted);
@@ -124,19 +120,19 @@ Status Conversation::handle(const SessionPublished& event) {
   return {};
 }
 
-// Of what the broker keeps for others: until it has the latest, they go by something older.
-void Conversation::published(const std::string& topic, bool accepted) {
+void Conversation::published(Retained& kept, const std::string& topic, bool accepted) {
+  kept.in_flight.reset();
   if (!accepted) {
-    if (refused_.empty()) hooks_.publish_refused(topic);  // one of them is reason enough
-    refused_.insert(topic);
+    if (!again_at()) hooks_.publish_refused(topic);  // one of them is reason enough
+    kept.refused = true;
     again_at_ = clock_.now() + refused_retry_;
-  } else if (refused_.erase(topic) > 0 && refused_.empty()) {
+  } else if (std::exchange(kept.refused, false) && !again_at()) {
     hooks_.publish_accepted();
   }
 }
 
-bool Conversation::is_due(const std::string& topic) const {
-  return !refused_.contains(topic) || clock_.now() >= again_at_;
+bool Conversation::is_due(const Retained& kept) const {
+  return !kept.refused || clock_.now() >= again_at_;
 }
 
 Status Conversation::handle(SessionMessage& event) {

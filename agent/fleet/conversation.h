@@ -4,7 +4,6 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -47,7 +46,7 @@ class Conversation {
   bool connected() const { return connected_; }
   // When what was refused is tried again; nothing where nothing was.
   std::optional<MonoTime> again_at() const {
-    return refused_.empty() ? std::nullopt : std::optional(again_at_);
+    return presence_.refused || reported_.refused ? std::optional(again_at_) : std::nullopt;
   }
   // Announces that the device goes offline; say it once, when nothing else is to be sent.
   Status say_goodbye();
@@ -62,9 +61,14 @@ class Conversation {
   void hand_over(const InboundTopic& topic, SessionMessage& command);
   Status send_answers();
   Result<int> publish_presence(bool online);
-  void published(const std::string& topic, bool accepted);
+  // What the broker keeps for others: until it has the latest, they go by something older.
+  struct Retained {
+    std::optional<int> in_flight;  // its id
+    bool refused = false;
+  };
+  void published(Retained& kept, const std::string& topic, bool accepted);
   // It was not refused a moment ago.
-  bool is_due(const std::string& topic) const;
+  bool is_due(const Retained& kept) const;
 
   MqttSession& session_;
   const Topics& topics_;
@@ -78,10 +82,9 @@ class Conversation {
     uint64_t number = 0;
     std::string topic;
   };
-  std::optional<int> presence_, reported_;  // the ids in flight
+  Retained presence_, reported_;
+  MonoTime again_at_{};                     // for those of them that are refused
   std::map<int, Sent> answers_, messages_;  // by the id in flight
-  std::set<std::string> refused_;           // of presence and the reported state
-  MonoTime again_at_{};
   std::optional<int> goodbye_;
   bool goodbye_acknowledged_ = false;
 };

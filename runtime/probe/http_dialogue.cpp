@@ -80,7 +80,10 @@ class HttpDialogue final : public Dialogue {
   }
 
   // The answer comes behind it (RFC 9110, 15.2). 101 is one: nobody asked for another protocol.
-  bool is_interim() const { return code() >= 100 && code() < 200 && code() != 101; }
+  bool is_interim() const {
+    const int status = code();
+    return status >= 100 && status < 200 && status != 101;
+  }
 
   size_t end_of_head(size_t line) const {
     size_t end = head_.find("\n\r\n", line);

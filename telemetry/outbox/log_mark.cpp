@@ -3,9 +3,9 @@
 #include <cinttypes>
 #include <cstdio>
 #include <fcntl.h>
-#include <string_view>
 #include <unistd.h>
 
+#include "base/base64.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/sqlite/log_check.h"
@@ -16,21 +16,11 @@ namespace {
 // 64 KiB of the log, to which a page of the mark adds little.
 constexpr uint64_t kStep = 16;
 
-std::string hex(std::string_view bytes) {
-  std::string text;
-  for (const char byte : bytes) {
-    char two[3];
-    std::snprintf(two, sizeof two, "%02x", static_cast<unsigned char>(byte));
-    text += two;
-  }
-  return text;
-}
-
 // Of the same length whatever it says, so that it is overwritten in place.
 std::string text_of(const std::string& salts, uint64_t frames) {
   char number[24];
   std::snprintf(number, sizeof number, " %010" PRIu64 "\n", frames);
-  return hex(salts) + number;
+  return base64_encode(salts) + number;
 }
 
 }  // namespace
@@ -43,7 +33,7 @@ bool LogMark::records_are_missing() const {
   if (!*log) return true;
   const sqlite::LogEnd& end = **log;
   uint64_t frames = 0;
-  const std::string salts = hex(end.salts);
+  const std::string salts = base64_encode(end.salts);
   return mark->starts_with(salts) &&
          std::sscanf(mark->c_str() + salts.size(), "%" SCNu64, &frames) == 1 && end.frames < frames;
 }

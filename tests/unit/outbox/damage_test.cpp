@@ -269,6 +269,13 @@ class LogDamageTest : public OutboxTest {
     open();
     EXPECT_EQ(add(kStream, numbered(102, 1)).first, after.first + 1) << "once";
   }
+  // No number is skipped, and nothing announced.
+  void expect_next(int number) {
+    open();
+    EXPECT_EQ(add(kStream, numbered(number, 1)).first, static_cast<uint64_t>(number));
+    EXPECT_EQ(dropped_, 0U);
+    EXPECT_FALSE(read(kStream, number - 1).dropped);
+  }
   static constexpr const char* kStream = "data/web/t";
   static constexpr size_t kFrame = 24 + 4096;
   std::string epoch_;
@@ -325,10 +332,7 @@ TEST_F(LogDamageTest, ALogThatIsGoneGivesNoNumberTwice) {
 TEST_F(LogDamageTest, HalfACommitIsNoDamage) {
   add_unsynced(101, 1, 20'000);
   std::filesystem::resize_file(log(), log_size() - kFrame);  // its last frame, which ends it
-  open();
-  EXPECT_EQ(add(kStream, numbered(101, 1)).first, 101U);
-  EXPECT_EQ(dropped_, 0U);
-  EXPECT_FALSE(read(kStream, 100).dropped);
+  expect_next(101);
 }
 
 // Until they are synced, the frames of a commit reach the disk in any order.
@@ -337,10 +341,7 @@ TEST_F(LogDamageTest, ACommitThatAPowerCutLeftInPartIsNoDamage) {
   std::string bytes = *read_file(log());
   bytes.replace(bytes.size() - 2 * kFrame, kFrame, kFrame, '\0');
   ASSERT_TRUE(write_file_atomic(log(), bytes));
-  open();
-  EXPECT_EQ(add(kStream, numbered(101, 1)).first, 101U);
-  EXPECT_EQ(dropped_, 0U);
-  EXPECT_FALSE(read(kStream, 100).dropped);
+  expect_next(101);
 }
 
 // Nor are many, as acknowledgements are not synced at all.
@@ -353,10 +354,7 @@ TEST_F(LogDamageTest, CommitsThatWereNotSyncedMayBeMissing) {
   std::string bytes = *read_file(log());
   bytes.replace(synced + 3 * kFrame, kFrame, kFrame, '\0');
   ASSERT_TRUE(write_file_atomic(log(), bytes));
-  open();
-  EXPECT_EQ(add(kStream, numbered(201, 1)).first, 201U);
-  EXPECT_EQ(dropped_, 0U);
-  EXPECT_FALSE(read(kStream, 200).dropped);
+  expect_next(201);
 }
 
 TEST_F(OutboxTest, WhatCannotBeOpenedIsOpenedLater) {
