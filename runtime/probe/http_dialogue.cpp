@@ -29,8 +29,10 @@ class HttpDialogue final : public Dialogue {
   std::string opening() override { return request_; }
 
   std::optional<Status> take(std::string_view bytes, std::string&) override {
-    head_ += bytes.substr(0, kMostHeads - head_.size());
     while (true) {
+      const size_t fits = std::min(bytes.size(), kMostHeads - head_.size());
+      head_ += bytes.substr(0, fits);
+      bytes.remove_prefix(fits);
       const size_t line = head_.find('\n');
       if (line == std::string::npos && head_.size() < kStatusLine) return {};
       if (!is_interim()) return judge();
@@ -71,7 +73,8 @@ class HttpDialogue final : public Dialogue {
   // 0 where it is not HTTP.
   int code() const {
     int code = 0;
-    const std::string_view line = std::string_view(head_).substr(0, head_.find('\n'));
+    const std::string_view line =
+        std::string_view(head_).substr(0, std::min(head_.find('\n'), kStatusLine));
     const size_t space = line.find(' ');
     if (line.starts_with("HTTP/1.") && space != std::string_view::npos) {
       std::from_chars(line.data() + space + 1, line.data() + line.size(), code);
@@ -85,11 +88,13 @@ class HttpDialogue final : public Dialogue {
     return status >= 100 && status < 200 && status != 101;
   }
 
+  // Behind the first empty line; npos where there is none yet.
   size_t end_of_head(size_t line) const {
-    size_t end = head_.find("\n\r\n", line);
-    if (end != std::string::npos) return end + 3;
-    end = head_.find("\n\n", line);
-    return end == std::string::npos ? end : end + 2;
+    for (size_t at = line; at != std::string::npos; at = head_.find('\n', at + 1)) {
+      if (head_.compare(at + 1, 1, "\n") == 0) return at + 2;
+      if (head_.compare(at + 1, 2, "\r\n") == 0) return at + 3;
+    }
+    return std::string::npos;
   }
 
   Status judge() const {

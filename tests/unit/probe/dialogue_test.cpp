@@ -59,7 +59,10 @@ TEST(Http, InterimAnswersAreNotTheAnswer) {
             "the answer is not HTTP");
   std::string many;
   for (int i = 0; i < 1000; ++i) many += hints;
-  EXPECT_EQ(verdict_on(many + "HTTP/1.1 200 OK\r\n"), "") << "each is forgotten";
+  many += "HTTP/1.1 200 OK\r\n";
+  EXPECT_EQ(verdict_on(many), "") << "each is forgotten";
+  std::string reply;
+  EXPECT_EQ(http_dialogue(get(), "h:1", false)->take(many, reply), Status{}) << "in one piece too";
 }
 
 TEST(Http, TheStatusDecides) {
