@@ -50,7 +50,9 @@ void Sender::disconnected() {
   connected_ = false;
   flights_.clear();
   bytes_in_flight_ = 0;
+  unacknowledged_ = counted_ = 0;
   for (auto& [name, course] : courses_) {
+    course.flights = course.bytes = 0;
     course.sent = course.settled;
     course.held.reset();
   }
@@ -72,9 +74,11 @@ Sender::Course& Sender::course(const StreamState& state) {
 
 Result<std::optional<Outgoing>> Sender::next() {
   const MonoTime now = clock_.now();
-  if (!connected_ || now < not_before_ || flights_.size() >= options_.max_batches)
+  if (!connected_ || now < not_before_ || unacknowledged_ >= options_.max_batches)
     return std::nullopt;
-  if (bytes_in_flight_ >= window_ && !flights_.empty()) return std::nullopt;
+  // A single one that fills the window by itself may be one that is never acknowledged.
+  const bool full = bytes_in_flight_ >= window_;
+  if (full && counted_ != 1) return std::nullopt;
   std::vector<StreamState> states = outbox_.streams();  // by importance
   if (courses_.size() > states.size()) forget_all_but(states);
   for (auto begin = states.begin(); begin != states.end();) {
@@ -89,13 +93,23 @@ Result<std::optional<Outgoing>> Sender::next() {
     for (; begin != end; ++begin) {
       Course& course = this->course(*begin);
       if (course.held && now < *course.held) continue;
-      if (course.sent + 1 >= begin->next) continue;
+      if (course.sent + 1 >= begin->next || (full && course.flights > 0)) continue;
+      if (has_its_share(begin->name, course)) continue;
       auto batch = batch_of(*begin, course);
       if (batch && *batch) last_[static_cast<size_t>(*kind)] = begin->name;
       if (!batch || *batch) return batch;
     }
   }
   return std::nullopt;
+}
+
+bool Sender::has_its_share(const std::string& stream, const Course& course) const {
+  const size_t quarter = std::max(options_.max_batches / 4, size_t{1});
+  if (course.flights >= 3 * quarter || course.bytes >= window_ / 4 * 3) return true;
+  if (course.flights < quarter) return false;
+  const auto first = std::find_if(flights_.begin(), flights_.end(),
+                                  [&](const Flight& each) { return each.stream == stream; });
+  return first != flights_.end() && !first->counted;
 }
 
 Result<std::optional<Outgoing>> Sender::batch_of(const StreamState& state, Course& course) {
@@ -117,8 +131,12 @@ Result<std::optional<Outgoing>> Sender::batch_of(const StreamState& state, Cours
   course.sent = chunk->last();
   outbox_.note_sent(state.name, course.sent);
   bytes_in_flight_ += out.payload.size();
+  ++unacknowledged_;
+  ++counted_;
+  ++course.flights;
+  course.bytes += out.payload.size();
   flights_.push_back(
-      {out.ticket, state.name, state.epoch, course.sent, out.payload.size(), clock_.now(), false});
+      {out.ticket, state.name, state.epoch, course.sent, out.payload.size(), clock_.now()});
   return out;
 }
 
@@ -129,9 +147,11 @@ void Sender::acknowledged(uint64_t ticket, bool accepted) {
   Course& course = courses_[flight->stream];
   if (flight->epoch != course.epoch) return;
   if (accepted) {
-    bytes_in_flight_ -= flight->bytes;
+    // What it has overtaken may never be acknowledged: nothing waits for that.
+    std::for_each(flights_.begin(), flight + 1, [this](Flight& each) { uncount(each); });
     adapt(*flight);
     flight->acknowledged = true;
+    --unacknowledged_;
     course.refusals = 0;
     return land(std::string(flight->stream));
   }
@@ -147,11 +167,20 @@ void Sender::acknowledged(uint64_t ticket, bool accepted) {
 }
 
 void Sender::forget_flights(const std::string& stream) {
-  std::erase_if(flights_, [&](const Flight& flight) {
+  std::erase_if(flights_, [&](Flight& flight) {
     if (flight.stream != stream) return false;
-    if (!flight.acknowledged) bytes_in_flight_ -= flight.bytes;
+    uncount(flight);
+    if (!flight.acknowledged) --unacknowledged_;
     return true;
   });
+  courses_[stream].flights = 0;
+}
+
+void Sender::uncount(Flight& flight) {
+  if (!std::exchange(flight.counted, false)) return;
+  bytes_in_flight_ -= flight.bytes;
+  courses_[flight.stream].bytes -= flight.bytes;
+  --counted_;
 }
 
 void Sender::forget_all_but(const std::vector<StreamState>& states) {
@@ -179,6 +208,7 @@ void Sender::land(const std::string& stream) {
     course.settled = flight->last;
     course.unsettled = true;
     if (unsettled_++ == 0) unsettled_since_ = clock_.now();
+    --course.flights;
     flight = flights_.erase(flight);
   }
 }

@@ -29,7 +29,10 @@ struct SenderOptions {
   // A batch has at most this many bytes of records, and on a slow link fewer.
   size_t max_batch = 64 << 10;
   size_t max_in_flight = 1 << 20;  // bytes
-  size_t max_batches = 16;         // in flight; MQTT libraries hold back what is beyond
+  // Unacknowledged; MQTT libraries hold back what is beyond. A stream has three quarters of that,
+  // and of the bytes, from its first unacknowledged one on, and a quarter once others have
+  // overtaken that one: what is never acknowledged holds up no other stream.
+  size_t max_batches = 16;
   bool compress = true;
   // After a connect the backlog waits for up to this long, so that a fleet does not come at once.
   Duration spread = std::chrono::seconds(3);
@@ -57,7 +60,6 @@ class Sender {
 
   // How long to wait for next() or settle() when nothing else happens; nothing: for ever.
   std::optional<Duration> pause() const;
-  size_t in_flight() const { return flights_.size(); }
   size_t streams() const { return courses_.size(); }  // that it remembers
   bool is_connected() const { return connected_; }
 
@@ -69,6 +71,7 @@ class Sender {
     size_t bytes = 0;
     MonoTime sent{};
     bool acknowledged = false;
+    bool counted = true;  // in bytes_in_flight_: neither it nor a later one was acknowledged
   };
   struct Course {  // of one stream
     std::string epoch;
@@ -77,13 +80,17 @@ class Sender {
     bool unsettled = false;        // … and not yet taken out
     std::optional<MonoTime> held;  // refused: not before
     uint32_t refusals = 0;
+    size_t flights = 0;
+    size_t bytes = 0;  // of them, as far as they are counted
   };
 
   Course& course(const StreamState& state);
+  bool has_its_share(const std::string& stream, const Course& course) const;
   void forget_flights(const std::string& stream);
   void forget_all_but(const std::vector<StreamState>& states);
   Result<std::optional<Outgoing>> batch_of(const StreamState& state, Course& course);
   void land(const std::string& stream);
+  void uncount(Flight& flight);
   void adapt(const Flight& flight);
 
   Outbox& outbox_;
@@ -99,6 +106,8 @@ class Sender {
   MonoTime narrowed_{};
   uint64_t last_ticket_ = 0;
   std::deque<Flight> flights_;  // in the order they were sent
+  size_t unacknowledged_ = 0;   // of them
+  size_t counted_ = 0;          // likewise
   std::map<std::string, Course> courses_;
   std::array<std::string, kKinds> last_;  // the stream of each kind that was sent from last
   size_t unsettled_ = 0;                  // acknowledged batches

@@ -141,6 +141,66 @@ TEST_F(SenderTest, ABrokerThatNeverAcknowledgesGetsNoMoreThanTheWindow) {
   EXPECT_GT(bytes, 16U << 10);
 }
 
+TEST_F(SenderTest, ABatchThatIsNeverAcknowledgedHoldsUpNoOtherStream) {
+  add("data/web/a", 300, 2000);
+  sender_->connected(1, true);
+  const auto stuck = next();
+  ASSERT_TRUE(stuck);
+  // On a slow link, where the window is as narrow as it gets.
+  size_t sent = 1;
+  for (auto batches = all(); !batches.empty(); batches = all()) {
+    sent += batches.size();
+    clock_.advance(1s);
+    for (const Outgoing& each : batches) sender_->acknowledged(each.ticket, true);
+  }
+  EXPECT_LE(sent, options_.max_batches) << "no more of its own";
+  EXPECT_EQ(waiting("data/web/a"), 300U);
+  add("data/web/b", 300, 2000);
+  while (const auto other = next()) {
+    ASSERT_EQ(other->stream, "data/web/b");
+    sender_->acknowledged(other->ticket, true);
+  }
+  ASSERT_TRUE(sender_->settle(true));
+  EXPECT_EQ(waiting("data/web/b"), 0U);
+  // Late is not never.
+  sender_->acknowledged(stuck->ticket, true);
+  while (const auto own = next()) sender_->acknowledged(own->ticket, true);
+  ASSERT_TRUE(sender_->settle(true));
+  EXPECT_EQ(waiting("data/web/a"), 0U);
+}
+
+TEST_F(SenderTest, NorDoesAStreamOfWhichNothingIsAcknowledged) {
+  add("data/web/a", 1000, 2000);
+  sender_->connected(1, true);
+  const auto sent = all();
+  add("data/web/b", 1000, 2000);
+  const auto pass = [&] {
+    while (const auto other = next()) {
+      if (other->stream == "data/web/b") sender_->acknowledged(other->ticket, true);
+    }
+    EXPECT_TRUE(sender_->settle(true));
+  };
+  pass();
+  EXPECT_EQ(waiting("data/web/b"), 0U);
+  EXPECT_EQ(waiting("data/web/a"), 1000U);
+  add("data/web/b", 100, 2000);
+  pass();
+  EXPECT_EQ(waiting("data/web/b"), 0U) << "however long it lasts";
+}
+
+TEST_F(SenderTest, NorDoesARecordThatFillsTheWindow) {
+  add("data/web/a", 2, 60'000);
+  sender_->connected(1, true);
+  ASSERT_EQ(all().size(), 1U);
+  add("events", 3);
+  const auto event = next();
+  ASSERT_TRUE(event);
+  EXPECT_EQ(event->stream, "events");
+  sender_->acknowledged(event->ticket, true);
+  ASSERT_TRUE(sender_->settle(true));
+  EXPECT_EQ(waiting("events"), 0U);
+}
+
 TEST_F(SenderTest, TheWindowGrowsOnAFastLinkAndShrinksOnASlowOne) {
   add("data/a/s", 3000, 1000);
   sender_->connected(1, true);
