@@ -40,6 +40,11 @@ class StoreRecords final : public Records,
   Status remove_history(const std::string& workload) override {
     return store_.remove_history(workload);
   }
+  Status save_same_images(const SameImages& same) override { return store_.save_same_images(same); }
+  Status remove_same_images(const std::string& workload) override {
+    return store_.remove_same_images(workload);
+  }
+  Result<std::vector<SameImages>> same_images() override { return store_.same_images(); }
   Status append_event(const EventRecord& event) override {
     const auto number = store_.append_event(event);
     if (!number) return fail(number.error());

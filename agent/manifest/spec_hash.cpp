@@ -272,6 +272,15 @@ std::string canonical_spec(const WorkloadSpec& workload) {
   return out.text();
 }
 
+bool differ_in_images_only(const WorkloadSpec& a, const WorkloadSpec& b) {
+  const auto without = [](WorkloadSpec workload) {
+    for (runtime::ContainerSpec& each : workload.pod.containers) each.image.clear();
+    for (runtime::Volume& each : workload.pod.volumes) each.image.clear();
+    return canonical_spec(workload);
+  };
+  return without(a) == without(b);
+}
+
 std::string spec_hash(const WorkloadSpec& workload) {
   return sha256_hex(canonical_spec(workload)).substr(0, 16);
 }

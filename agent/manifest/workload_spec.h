@@ -77,5 +77,7 @@ struct WorkloadSpec {
 std::string spec_hash(const WorkloadSpec& workload);
 // What is hashed: "name=<bytes>:<value>;" and "name{…}", in an order of its own.
 std::string canonical_spec(const WorkloadSpec& workload);
+// The two want the same but for how their images are written.
+bool differ_in_images_only(const WorkloadSpec& a, const WorkloadSpec& b);
 
 }  // namespace wherry

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <optional>
 
 #include "base/failpoint.h"
 
@@ -13,7 +14,10 @@ using runtime::ContainerSpec;
 void check_images(ActionResult& result, runtime::Images& images) {
   for (const runtime::ImageNeed& need : images_of(result.action.spec->pod)) {
     const auto image = images.find(need.reference);
-    if (image) continue;
+    if (image) {
+      result.digests[image->name] = image->digest;
+      continue;
+    }
     if (image.error().code() == Code::NotFound) {
       result.missing.insert(need.reference);
     } else if (result.status) {
@@ -22,14 +26,23 @@ void check_images(ActionResult& result, runtime::Images& images) {
   }
 }
 
+const runtime::PodSpec& labelled(const Action& action, std::optional<runtime::PodSpec>& copy) {
+  if (action.label_hash.empty()) return action.spec->pod;
+  copy = action.spec->pod;
+  copy->hash = action.label_hash;
+  return *copy;
+}
+
 void update_files(ActionResult& result, runtime::Runtime& runtime, const CancelToken& cancel) {
   if (result.status = failpoint("reconcile.before-update"); !result.status) return;
-  const auto prepared = runtime.prepare_pod(result.action.spec->pod, cancel);
+  std::optional<runtime::PodSpec> copy;
+  const auto prepared = runtime.prepare_pod(labelled(result.action, copy), cancel);
   if (!prepared) result.status = fail(prepared.error());
 }
 
 void start(ActionResult& result, runtime::Runtime& runtime, const CancelToken& cancel) {
-  const runtime::PodSpec& pod = result.action.spec->pod;
+  std::optional<runtime::PodSpec> copy;
+  const runtime::PodSpec& pod = labelled(result.action, copy);
   if (result.status = failpoint("reconcile.before-prepare"); !result.status) return;
   auto ip = runtime.prepare_pod(pod, cancel);
   if (!ip) {

@@ -20,6 +20,7 @@ struct ActionResult {
   std::vector<runtime::ContainerStatus> started;  // Start
   std::map<std::string, Error> not_started;       // Start, by container
   std::set<std::string> missing;                  // CheckImages: references
+  std::map<std::string, std::string> digests{};   // CheckImages: of the others, by their names
   std::vector<std::string> resized{};             // Resize: containers
 };
 

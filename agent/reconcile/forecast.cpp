@@ -79,9 +79,7 @@ class Forecaster {
   }
 
  private:
-  const PodStatus* pod(const std::string& name) const {
-    return lookup(now_.ledger.observed(), name);
-  }
+  const PodStatus* pod(const std::string& name) const { return lookup(trial_.observed(), name); }
 
   void describe(const PlanRequest& request, const DocumentDesk::Considered& considered) {
     const Document& document = considered.document;
@@ -117,6 +115,7 @@ class Forecaster {
     result_.device = before.capacity.has;
     result_.before = find_demand(before);
     trial_.set_desired(now_.orders.apply(std::move(next)));
+    (void)trial_.find_same_images();
   }
 
   void compare_all(const PlanRequest& request, const DocumentDesk::Considered& considered) {

@@ -15,13 +15,6 @@ using runtime::PodStatus;
 constexpr size_t kMaxEventsKept = 1000;  // while the store takes none
 constexpr Duration kKillAgain = std::chrono::seconds(10);
 
-bool uses(const WorkloadSpec& spec, const std::string& reference, runtime::PullPolicy policy) {
-  const auto needs = images_of(spec.pod);
-  return std::any_of(needs.begin(), needs.end(), [&](const runtime::ImageNeed& need) {
-    return need.reference == reference && need.pull_policy == policy;
-  });
-}
-
 }  // namespace
 
 Status Ledger::load() {
@@ -37,6 +30,13 @@ Status Ledger::load() {
     past.started_at = row.last_started_at;
     past.finished_at = row.last_finished_at;
     past.failures = past.ended ? row.restarts + 1 : 0;
+  }
+  const auto same = records_.same_images();
+  if (!same) return fail(same.error(), "read what workloads run");
+  for (const SameImages& row : *same) {
+    WorkloadMemory& memory = memory_[row.workload];
+    memory.written_hash = row.wanted_hash;
+    memory.run_hash = row.pod_hash;
   }
   return {};
 }
@@ -81,6 +81,7 @@ void Ledger::forget_what_is_gone() {
     if (desired_.contains(name) || observed_.contains(name)) return false;
     if (memory.busy || memory.kill_at || !memory.prepared_hash.empty()) return false;
     if (!memory.containers.empty()) unsaved_removals_.insert(name);
+    if (!memory.written_hash.empty()) unsaved_hashes_.insert(name);
     return true;
   });
 }
@@ -111,8 +112,10 @@ void Ledger::looked(uint64_t begun, const std::vector<PodStatus>& pods) {
     const auto seen = found.find(name);
     if (seen == found.end() || seen->second->containers.empty()) {
       observed_.erase(name);
+      forget_same_images(name);
     } else {
       observed_[name] = *seen->second;
+      know_by_document(observed_[name]);
       take_in(name);
     }
     const auto due = look_at_.find(name);
@@ -121,6 +124,9 @@ void Ledger::looked(uint64_t begun, const std::vector<PodStatus>& pods) {
   std::erase_if(look_at_,
                 [&](const auto& due) { return due.second <= begun && !names.contains(due.first); });
   settle_doubts(begun, passed_over);
+  for (const auto& [name, memory] : memory_) {
+    if (all && !observed_.contains(name) && !memory.busy) forget_same_images(name);
+  }
   looked_once_ = true;
   if (all && !all_looked_) note_remains();
   all_looked_ = all_looked_ || all;
@@ -205,6 +211,7 @@ void Ledger::acted(const ActionResult& result) {
         }
       } else if (memory.wanted_hash == action.spec->pod.hash) {
         memory.missing = result.missing;
+        for (const auto& [image, digest] : result.digests) digests_[image] = digest;
         memory.images = result.missing.empty() ? ImagesState::Present : ImagesState::Missing;
         memory.setup.clear();
       }
@@ -328,106 +335,8 @@ void Ledger::acted_remove(const ActionResult& result, WorkloadMemory& memory) {
   memory.files_hash.clear();
   memory.files.clear();
   memory.resize.clear();
+  forget_same_images(name);
   if (!desired_.contains(name)) memory_.erase(name);
-}
-
-std::vector<runtime::RegistryCredential> Ledger::pull_credentials(
-    const std::string& reference) const {
-  std::vector<runtime::RegistryCredential> all;
-  for (const auto& [name, spec] : desired_) {
-    const auto needs = images_of(spec->pod);
-    const bool wants = std::any_of(needs.begin(), needs.end(),
-                                   [&](const auto& need) { return need.reference == reference; });
-    if (!wants) continue;
-    for (const runtime::RegistryCredential& each : spec->pod.pull_credentials) {
-      if (std::find(all.begin(), all.end(), each) == all.end()) all.push_back(each);
-    }
-  }
-  return all;
-}
-
-void Ledger::pulling(const std::string& reference) {
-  PullMemory& pull = pulls_[reference];
-  pull.busy = true;
-  pull.progress = {};
-  pull.credentials = pull_credentials(reference);
-}
-
-void Ledger::pulled(const PullResult& result, bool unreachable) {
-  const std::string& reference = result.reference;
-  PullMemory& pull = pulls_[reference];
-  pull.busy = false;
-  const bool good = result.image.has_value();
-  if (good) {
-    digests_[result.image->name] = result.image->digest;
-    pull.trouble.clear();
-  } else if (pull.credentials != pull_credentials(reference)) {
-    pull.trouble.clear();  // others have come meanwhile: it is tried with them at once
-    return;
-  } else if (result.image.error().code() != Code::Cancelled && !unreachable) {
-    // A link that breaks again and again, but brings something each time, is tried again soon.
-    if (result.progressed) pull.trouble.clear();
-    pull.trouble.failed(result.image.error(), "ErrImagePull", clock_.now());
-  } else {
-    return;
-  }
-  for (const auto& [name, spec] : desired_) {
-    WorkloadMemory& memory = memory_[name];
-    const bool missing = memory.missing.contains(reference);
-    const bool always = uses(*spec, reference, runtime::PullPolicy::Always);
-    const bool asks = always || uses(*spec, reference, runtime::PullPolicy::IfNotPresent);
-    if (good && missing) {
-      memory.missing.erase(reference);
-      if (memory.missing.empty()) memory.images = ImagesState::Present;
-    }
-    if (good && (missing || always)) {
-      event(name, "", "Normal", "Pulled", "image " + reference + " pulled");
-    } else if ((asks && missing) || (always && !memory.pulled.contains(reference))) {
-      event(name, "", "Warning", pull.trouble.reason, pull.trouble.message);
-    }
-    if (!always) continue;
-    // The device must come up without its registry: what is there is run, if nothing runs yet. Any
-    // other failure is tried again, as Kubernetes does: it may be meant that the old one does not.
-    const auto pod = observed_.find(name);
-    const bool runs = pod != observed_.end() && !running_ids(pod->second).empty();
-    const bool away = !good && result.image.error().reason() == "RegistryUnavailable";
-    if (good || (away && !missing && memory.images == ImagesState::Present && !runs)) {
-      memory.pulled.insert(reference);
-    }
-  }
-}
-
-void Ledger::listed(const std::vector<runtime::Image>& images) {
-  digests_.clear();
-  for (const runtime::Image& image : images) digests_[image.name] = image.digest;
-  // One that was not whole may be now, under the same digest.
-  for (auto& [name, memory] : memory_) {
-    if (memory.images == ImagesState::Missing) memory.images = ImagesState::Unknown;
-  }
-}
-
-std::vector<std::string> Ledger::unwanted_pulls(const std::set<std::string>& wanted) {
-  std::vector<std::string> running;
-  std::erase_if(pulls_, [&](const auto& entry) {
-    if (wanted.contains(entry.first)) return false;
-    if (entry.second.busy) running.push_back(entry.first);
-    return !entry.second.busy;
-  });
-  return running;
-}
-
-std::vector<std::string> Ledger::short_of_space() const {
-  std::vector<std::string> references;
-  for (const auto& [reference, pull] : pulls_) {
-    const bool waits = !pull.busy && pull.trouble.waits(clock_.now());
-    if (waits && pull.trouble.reason == "InsufficientStorage") references.push_back(reference);
-  }
-  return references;
-}
-
-void Ledger::pull_again(const std::string& reference) {
-  const auto pull = pulls_.find(reference);
-  if (pull != pulls_.end() && !pull->second.busy) pull->second.trouble.not_before = clock_.now();
 }
 
 void Ledger::event(const std::string& workload, const std::string& container, const char* type,
@@ -484,6 +393,14 @@ Status Ledger::flush() {
                          {},          past.reason,  past.started_at, past.finished_at};
     if (past.ended) row.last_exit_code = past.exit_code;
     return keep(records_.save_history(row));
+  });
+  std::erase_if(unsaved_hashes_, [&](const std::string& workload) {
+    const auto known = memory_.find(workload);
+    if (known == memory_.end() || known->second.written_hash.empty()) {
+      return keep(records_.remove_same_images(workload));
+    }
+    const WorkloadMemory& memory = known->second;
+    return keep(records_.save_same_images({workload, memory.written_hash, memory.run_hash}));
   });
   size_t written = 0;
   while (written < events_.size() && keep(records_.append_event(events_[written]))) ++written;

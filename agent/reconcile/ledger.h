@@ -21,13 +21,16 @@ class Ledger {
   Ledger(Records& records, const Clock& clock, std::string boot = "", Capacity capacity = {})
       : records_(records), clock_(clock), boot_(std::move(boot)), capacity_(capacity) {}
 
-  Status load();  // histories; call once, first
+  Status load();  // what is remembered; call once, first
 
   void set_desired(const std::vector<WorkloadSpec>& workloads);
 
   // --- versions. What was wanted in earlier lives, oldest first: a Pod may have been left of it.
   // Call before the first look.
   void offer(const std::vector<WorkloadSpec>& earlier);
+  // A Pod that runs already what is wanted now, under other references of its images, is of the
+  // wanted version from then on. True where there was one.
+  bool find_same_images();
   // The documents of all versions that stand in for what is wanted; none while nobody has looked.
   std::optional<std::set<DocumentVersion>> needed_versions() const;
 
@@ -47,7 +50,8 @@ class Ledger {
   void looked(uint64_t begun, const std::vector<runtime::PodStatus>& pods);
 
   // --- actions
-  // As it is to be carried out: a Pod with an active deadline is labelled with when it began.
+  // As it is to be carried out: a Pod with an active deadline is labelled with when it began, and
+  // all containers of a Pod bear one hash.
   Action labelled(const Action& action) const;
   void acting(const Action& action);
   void acted(const ActionResult& result);
@@ -103,6 +107,8 @@ class Ledger {
   void adopt_offered(const std::string& name);
   void close_offers();
   void forget_what_is_gone();
+  void know_by_document(runtime::PodStatus& pod);
+  void forget_same_images(const std::string& name);
   void acted_terminate(const ActionResult& result, WorkloadMemory& memory);
   void started(const WorkloadSpec& spec, const runtime::ContainerStatus& status,
                WorkloadMemory& memory);
@@ -164,6 +170,7 @@ class Ledger {
   std::vector<EventRecord> events_;
   std::set<std::pair<std::string, std::string>> unsaved_;  // workload, container
   std::set<std::string> unsaved_removals_;
+  std::set<std::string> unsaved_hashes_;  // workloads: the two that go by one
 };
 
 }  // namespace wherry

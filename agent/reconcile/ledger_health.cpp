@@ -22,11 +22,16 @@ constexpr Duration kPostStart = std::chrono::minutes(10);
 }  // namespace
 
 Action Ledger::labelled(const Action& action) const {
-  if (action.kind != ActionKind::Start || !action.spec->active_deadline) return action;
+  const bool start = action.kind == ActionKind::Start;
+  if (!start && action.kind != ActionKind::UpdateFiles) return action;
   const auto memory = memory_.find(action.workload);
+  Action made = action;
+  if (memory != memory_.end() && memory->second.written_hash == action.spec->pod.hash) {
+    made.label_hash = memory->second.run_hash;
+  }
+  if (!start || !action.spec->active_deadline) return made;
   const bool begun = memory != memory_.end() && memory->second.active_since;
   const MonoTime since = begun ? *memory->second.active_since : clock_.now();
-  Action made = action;
   auto spec = std::make_shared<WorkloadSpec>(*action.spec);
   spec->pod.labels[kActiveLabel] = boot_ + "/" + std::to_string(since.time_since_epoch().count());
   made.spec = std::move(spec);

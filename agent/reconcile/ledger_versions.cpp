@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/reconcile/ledger.h"
+#include "base/log.h"
 
 namespace wherry {
 
@@ -43,6 +44,54 @@ void Ledger::close_offers() {
     const SpecPtr& last = versions.back();
     if (last->pod.hash != wanted->second->pod.hash) memory_[name].previous = last;
   }
+}
+
+bool Ledger::find_same_images() {
+  bool found = false;
+  for (const auto& [name, spec] : desired_) {
+    WorkloadMemory& memory = memory_.at(name);
+    const auto pod = observed_.find(name);
+    if (!memory.previous || pod == observed_.end()) continue;
+    if (spec->owner.kind == OwnerKind::Job) continue;  // each attempt is to run
+    const std::string before = pod->second.hash;
+    if (before == spec->pod.hash || before != memory.previous->pod.hash) continue;
+    if (memory.busy || memory.kill_at || memory.evicting) continue;
+    if (!runs_already(*spec, *memory.previous, pod->second, digests_, memory.pulled)) continue;
+    if (memory.run_hash.empty()) memory.run_hash = before;
+    memory.written_hash = spec->pod.hash;
+    unsaved_hashes_.insert(name);
+    if (memory.written_hash == memory.run_hash) forget_same_images(name);
+    pod->second.hash = spec->pod.hash;
+    if (memory.prepared_hash == before) memory.prepared_hash = spec->pod.hash;
+    for (auto& [container, past] : memory.containers) {
+      if (past.hash != before) continue;
+      past.hash = spec->pod.hash;
+      save(name, container);
+    }
+    memory.previous.reset();
+    log_info("its images are the same under other references: it goes on",
+             {{"workload", name}, {"revision", std::to_string(spec->revision)}});
+    found = true;
+  }
+  return found;
+}
+
+void Ledger::know_by_document(runtime::PodStatus& pod) {
+  const WorkloadMemory& memory = memory_[pod.name];
+  if (memory.run_hash.empty() || pod.hash.empty()) return;  // empty: it is not clear which it bears
+  if (pod.hash == memory.run_hash) {
+    pod.hash = memory.written_hash;
+  } else {
+    forget_same_images(pod.name);
+  }
+}
+
+void Ledger::forget_same_images(const std::string& name) {
+  const auto known = memory_.find(name);
+  if (known == memory_.end() || known->second.written_hash.empty()) return;
+  known->second.written_hash.clear();
+  known->second.run_hash.clear();
+  unsaved_hashes_.insert(name);
 }
 
 std::optional<std::set<DocumentVersion>> Ledger::needed_versions() const {

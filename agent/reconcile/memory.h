@@ -91,6 +91,9 @@ struct WorkloadMemory {
   std::set<std::string> missing;  // references, where Missing; where Unknown: those of before
   std::set<std::string> pulled;   // references with PullPolicy::Always that were seen to
   SpecPtr previous;  // the spec of the Pod that still runs, while another or none is wanted
+  // Not empty: the Pod bears the second hash and is known by the first. That version wants the very
+  // images that it runs, under other references.
+  std::string written_hash, run_hash;
 
   std::map<std::string, ContainerMemory> containers;
   std::optional<MonoTime> kill_at;  // the Pod is being stopped: the end of the grace period

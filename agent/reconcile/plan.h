@@ -46,6 +46,7 @@ struct Action {
   // Terminate: why these containers are stopped while their Pod stays; empty: the Pod goes.
   std::string reason{}, message{};
   std::string preempted_for{};  // Terminate, Remove: the workload that gets its room
+  std::string label_hash{};     // Start, UpdateFiles: that the Pod bears, where not the spec's
 };
 
 // What is known of fetching one reference.
@@ -91,9 +92,16 @@ Plan plan(const PlanInput& input);
 
 bool is_pinned(const std::string& reference);  // names a digest
 
-// True when the Pod is not what the workload wants: another spec, or a tag it was started from that
-// now names another image in the store. An image that is not in the store says nothing.
+// True when the Pod is not what the workload wants: another spec, or a tag that now names another
+// image in the store than the one it runs. An image that is not in the store says nothing.
 bool needs_replacement(const WorkloadSpec& workload, const runtime::PodStatus& pod,
                        const std::map<std::string, std::string>& digests);
+
+// True when the Pod, which is of the version `before`, runs what `wanted` wants: they differ in
+// nothing but how they write images. `asked`: the references with PullPolicy::Always about which
+// the registry was asked; what the store has under others says nothing about what is wanted.
+bool runs_already(const WorkloadSpec& wanted, const WorkloadSpec& before,
+                  const runtime::PodStatus& pod, const std::map<std::string, std::string>& digests,
+                  const std::set<std::string>& asked);
 
 }  // namespace wherry

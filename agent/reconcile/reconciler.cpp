@@ -60,8 +60,8 @@ void Reconciler::start() {
   ledger_.look_at_all();
   look();  // meanwhile the documents are read
   const Status documents = desk_.load();
-  ledger_.offer(desk_.superseded_workloads());
   const Status histories = ledger_.load();
+  ledger_.offer(desk_.superseded_workloads());
   const Status uses = book_.load();
   const Status jobs = controllers_.load();
   const Status services = services_.load();
@@ -148,10 +148,14 @@ void Reconciler::want() {
   const bool ordered =
       orders_.update({controllers_.workloads(), ledger_.observed(), ledger_.memory(), may_act(),
                       desk_.unread_sources().empty(), now});
-  if (!decided && !ordered) return;
+  const auto take = [&] {
+    ledger_.set_desired(orders_.apply(controllers_.workloads()));
+    dispatcher_.cancel_starts_unless(ledger_.desired());
+  };
   if (ordered) (void)decide();  // the others of a Pod that was stopped need not wait for it
-  ledger_.set_desired(orders_.apply(controllers_.workloads()));
-  dispatcher_.cancel_starts_unless(ledger_.desired());
+  if (decided || ordered) take();
+  // A rollout need not wait for what is as it wants it.
+  if (ledger_.find_same_images() && decide()) take();
 }
 
 void Reconciler::look_after_health() {
@@ -186,7 +190,9 @@ void Reconciler::record() {
   if (!flush_at_ || *flush_at_ <= now) {
     flushed_ = ledger_.flush();
     if (Status uses = book_.flush(); flushed_) flushed_ = uses;
-    if (const auto needed = ledger_.needed_versions()) {
+    // What came of an earlier version must be on the disk before that version is forgotten.
+    const auto needed = flushed_ ? ledger_.needed_versions() : std::nullopt;
+    if (needed) {
       if (Status forgotten = desk_.forget_superseded(*needed); flushed_) flushed_ = forgotten;
     }
     flush_at_.reset();

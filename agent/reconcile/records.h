@@ -28,6 +28,9 @@ class Records {
   virtual Status save_history(const ContainerHistory& history) = 0;
   virtual Result<std::vector<ContainerHistory>> history() = 0;
   virtual Status remove_history(const std::string& workload) = 0;
+  virtual Status save_same_images(const SameImages& same) = 0;
+  virtual Status remove_same_images(const std::string& workload) = 0;
+  virtual Result<std::vector<SameImages>> same_images() = 0;
   virtual Status append_event(const EventRecord& event) = 0;
 };
 

@@ -78,6 +78,9 @@ class VirtualDevice {
       return std::vector<ContainerHistory>();
     }
     Status remove_history(const std::string&) override { return {}; }
+    Status save_same_images(const SameImages&) override { return {}; }
+    Status remove_same_images(const std::string&) override { return {}; }
+    Result<std::vector<SameImages>> same_images() override { return std::vector<SameImages>(); }
     Status append_event(const EventRecord& event) override;
     EventQueue& events;
     int64_t last = 0;

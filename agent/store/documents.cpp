@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <utility>
 
+#include "agent/store/same_images.h"
 #include "base/digest.h"
 #include "sql.h"
 
@@ -99,6 +100,7 @@ Salvage salvage(const std::string& path) {
   if (!database || !database->execute(sql::salvage_connection)) return found;
   database->keep_as_is();
   if (const Result<int64_t> last = database->integer(sql::last_event)) found.last_event = *last;
+  if (auto same = list_same_images(*database)) found.same_images = *std::move(same);
   Result<sqlite::Statement> list = database->prepare(sql::salvage_documents);
   if (!list) return found;
   std::map<std::string, StoredDocument> newest;

@@ -18,6 +18,7 @@ Result<std::vector<StoredDocument>> list_superseded(sqlite::Database& database);
 // What can still be read of a damaged database.
 struct Salvage {
   std::vector<StoredDocument> documents;  // whole ones only
+  std::vector<SameImages> same_images;
   int64_t last_event = 0;
 };
 Salvage salvage(const std::string& path);

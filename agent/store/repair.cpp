@@ -12,6 +12,7 @@
 
 #include "agent/store/documents.h"
 #include "agent/store/events.h"
+#include "agent/store/same_images.h"
 #include "agent/store/schema.h"
 #include "base/files.h"
 
@@ -31,6 +32,9 @@ Status write_new(const std::string& path, const Salvage& salvage, const EventRec
   for (const StoredDocument& document : salvage.documents) {
     const Status put = put_document(*database, document);
     if (!put) return put;
+  }
+  for (const SameImages& same : salvage.same_images) {
+    if (Status put = put_same_images(*database, same); !put) return put;
   }
   const Status put = put_event(*database, event);
   if (!put) return put;

@@ -11,6 +11,7 @@
 #include "agent/store/events.h"
 #include "agent/store/image_uses.h"
 #include "agent/store/repair.h"
+#include "agent/store/same_images.h"
 #include "agent/store/schema.h"
 #include "base/failpoint.h"
 #include "base/sqlite/sqlite.h"
@@ -47,9 +48,17 @@ Result<sqlite::Database> open_whole(const StoreOptions& options) {
   if (!database) return database;
   // What SQLite's check of the structure cannot see, the checksums of the documents do.
   const auto documents = store::list_documents(*database);
-  if (documents) return database;
+  Status whole;
+  if (!documents) whole = fail(documents.error());
+  for (const auto read :
+       {sql::list_events, sql::list_history, sql::list_image_uses, sql::list_jobs,
+        sql::list_cron_jobs, sql::list_open_commands, sql::list_orders, sql::list_same_images}) {
+    if (!whole) break;
+    if (const auto fits = database->prepare(read); !fits) whole = fail(fits.error());
+  }
+  if (whole) return database;
   database->keep_as_is();
-  const Error& error = documents.error();
+  const Error& error = whole.error();
   // A statement of ours that does not fit: a name in the schema is not what was written.
   if (error.code() == Code::InvalidArgument) return fail(Code::DataLoss, error.full());
   return fail(error);
@@ -249,6 +258,27 @@ Status Store::remove_history(const std::string& workload) {
   const Status done = remove->bind(workload).run();
   if (!done) return fail(done.error(), context);
   return {};
+}
+
+Status Store::save_same_images(const SameImages& same) {
+  const std::lock_guard lock(impl_->mutex);
+  const Status done = store::put_same_images(impl_->database, same);
+  if (!done) return fail(done.error(), "save what " + same.workload + " runs");
+  return {};
+}
+
+Status Store::remove_same_images(const std::string& workload) {
+  const std::lock_guard lock(impl_->mutex);
+  const Status done = store::remove_same_images(impl_->database, workload);
+  if (!done) return fail(done.error(), "forget what " + workload + " ran");
+  return {};
+}
+
+Result<std::vector<SameImages>> Store::same_images() {
+  const std::lock_guard lock(impl_->mutex);
+  auto all = store::list_same_images(impl_->database);
+  if (!all) return fail(all.error(), "read what workloads run");
+  return all;
 }
 
 Status Store::save_image_uses(const std::vector<ImageUse>& uses,

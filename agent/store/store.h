@@ -120,6 +120,14 @@ struct OrderRecord {
   bool operator==(const OrderRecord&) const = default;
 };
 
+// A wanted version that differs from the one a Pod was made of in nothing but how its images are
+// written: the Pod stays.
+struct SameImages {
+  std::string workload;
+  std::string wanted_hash, pod_hash;  // see spec_hash()
+  bool operator==(const SameImages&) const = default;
+};
+
 struct StoreOptions {
   std::string path;                 // …/wherry.db; directories are made (0700), the file is 0600
   int64_t max_event_rows = 2000;    // oldest go first
@@ -164,6 +172,11 @@ class Store {
   Status save_history(const ContainerHistory& history);
   Result<std::vector<ContainerHistory>> history();
   Status remove_history(const std::string& workload);
+
+  // Not synced. One a workload: a newer one replaces it. One that is not there is none to remove.
+  Status save_same_images(const SameImages& same);
+  Status remove_same_images(const std::string& workload);
+  Result<std::vector<SameImages>> same_images();
 
   // One transaction, not synced. Replaces what is known of the same workload and digest; `gone`:
   // digests to be forgotten.

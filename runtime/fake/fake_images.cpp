@@ -155,6 +155,14 @@ Image FakeImages::publish(const std::string& reference, const std::string& conte
   return image;
 }
 
+void FakeImages::alias(const Image& image, const std::string& reference, bool stored) {
+  Image same = image;
+  same.name = full_name(reference);
+  const std::lock_guard lock(mutex_);
+  registry_[same.name] = same;
+  if (stored) store_[same.name] = same;
+}
+
 void FakeImages::fail_pull(Error error, size_t times, const std::string& reference) {
   const std::lock_guard lock(mutex_);
   failures_.push_back({reference.empty() ? "" : full_name(reference), std::move(error), times});

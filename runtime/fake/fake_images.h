@@ -31,6 +31,8 @@ class FakeImages final : public Images {
   Image add(const std::string& reference, const std::string& content = "1");
   // In the registry from now on: pull() finds it.
   Image publish(const std::string& reference, const std::string& content = "1");
+  // The same image under another reference: in the registry, and in the store where `stored`.
+  void alias(const Image& image, const std::string& reference, bool stored);
   // The next `times` pulls of `reference` (empty: of any) fail.
   void fail_pull(Error error, size_t times = 1, const std::string& reference = "");
   // Pulls of `reference` wait until release_pulls() or until they are cancelled.

@@ -90,3 +90,9 @@ CREATE TABLE workload_orders (
   given_by   TEXT NOT NULL,
   ordered_at INTEGER NOT NULL
 ) STRICT;
+
+CREATE TABLE same_images (
+  workload    TEXT NOT NULL PRIMARY KEY,
+  wanted_hash TEXT NOT NULL,
+  pod_hash    TEXT NOT NULL
+) STRICT;

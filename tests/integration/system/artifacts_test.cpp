@@ -135,6 +135,20 @@ TEST_F(ArtifactTest, HasMoreFilesThanAMountTakesByTheirFullPaths) {
   }
 }
 
+TEST_F(ArtifactTest, UnderAnotherReferenceItStaysMounted) {
+  const TestArtifact artifact = model("the same");
+  const std::string name = artifact.push(registry_, "models/pump", "1");
+  publish(1, {reader("web", name)});
+  running("web");
+  const int before = pid_of("web");
+  publish(2, {reader("web", registry_.host() + "/models/pump@" + artifact.digest())});
+  wait_upstream([](const json& reported) {
+    const json document = document_in(reported);
+    return document.is_object() && document["revision"] == 2 && document["state"] == "Applied";
+  });
+  EXPECT_EQ(pid_of("web"), before);
+}
+
 TEST_F(ArtifactTest, IsRefusedAsTheImageOfAContainer) {
   const std::string name = model("x").push(registry_, "models/pump", "1");
   json pod = sleeper("web");

@@ -112,6 +112,35 @@ TEST_F(ImagesTest, APullIsShownAndAPresentDigestIsNeverPulledAgain) {
   EXPECT_GT(count(registry.log(), "/v2/web/"), asked) << "a tag is asked for again";
 }
 
+TEST_F(ImagesTest, OtherReferencesOfTheSameImageLeaveItRunning) {
+  Registry registry;
+  const std::string name = registry.host() + "/web";
+  const TestImage made = make(files_ / "image.tar", "web:1");
+  registry.push(made.path, "web:1");
+  registry.push(made.path, "web:latest");
+  registry.push(make(files_ / "other.tar", "web:2").path, "web:2");
+  int64_t revision = 0;
+  const auto applied = [&](const std::string& reference, const std::string& policy) {
+    publish(++revision, {pod("web", reference, policy)});
+    wait_upstream([&](const json& reported) {
+      const json document = document_in(reported);
+      return document.is_object() && document["revision"] == revision &&
+             document["state"] == "Applied" && in_phase(reported, "web", "Running");
+    });
+    return pid_of("web");
+  };
+  const int before = applied(name + ":1", "IfNotPresent");
+  ASSERT_GT(before, 0);
+  EXPECT_EQ(applied(name + "@" + made.manifest_digest, "IfNotPresent"), before);
+  EXPECT_EQ(applied(name + ":latest", "Always"), before) << "pulled to find out";
+  agent_->kill();
+  agent_->start();
+  ASSERT_TRUE(agent_->wait_phase("web", "Running"));
+  EXPECT_EQ(applied(name, "Always"), before) << "in a later life, and in its short form";
+  EXPECT_EQ(pid_of("web"), before);
+  EXPECT_NE(applied(name + ":2", "IfNotPresent"), before) << "this one is another";
+}
+
 // Content and snapshots lie on a filesystem that is too small for the image beside what fills it.
 class SmallDisk : public ImagesTest {
  protected:

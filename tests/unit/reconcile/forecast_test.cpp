@@ -103,6 +103,18 @@ class ForecastTest : public BenchTest {
   Registries registries_;
 };
 
+TEST_F(ForecastTest, TheSameImageUnderAnotherReferenceChangesNothing) {
+  const runtime::Image image = images_.add("img:1");
+  const std::string pinned = "img@" + image.digest;
+  images_.alias(image, pinned, true);
+  apply(document(1, {pod("a")}));
+  const json planned = ask(document(2, {pod("a", pinned)}));
+  EXPECT_EQ(of(planned, "a")["change"], "unchanged");
+  EXPECT_THAT(down(planned), IsEmpty());
+  apply(document(2, {pod("a", pinned)}));
+  EXPECT_EQ(of(ask(document(3, {pod("a", pinned)})), "a")["change"], "unchanged");
+}
+
 TEST_F(ForecastTest, TellsTheNewTheChangedTheRemovedAndTheSame) {
   apply(document(1, {pod("same"), pod("web"), pod("old"), pod("field")}));
   const json plan = ask(document(2, {pod("same"), pod("web", "img:2"), pod("new"),

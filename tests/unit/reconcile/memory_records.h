@@ -64,6 +64,23 @@ class MemoryRecords final : public Records,
     std::erase_if(histories, [&](const auto& entry) { return entry.first.first == workload; });
     return {};
   }
+  Status save_same_images(const SameImages& row) override {
+    if (!works) return broken();
+    ++writes;
+    same_image_rows[row.workload] = row;
+    return {};
+  }
+  Status remove_same_images(const std::string& workload) override {
+    if (!works) return broken();
+    ++writes;
+    same_image_rows.erase(workload);
+    return {};
+  }
+  Result<std::vector<SameImages>> same_images() override {
+    std::vector<SameImages> all;
+    for (const auto& [workload, row] : same_image_rows) all.push_back(row);
+    return all;
+  }
   Status append_event(const EventRecord& event) override {
     if (!works) return broken();
     ++writes;
@@ -146,6 +163,7 @@ class MemoryRecords final : public Records,
   std::map<std::string, StoredDocument> stored;
   std::map<std::pair<std::string, uint64_t>, StoredDocument> superseded;
   std::map<std::pair<std::string, std::string>, ContainerHistory> histories;
+  std::map<std::string, SameImages> same_image_rows;
   std::map<std::pair<std::string, std::string>, ImageUse> uses;
   std::map<std::string, JobRecord> job_rows;
   std::map<std::string, CronRecord> cron_rows;

@@ -47,13 +47,11 @@ TEST(Plan, AMovedTagReplacesButAMissingOrPinnedImageDoesNot) {
   scene.want(spec);
   scene.runs(spec);
   scene.images_present("web");
-  auto& container = scene.observed["web"].containers[0];
-  container.image = "full/img-1";
-  container.image_digest = "sha256:a";
+  scene.observed["web"].containers[0].image_digest = "sha256:a";
   EXPECT_FALSE(scene.verdict("web").action) << "the image is not in the store any more";
-  scene.digests["full/img-1"] = "sha256:a";
+  scene.digests["docker.io/library/img-1:latest"] = "sha256:a";
   EXPECT_FALSE(scene.verdict("web").action);
-  scene.digests["full/img-1"] = "sha256:b";
+  scene.digests["docker.io/library/img-1:latest"] = "sha256:b";
   EXPECT_TRUE(acts(scene.verdict("web"), ActionKind::Terminate));
 
   WorkloadSpec pinned = spec;

@@ -28,6 +28,7 @@ const std::map<std::string, std::string> kReleased = {
      "21513ddb9b2d5be8779c1f0494a20309830f2d5eab3263e50ffaf8fba1a91252"},
     {"006_superseded_documents.sql",
      "3694146b3995c65537699e0e68a2126e8a251603871c336f26395df44c1ecc2b"},
+    {"007_same_images.sql", "57fc497b0e8fb8834daf27e1489ac43a2f876440b55a94d0dbec916ba3705358"},
 };
 
 class Raw {

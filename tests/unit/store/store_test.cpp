@@ -141,6 +141,22 @@ TEST_F(StoreTest, KeepsHistoryOfContainers) {
   EXPECT_EQ(all[0].workload, "broker");
 }
 
+TEST_F(StoreTest, KeepsWhatRunsUnderOtherReferences) {
+  {
+    auto store = open();
+    EXPECT_TRUE(value(store->same_images()).empty());
+    ASSERT_OK(store->save_same_images({"web", "a", "b"}));
+    ASSERT_OK(store->save_same_images({"db", "c", "d"}));
+    ASSERT_OK(store->save_same_images({"web", "e", "b"}));
+  }
+  auto store = open();
+  EXPECT_EQ(value(store->same_images()),
+            (std::vector<SameImages>{{"db", "c", "d"}, {"web", "e", "b"}}));
+  ASSERT_OK(store->remove_same_images("web"));
+  ASSERT_OK(store->remove_same_images("unknown"));
+  EXPECT_EQ(value(store->same_images()), (std::vector<SameImages>{{"db", "c", "d"}}));
+}
+
 TEST_F(StoreTest, EventsAreNumberedAndReadFromAPlace) {
   auto store = open();
   EXPECT_EQ(value(store->append_event(event("a"))), 1);

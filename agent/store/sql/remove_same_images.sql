@@ -1,0 +1,1 @@
+DELETE FROM same_images WHERE workload = ?1;
