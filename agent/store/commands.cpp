@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "agent/store/rows.h"
 #include "sql.h"
 
 namespace wherry::store {
@@ -19,13 +20,6 @@ CommandRecord read_command(const sqlite::Statement& row) {
   command.answer = row.text(7);
   command.delivered = row.integer(8) != 0;
   return command;
-}
-
-template <typename... Values>
-Status change(sqlite::Database& database, std::string_view text, const Values&... values) {
-  Result<sqlite::Statement> statement = database.prepare(text);
-  if (!statement) return fail(statement.error());
-  return statement->bind(values...).run();
 }
 
 }  // namespace
@@ -65,17 +59,8 @@ Status give_up_commands(sqlite::Database& database, size_t most) {
 }
 
 Result<std::vector<CommandRecord>> list_open_commands(sqlite::Database& database, size_t most) {
-  Result<sqlite::Statement> list = database.prepare(sql::list_open_commands);
-  if (!list) return fail(list.error());
-  list->bind(most);
-  std::vector<CommandRecord> all;
-  while (true) {
-    const Result<bool> more = list->step();
-    if (!more) return fail(more.error());
-    if (!*more) break;
-    all.push_back(read_command(*list));
-  }
-  std::reverse(all.begin(), all.end());
+  auto all = all_rows(database, sql::list_open_commands, read_command, most);
+  if (all) std::reverse(all->begin(), all->end());
   return all;
 }
 
@@ -102,15 +87,9 @@ Status remove_order(sqlite::Database& database, const std::string& workload) {
 }
 
 Result<std::vector<OrderRecord>> list_orders(sqlite::Database& database) {
-  Result<sqlite::Statement> list = database.prepare(sql::list_orders);
-  if (!list) return fail(list.error());
-  std::vector<OrderRecord> all;
-  while (true) {
-    const Result<bool> more = list->step();
-    if (!more) return fail(more.error());
-    if (!*more) return all;
-    all.push_back({list->text(0), list->text(1), list->text(2), list->time(3)});
-  }
+  return all_rows(database, sql::list_orders, [](const sqlite::Statement& row) {
+    return OrderRecord{row.text(0), row.text(1), row.text(2), row.time(3)};
+  });
 }
 
 }  // namespace wherry::store

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <utility>
 
+#include "agent/store/rows.h"
 #include "agent/store/same_images.h"
 #include "base/digest.h"
 #include "sql.h"
@@ -41,32 +42,15 @@ Row read_row(const sqlite::Statement& statement) {
   return row;
 }
 
-Result<std::vector<Row>> read_rows(sqlite::Database& database, std::string_view sql) {
-  Result<sqlite::Statement> list = database.prepare(sql);
-  if (!list) return fail(list.error());
-  std::vector<Row> rows;
-  while (true) {
-    const Result<bool> more = list->step();
-    if (!more) return fail(more.error());
-    if (!*more) return rows;
-    rows.push_back(read_row(*list));
-  }
-}
-
 }  // namespace
 
 Status put_document(sqlite::Database& database, const StoredDocument& document) {
-  Result<sqlite::Statement> put = database.prepare(sql::put_document);
-  if (!put) return fail(put.error());
-  const std::string checksum = checksum_of(document);
-  return put
-      ->bind(document.source, document.revision, document.digest, sqlite::Blob{document.payload},
-             document.accepted_at, checksum)
-      .run();
+  return change(database, sql::put_document, document.source, document.revision, document.digest,
+                sqlite::Blob{document.payload}, document.accepted_at, checksum_of(document));
 }
 
 Result<std::vector<StoredDocument>> list_superseded(sqlite::Database& database) {
-  auto rows = read_rows(database, sql::list_superseded);
+  auto rows = all_rows(database, sql::list_superseded, read_row);
   if (!rows) return fail(rows.error());
   std::vector<StoredDocument> documents;
   for (Row& row : *rows) {
@@ -77,7 +61,7 @@ Result<std::vector<StoredDocument>> list_superseded(sqlite::Database& database) 
 }
 
 Result<std::vector<StoredDocument>> list_documents(sqlite::Database& database) {
-  auto rows = read_rows(database, sql::list_documents);
+  auto rows = all_rows(database, sql::list_documents, read_row);
   if (!rows) return fail(rows.error());
   std::vector<StoredDocument> documents;
   for (Row& row : *rows) {

@@ -1,5 +1,6 @@
 #include "agent/store/events.h"
 
+#include "agent/store/rows.h"
 #include "sql.h"
 
 namespace wherry::store {
@@ -17,36 +18,25 @@ std::string cut(const std::string& message) {
 }  // namespace
 
 Status put_event(sqlite::Database& database, const EventRecord& event) {
-  Result<sqlite::Statement> put = database.prepare(sql::put_event);
-  if (!put) return fail(put.error());
-  const std::string message = cut(event.message);
-  return put
-      ->bind(event.number, event.at, event.workload, event.container, event.type, event.reason,
-             message, event.revision)
-      .run();
+  return change(database, sql::put_event, event.number, event.at, event.workload, event.container,
+                event.type, event.reason, cut(event.message), event.revision);
 }
 
 Result<std::vector<EventRecord>> list_events(sqlite::Database& database, int64_t after,
                                              int64_t limit) {
-  Result<sqlite::Statement> list = database.prepare(sql::list_events);
-  if (!list) return fail(list.error());
-  list->bind(after, limit);
-  std::vector<EventRecord> events;
-  while (true) {
-    const Result<bool> more = list->step();
-    if (!more) return fail(more.error());
-    if (!*more) return events;
+  const auto read = [](const sqlite::Statement& row) {
     EventRecord event;
-    event.number = list->integer(0);
-    event.at = list->time(1);
-    event.workload = list->text(2);
-    event.container = list->text(3);
-    event.type = list->text(4);
-    event.reason = list->text(5);
-    event.message = list->text(6);
-    event.revision = static_cast<uint64_t>(list->integer(7));
-    events.push_back(std::move(event));
-  }
+    event.number = row.integer(0);
+    event.at = row.time(1);
+    event.workload = row.text(2);
+    event.container = row.text(3);
+    event.type = row.text(4);
+    event.reason = row.text(5);
+    event.message = row.text(6);
+    event.revision = static_cast<uint64_t>(row.integer(7));
+    return event;
+  };
+  return all_rows(database, sql::list_events, read, after, limit);
 }
 
 }  // namespace wherry::store

@@ -11,6 +11,7 @@
 #include "agent/store/events.h"
 #include "agent/store/image_uses.h"
 #include "agent/store/repair.h"
+#include "agent/store/rows.h"
 #include "agent/store/same_images.h"
 #include "agent/store/schema.h"
 #include "base/failpoint.h"
@@ -207,56 +208,44 @@ Status Store::forget_superseded(const std::string& source, uint64_t revision) {
   const std::string context =
       "forget revision " + std::to_string(revision) + " of the document of " + source;
   const std::lock_guard lock(impl_->mutex);
-  Result<sqlite::Statement> forget = impl_->database.prepare(sql::forget_superseded);
-  if (!forget) return fail(forget.error(), context);
-  const Status done = forget->bind(source, revision).run();
+  const Status done = store::change(impl_->database, sql::forget_superseded, source, revision);
   if (!done) return fail(done.error(), context);
   return {};
 }
 
 Status Store::save_history(const ContainerHistory& history) {
-  const std::string context = "save the history of " + history.workload;
   const std::lock_guard lock(impl_->mutex);
-  Result<sqlite::Statement> put = impl_->database.prepare(sql::put_history);
-  if (!put) return fail(put.error(), context);
-  const Status done = put->bind(history.workload, history.container, history.spec_hash,
-                                history.restarts, history.last_exit_code, history.last_reason,
-                                history.last_started_at, history.last_finished_at)
-                          .run();
-  if (!done) return fail(done.error(), context);
+  const Status done =
+      store::change(impl_->database, sql::put_history, history.workload, history.container,
+                    history.spec_hash, history.restarts, history.last_exit_code,
+                    history.last_reason, history.last_started_at, history.last_finished_at);
+  if (!done) return fail(done.error(), "save the history of " + history.workload);
   return {};
 }
 
 Result<std::vector<ContainerHistory>> Store::history() {
-  const std::string context = "read the history";
-  const std::lock_guard lock(impl_->mutex);
-  Result<sqlite::Statement> list = impl_->database.prepare(sql::list_history);
-  if (!list) return fail(list.error(), context);
-  std::vector<ContainerHistory> all;
-  while (true) {
-    const Result<bool> more = list->step();
-    if (!more) return fail(more.error(), context);
-    if (!*more) return all;
+  const auto read = [](const sqlite::Statement& row) {
     ContainerHistory one;
-    one.workload = list->text(0);
-    one.container = list->text(1);
-    one.spec_hash = list->text(2);
-    one.restarts = static_cast<uint32_t>(list->integer(3));
-    one.last_exit_code = list->optional_integer(4);
-    one.last_reason = list->text(5);
-    one.last_started_at = list->time(6);
-    one.last_finished_at = list->time(7);
-    all.push_back(std::move(one));
-  }
+    one.workload = row.text(0);
+    one.container = row.text(1);
+    one.spec_hash = row.text(2);
+    one.restarts = static_cast<uint32_t>(row.integer(3));
+    one.last_exit_code = row.optional_integer(4);
+    one.last_reason = row.text(5);
+    one.last_started_at = row.time(6);
+    one.last_finished_at = row.time(7);
+    return one;
+  };
+  const std::lock_guard lock(impl_->mutex);
+  auto all = store::all_rows(impl_->database, sql::list_history, read);
+  if (!all) return fail(all.error(), "read the history");
+  return all;
 }
 
 Status Store::remove_history(const std::string& workload) {
-  const std::string context = "remove the history of " + workload;
   const std::lock_guard lock(impl_->mutex);
-  Result<sqlite::Statement> remove = impl_->database.prepare(sql::remove_history);
-  if (!remove) return fail(remove.error(), context);
-  const Status done = remove->bind(workload).run();
-  if (!done) return fail(done.error(), context);
+  const Status done = store::change(impl_->database, sql::remove_history, workload);
+  if (!done) return fail(done.error(), "remove the history of " + workload);
   return {};
 }
 
