@@ -49,10 +49,7 @@ void Sender::connected(uint64_t session, bool content_types) {
 void Sender::disconnected() {
   connected_ = false;
   flights_.clear();
-  bytes_in_flight_ = 0;
-  unacknowledged_ = counted_ = 0;
   for (auto& [name, course] : courses_) {
-    course.flights = course.bytes = 0;
     course.sent = course.settled;
     course.held.reset();
   }
@@ -74,11 +71,12 @@ Sender::Course& Sender::course(const StreamState& state) {
 
 Result<std::optional<Outgoing>> Sender::next() {
   const MonoTime now = clock_.now();
-  if (!connected_ || now < not_before_ || unacknowledged_ >= options_.max_batches)
-    return std::nullopt;
+  if (!connected_ || now < not_before_) return std::nullopt;
+  const Load load = this->load(nullptr);
+  if (load.unacknowledged >= options_.max_batches) return std::nullopt;
   // A single one that fills the window by itself may be one that is never acknowledged.
-  const bool full = bytes_in_flight_ >= window_;
-  if (full && counted_ != 1) return std::nullopt;
+  const bool full = load.bytes >= window_;
+  if (full && load.waited_for != 1) return std::nullopt;
   std::vector<StreamState> states = outbox_.streams();  // by importance
   if (courses_.size() > states.size()) forget_all_but(states);
   for (auto begin = states.begin(); begin != states.end();) {
@@ -93,8 +91,7 @@ Result<std::optional<Outgoing>> Sender::next() {
     for (; begin != end; ++begin) {
       Course& course = this->course(*begin);
       if (course.held && now < *course.held) continue;
-      if (course.sent + 1 >= begin->next || (full && course.flights > 0)) continue;
-      if (has_its_share(begin->name, course)) continue;
+      if (course.sent + 1 >= begin->next || has_its_share(begin->name, full)) continue;
       auto batch = batch_of(*begin, course);
       if (batch && *batch) last_[static_cast<size_t>(*kind)] = begin->name;
       if (!batch || *batch) return batch;
@@ -103,13 +100,27 @@ Result<std::optional<Outgoing>> Sender::next() {
   return std::nullopt;
 }
 
-bool Sender::has_its_share(const std::string& stream, const Course& course) const {
+Sender::Load Sender::load(const std::string* stream) const {
+  Load load;
+  for (const Flight& flight : flights_) {
+    if (stream != nullptr && flight.stream != *stream) continue;
+    ++load.flights;
+    load.unacknowledged += flight.acknowledged ? 0 : 1;
+    if (flight.overtaken) continue;
+    ++load.waited_for;
+    load.bytes += flight.bytes;
+  }
+  return load;
+}
+
+// `full`: the window is, by one that may be this stream's.
+bool Sender::has_its_share(const std::string& stream, bool full) const {
+  const Load own = load(&stream);
   const size_t quarter = std::max(options_.max_batches / 4, size_t{1});
-  if (course.flights >= 3 * quarter || course.bytes >= window_ / 4 * 3) return true;
-  if (course.flights < quarter) return false;
-  const auto first = std::find_if(flights_.begin(), flights_.end(),
-                                  [&](const Flight& each) { return each.stream == stream; });
-  return first != flights_.end() && !first->counted;
+  // Later ones are overtaken only together with the first.
+  const bool overtaken = own.waited_for < own.flights;
+  if (own.flights >= (overtaken ? 1 : 3) * quarter) return true;
+  return own.bytes >= window_ / 4 * 3 || (full && own.flights > 0);
 }
 
 Result<std::optional<Outgoing>> Sender::batch_of(const StreamState& state, Course& course) {
@@ -130,11 +141,6 @@ Result<std::optional<Outgoing>> Sender::batch_of(const StreamState& state, Cours
   }
   course.sent = chunk->last();
   outbox_.note_sent(state.name, course.sent);
-  bytes_in_flight_ += out.payload.size();
-  ++unacknowledged_;
-  ++counted_;
-  ++course.flights;
-  course.bytes += out.payload.size();
   flights_.push_back(
       {out.ticket, state.name, state.epoch, course.sent, out.payload.size(), clock_.now()});
   return out;
@@ -148,10 +154,9 @@ void Sender::acknowledged(uint64_t ticket, bool accepted) {
   if (flight->epoch != course.epoch) return;
   if (accepted) {
     // What it has overtaken may never be acknowledged: nothing waits for that.
-    std::for_each(flights_.begin(), flight + 1, [this](Flight& each) { uncount(each); });
+    std::for_each(flights_.begin(), flight + 1, [](Flight& each) { each.overtaken = true; });
     adapt(*flight);
     flight->acknowledged = true;
-    --unacknowledged_;
     course.refusals = 0;
     return land(std::string(flight->stream));
   }
@@ -167,20 +172,7 @@ void Sender::acknowledged(uint64_t ticket, bool accepted) {
 }
 
 void Sender::forget_flights(const std::string& stream) {
-  std::erase_if(flights_, [&](Flight& flight) {
-    if (flight.stream != stream) return false;
-    uncount(flight);
-    if (!flight.acknowledged) --unacknowledged_;
-    return true;
-  });
-  courses_[stream].flights = 0;
-}
-
-void Sender::uncount(Flight& flight) {
-  if (!std::exchange(flight.counted, false)) return;
-  bytes_in_flight_ -= flight.bytes;
-  courses_[flight.stream].bytes -= flight.bytes;
-  --counted_;
+  std::erase_if(flights_, [&](const Flight& flight) { return flight.stream == stream; });
 }
 
 void Sender::forget_all_but(const std::vector<StreamState>& states) {
@@ -208,7 +200,6 @@ void Sender::land(const std::string& stream) {
     course.settled = flight->last;
     course.unsettled = true;
     if (unsettled_++ == 0) unsettled_since_ = clock_.now();
-    --course.flights;
     flight = flights_.erase(flight);
   }
 }

@@ -71,7 +71,7 @@ class Sender {
     size_t bytes = 0;
     MonoTime sent{};
     bool acknowledged = false;
-    bool counted = true;  // in bytes_in_flight_: neither it nor a later one was acknowledged
+    bool overtaken = false;  // a later one was acknowledged, or it was itself
   };
   struct Course {  // of one stream
     std::string epoch;
@@ -80,17 +80,20 @@ class Sender {
     bool unsettled = false;        // … and not yet taken out
     std::optional<MonoTime> held;  // refused: not before
     uint32_t refusals = 0;
+  };
+  struct Load {  // of the connection, or a stream's part of it
     size_t flights = 0;
-    size_t bytes = 0;  // of them, as far as they are counted
+    size_t unacknowledged = 0;
+    size_t waited_for = 0, bytes = 0;  // of those that were not overtaken
   };
 
   Course& course(const StreamState& state);
-  bool has_its_share(const std::string& stream, const Course& course) const;
+  Load load(const std::string* stream) const;  // null: of all
+  bool has_its_share(const std::string& stream, bool full) const;
   void forget_flights(const std::string& stream);
   void forget_all_but(const std::vector<StreamState>& states);
   Result<std::optional<Outgoing>> batch_of(const StreamState& state, Course& course);
   void land(const std::string& stream);
-  void uncount(Flight& flight);
   void adapt(const Flight& flight);
 
   Outbox& outbox_;
@@ -102,12 +105,9 @@ class Sender {
   bool content_types_ = false;
   MonoTime not_before_{};
   size_t window_ = 0;  // bytes that may be in flight
-  size_t bytes_in_flight_ = 0;
   MonoTime narrowed_{};
   uint64_t last_ticket_ = 0;
   std::deque<Flight> flights_;  // in the order they were sent
-  size_t unacknowledged_ = 0;   // of them
-  size_t counted_ = 0;          // likewise
   std::map<std::string, Course> courses_;
   std::array<std::string, kKinds> last_;  // the stream of each kind that was sent from last
   size_t unsettled_ = 0;                  // acknowledged batches
