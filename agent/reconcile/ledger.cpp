@@ -124,9 +124,6 @@ void Ledger::looked(uint64_t begun, const std::vector<PodStatus>& pods) {
   std::erase_if(look_at_,
                 [&](const auto& due) { return due.second <= begun && !names.contains(due.first); });
   settle_doubts(begun, passed_over);
-  for (const auto& [name, memory] : memory_) {
-    if (all && !observed_.contains(name) && !memory.busy) forget_same_images(name);
-  }
   looked_once_ = true;
   if (all && !all_looked_) note_remains();
   all_looked_ = all_looked_ || all;

@@ -29,8 +29,8 @@ class Ledger {
   // Call before the first look.
   void offer(const std::vector<WorkloadSpec>& earlier);
   // A Pod that runs already what is wanted now, under other references of its images, is of the
-  // wanted version from then on. True where there was one.
-  bool find_same_images();
+  // wanted version from then on. The names of those that were found.
+  std::vector<std::string> find_same_images();
   // The documents of all versions that stand in for what is wanted; none while nobody has looked.
   std::optional<std::set<DocumentVersion>> needed_versions() const;
 

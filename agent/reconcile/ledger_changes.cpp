@@ -67,7 +67,9 @@ void Ledger::acted_remove_part(const ActionResult& result) {
 // container: its history goes last.
 void Ledger::note_remains() {
   for (auto& [name, memory] : memory_) {
-    if (observed_.contains(name) || !memory.prepared_hash.empty()) continue;
+    if (observed_.contains(name)) continue;
+    forget_same_images(name);
+    if (!memory.prepared_hash.empty()) continue;
     if (memory.ran_before()) memory.prepared_hash = memory.wanted_hash;
   }
 }

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "agent/reconcile/ledger.h"
-#include "base/log.h"
 
 namespace wherry {
 
@@ -46,8 +45,8 @@ void Ledger::close_offers() {
   }
 }
 
-bool Ledger::find_same_images() {
-  bool found = false;
+std::vector<std::string> Ledger::find_same_images() {
+  std::vector<std::string> found;
   for (const auto& [name, spec] : desired_) {
     WorkloadMemory& memory = memory_.at(name);
     const auto pod = observed_.find(name);
@@ -69,9 +68,7 @@ bool Ledger::find_same_images() {
       save(name, container);
     }
     memory.previous.reset();
-    log_info("its images are the same under other references: it goes on",
-             {{"workload", name}, {"revision", std::to_string(spec->revision)}});
-    found = true;
+    found.push_back(name);
   }
   return found;
 }

@@ -155,7 +155,11 @@ void Reconciler::want() {
   if (ordered) (void)decide();  // the others of a Pod that was stopped need not wait for it
   if (decided || ordered) take();
   // A rollout need not wait for what is as it wants it.
-  if (ledger_.find_same_images() && decide()) take();
+  const std::vector<std::string> same = ledger_.find_same_images();
+  for (const std::string& name : same) {
+    log_info("its images are the same under other references: it goes on", {{"workload", name}});
+  }
+  if (!same.empty() && decide()) take();
 }
 
 void Reconciler::look_after_health() {
