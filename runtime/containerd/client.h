@@ -192,6 +192,8 @@ class Leases {
   Result<std::vector<std::string>> list();
   Result<std::vector<LeaseResource>> resources(const std::string& id);  // NotFound
   Status add(const std::string& id, const LeaseResource& resource);     // NotFound
+  // Missing: success.
+  Status take_off(const std::string& id, const LeaseResource& resource);
 
  private:
   std::shared_ptr<Transport> transport_;

@@ -120,11 +120,14 @@ class ContainerdBackend final : public ImageBackend {
     return {};
   }
   Status lease_snapshot(const std::string& chain_id, const std::string& lease) override {
-    return client_.leases().add(lease,
-                                {chain_id, "snapshots/" + client_.snapshots().snapshotter()});
+    return client_.leases().add(lease, as_resource(chain_id));
   }
 
  private:
+  LeaseResource as_resource(const std::string& snapshot) const {
+    return {snapshot, "snapshots/" + client_.snapshots().snapshotter()};
+  }
+
   // The end of such a lease has the collector run, and waits for it.
   Result<std::string> collecting_lease() {
     std::string lease = "wherry-collect-" + random_hex(8);
@@ -150,7 +153,25 @@ class ContainerdBackend final : public ImageBackend {
       }
       if (Status dropped = drop_unsynced(each.name); !dropped) return dropped;
     }
-    return client_.snapshots().remove(key);
+    const Status removed = client_.snapshots().remove(key);
+    const bool childless = !removed && removed.error().code() == Code::FailedPrecondition;
+    return childless ? leave_to_collector(key, removed) : removed;
+  }
+
+  // Containerd's collector does not tell a snapshot that a child of it is gone. Asked to remove it,
+  // containerd then refuses for ever, for a child that no list has; the collector does not ask.
+  Status leave_to_collector(const std::string& key, const Status& refused) {
+    const auto leases = client_.leases().list();
+    if (!leases) return fail(leases.error());
+    for (const std::string& lease : *leases) {
+      if (Status off = client_.leases().take_off(lease, as_resource(key)); !off) return off;
+    }
+    const auto collecting = collecting_lease();
+    if (!collecting) return fail(collecting.error());
+    if (Status ended = client_.leases().remove(*collecting, true); !ended) return ended;
+    const auto left = client_.snapshots().stat(key);
+    if (left) return refused;
+    return ignore_missing(fail(left.error()));
   }
 
   // Others need it now, and what is free without the half-made is to be measured.

@@ -45,4 +45,12 @@ Status Leases::add(const std::string& id, const LeaseResource& resource) {
   return done(transport_->call(rpc::kLeaseAdd, request, {kShort}));
 }
 
+Status Leases::take_off(const std::string& id, const LeaseResource& resource) {
+  rpc::leases::DeleteResourceRequest request;
+  request.set_id(id);
+  request.mutable_resource()->set_id(resource.id);
+  request.mutable_resource()->set_type(resource.type);
+  return ignore_missing(done(transport_->call(rpc::kLeaseTakeOff, request, {kShort})));
+}
+
 }  // namespace wherry::runtime

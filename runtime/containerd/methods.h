@@ -80,6 +80,7 @@ inline constexpr Method<leases::CreateRequest, leases::CreateResponse> kLeaseCre
 inline constexpr Method<leases::DeleteRequest, Empty> kLeaseDelete{"/containerd.services.leases.v1.Leases/Delete"};
 inline constexpr Method<leases::ListRequest, leases::ListResponse> kLeaseList{"/containerd.services.leases.v1.Leases/List"};
 inline constexpr Method<leases::AddResourceRequest, Empty> kLeaseAdd{"/containerd.services.leases.v1.Leases/AddResource"};
+inline constexpr Method<leases::DeleteResourceRequest, Empty> kLeaseTakeOff{"/containerd.services.leases.v1.Leases/DeleteResource"};
 inline constexpr Method<leases::ListResourcesRequest, leases::ListResourcesResponse> kLeaseResources{"/containerd.services.leases.v1.Leases/ListResources"};
 
 inline constexpr Method<events::PublishRequest, Empty> kEventPublish{"/containerd.services.events.v1.Events/Publish"};

@@ -391,5 +391,32 @@ TEST_F(ContainerdBackend, UnpacksAgainWhatAnEarlierLifeDidNotSync) {
   EXPECT_TRUE(snapshots.stat("container")) << "none of ours: nobody knows who needs it";
 }
 
+// What the collector has removed stays in containerd's books as a child that nobody can see.
+TEST_F(ContainerdBackend, UnpacksAgainWhatHadAChildThatWasCollected) {
+  const std::string type = "application/vnd.oci.image.layer.v1.tar";
+  const std::string layer = tiny_layer("collected");
+  ingest("layer", layer);
+  const std::string chain = sha256_digest(random_hex(8));
+  Snapshots& snapshots = client_->snapshots();
+  ASSERT_TRUE(snapshots.prepare("draft", "", {}, kLease));
+  ASSERT_TRUE(snapshots.commit(chain, "draft", kLease, {{"wherry/unsynced", "true"}}));
+  ASSERT_TRUE(backend_->create_lease("earlier", std::chrono::hours(1)));
+  ASSERT_TRUE(snapshots.prepare("half made", chain, {}, "earlier"));
+  ASSERT_TRUE(backend_->share_lease("earlier", kLease));
+  ASSERT_TRUE(backend_->drop_lease("earlier", true));
+  ASSERT_FALSE(snapshots.stat("half made"));
+  EXPECT_EQ(snapshots.remove(chain).error().code(), Code::FailedPrecondition)
+      << "not needed any more";
+
+  const Status unpacked =
+      backend_->unpack_layer(descriptor(layer, type), "", chain, "", kLease, {});
+  ASSERT_TRUE(unpacked) << unpacked.error().full();
+  ASSERT_TRUE(backend_->keep_snapshot(chain));
+  EXPECT_TRUE(*backend_->has_snapshot(chain));
+  const auto mounts = snapshots.view(random_hex(8), chain, kLease);
+  ASSERT_TRUE(mounts) << mounts.error().full();
+  EXPECT_TRUE(std::filesystem::exists((*mounts)[0].source + "/collected"));
+}
+
 }  // namespace
 }  // namespace wherry::runtime
