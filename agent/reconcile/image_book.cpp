@@ -4,7 +4,7 @@
 #include <tuple>
 #include <utility>
 
-#include "runtime/image/reference.h"
+#include "agent/reconcile/wanted_image.h"
 
 namespace wherry {
 namespace {
@@ -13,24 +13,10 @@ using runtime::Image;
 
 constexpr Duration kGrace = std::chrono::minutes(10);
 
-// An image as a document names it, comparable with the records of the store.
-class Wanted {
- public:
-  explicit Wanted(const std::string& text) : name_(text) {
-    const auto reference = runtime::parse_reference(text);
-    if (!reference) return;
-    name_ = reference->name();
-    digest_ = reference->digest;
-  }
-  // `name`: the image's, in its full form.
-  bool is(const Image& image, const std::string& name) const {
-    return name == name_ || (!digest_.empty() && image.digest == digest_);
-  }
-  const std::string& name() const { return name_; }
-
- private:
-  std::string name_, digest_;
-};
+// `name`: the image's, in its full form.
+bool is(const WantedImage& wanted, const Image& image, const std::string& name) {
+  return name == wanted.name() || (!wanted.digest().empty() && image.digest == wanted.digest());
+}
 
 // The digests that each workload ran in the version before the present one.
 class PreviousVersions {
@@ -75,12 +61,12 @@ class ImageViewer {
   explicit ImageViewer(const KeepInput& input) : input_(input), previous_(input) {
     for (const auto& [name, spec] : input.plan.desired) {
       for (const auto& need : images_of(spec->pod)) {
-        wanted_.emplace_back(name, Wanted(need.reference));
+        wanted_.emplace_back(name, WantedImage(need.reference));
       }
     }
     for (const ControllerImages& controller : input.controllers) {
       for (const std::string& reference : controller.references) {
-        templates_.emplace_back(controller.name, Wanted(reference));
+        templates_.emplace_back(controller.name, WantedImage(reference));
       }
     }
     for (const auto& [reference, pull] : input.plan.pulls) {
@@ -90,7 +76,7 @@ class ImageViewer {
 
   ImageView view(const Image& image) const {
     ImageView view{image.name, image.digest, image.size, {}, {}, Kept::Unused};
-    const std::string full = Wanted(image.name).name();
+    const std::string full = WantedImage(image.name).name();
     std::set<std::string> running, wanted;
     for (const auto& [name, pod] : input_.plan.observed) {
       for (const auto& container : pod.containers) {
@@ -101,15 +87,15 @@ class ImageViewer {
       }
     }
     for (const auto& [name, each] : wanted_) {
-      if (each.is(image, full)) wanted.insert(name);
+      if (is(each, image, full)) wanted.insert(name);
     }
     // Its Pods are named where there are any.
     for (const auto& [name, each] : templates_) {
-      if (running.empty() && wanted.empty() && each.is(image, full)) view.users.push_back(name);
+      if (running.empty() && wanted.empty() && is(each, image, full)) view.users.push_back(name);
     }
     const bool may_be_wanted = used(image, view) || !view.users.empty();
     const bool pulled = std::any_of(pulling_.begin(), pulling_.end(),
-                                    [&](const Wanted& each) { return each.is(image, full); });
+                                    [&](const WantedImage& each) { return is(each, image, full); });
     if (!running.empty()) {
       view.kept = Kept::Running;
     } else if (!wanted.empty() || may_be_wanted) {
@@ -145,8 +131,8 @@ class ImageViewer {
 
   const KeepInput& input_;
   const PreviousVersions previous_;
-  std::vector<std::pair<std::string, Wanted>> wanted_, templates_;
-  std::vector<Wanted> pulling_;
+  std::vector<std::pair<std::string, WantedImage>> wanted_, templates_;
+  std::vector<WantedImage> pulling_;
 };
 
 }  // namespace

@@ -2,7 +2,7 @@
 
 #include "agent/reconcile/lookup.h"
 #include "agent/reconcile/plan.h"
-#include "runtime/image/reference.h"
+#include "agent/reconcile/wanted_image.h"
 
 namespace wherry {
 namespace {
@@ -11,20 +11,13 @@ using runtime::PodStatus;
 using runtime::PullPolicy;
 using Digests = std::map<std::string, std::string>;
 
-// As the store names it.
-std::string full_name(const std::string& reference) {
-  const auto parsed = runtime::parse_reference(reference);
-  return parsed ? parsed->name() : reference;
-}
-
-// Of the image that a reference leads to; "" where the store has none.
+// Of the image that a reference leads to; "" where the store has none. Mostly it is written in
+// full.
 std::string digest_of(const std::string& reference, const Digests& digests) {
-  const std::string* known = lookup(digests, reference);
-  if (known != nullptr) return *known;
-  const auto parsed = runtime::parse_reference(reference);
-  if (!parsed) return {};
-  if (!parsed->digest.empty()) return parsed->digest;
-  known = lookup(digests, parsed->name());
+  if (const std::string* known = lookup(digests, reference)) return *known;
+  const WantedImage image(reference);
+  if (!image.digest().empty()) return image.digest();
+  const std::string* known = lookup(digests, image.name());
   return known == nullptr ? "" : *known;
 }
 
@@ -57,7 +50,7 @@ class SameImageTest {
 
   bool operator()(const std::string& wanted, PullPolicy policy, const ImageUsed& used) const {
     // What a tag leads to by now is for needs_replacement().
-    if (full_name(wanted) == full_name(used.reference)) return true;
+    if (WantedImage(wanted).name() == WantedImage(used.reference).name()) return true;
     if (policy == PullPolicy::Always && !is_pinned(wanted) && !asked_.contains(wanted))
       return false;
     return !used.digest.empty() && digest_of(wanted, digests_) == used.digest;
