@@ -84,6 +84,9 @@ TEST_F(AttackTest, SlowClientsHoldNobodyUp) {
 
 TEST_F(AttackTest, AFloodLeavesNothingBehind) {
   EXPECT_EQ(remote("GET /healthz", "").status, 200);
+  // What the outbox opens with its first commit stays open.
+  const std::string mark = agent_->state_dir() + "/outbox.db-in-use";
+  ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(mark); }));
   const size_t before = descriptors();
   const int64_t memory = resident_kib();
   std::vector<std::unique_ptr<RawClient>> open;
