@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Looks for inputs that break what must hold (tests/fuzz): every target, or those named, for so many
 # seconds each, as many at a time as there are processors. What it finds is kept in build-fuzz/findings.
+# With --short it is the fuzz suite of ./dev test: five seconds, in the tree of the asan suite, from
+# one seed, so that what it finds is the change's doing and not luck's.
 set -euo pipefail
 . scripts/common.sh
 
@@ -8,12 +10,13 @@ set -euo pipefail
 mapfile -t known < <(cd tests/fuzz && printf '%s\n' *_corpus | sed 's/_corpus$//')
 seconds=600
 seed=0  # another one each time
+tree=build-fuzz options=("${fuzz_options[@]}")
 targets=()
 while [ $# -gt 0 ]; do
   case "$1" in
     --seconds) seconds=${2:-}; shift ;;
     --seconds=*) seconds=${1#*=} ;;
-    --seed) seed=${2:-}; shift ;;
+    --short) seconds=5 seed=1 tree=build-asan options=("${asan_options[@]}") ;;
     *)
       if ! printf '%s\n' "${known[@]}" | grep -qxF -e "$1"; then
         echo "dev fuzz: there is no target '$1'; choose from: ${known[*]}" >&2
@@ -29,10 +32,9 @@ case "$seconds" in
 esac
 [ ${#targets[@]} -gt 0 ] || targets=("${known[@]}")
 
-tree=build-fuzz
 mkdir -p "$tree"
 : >"$tree/failed"
-build_tree "$tree" "${fuzz_options[@]}" -- "${targets[@]/#/fuzz_}"
+build_tree "$tree" "${options[@]}" -- "${targets[@]/#/fuzz_}"
 findings=$tree/findings
 mkdir -p "$findings" "$tree/fuzz-logs"
 
