@@ -1,5 +1,6 @@
 #include "agent/fleet/conversation.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "agent/fleet/mqtt_errors.h"
@@ -12,17 +13,20 @@ namespace {
 
 // A topic longer than that cannot be published to (MQTT 5, 1.5.4).
 constexpr size_t kLongestTopic = 65535;
+constexpr int kSubscription = 0;  // no message has this id (MQTT 5, 2.2.1)
 
 }  // namespace
 
 Conversation::Conversation(MqttSession& session, const Topics& topics, std::string boot_id,
-                           const Clock& clock, ConversationHooks hooks, Duration refused_retry)
+                           const Clock& clock, ConversationHooks hooks, Duration refused_retry,
+                           Duration answer_timeout)
     : session_(session),
       topics_(topics),
       boot_id_(std::move(boot_id)),
       clock_(clock),
       hooks_(std::move(hooks)),
       refused_retry_(refused_retry),
+      answer_timeout_(answer_timeout),
       filters_(topics.subscriptions()) {}
 
 Status Conversation::advance() {
@@ -31,13 +35,14 @@ Status Conversation::advance() {
     if (!handled) return handled;
   }
   if (!connected_ || goodbye_) return {};
+  if (Status answered = check_answers(); !answered) return answered;
   if (presence_.refused && !presence_.in_flight && is_due(presence_)) {
     const Result<int> id = publish_presence(true);
     if (!id) return fail(id.error());
     presence_.in_flight = *id;
   }
   if (const auto reported = is_due(reported_) ? hooks_.take_reported() : std::nullopt) {
-    const Result<int> id = session_.publish(topics_.reported(), *reported, true);
+    const Result<int> id = publish(topics_.reported(), *reported, true);
     if (!id && id.error().reason() == kMessageTooLarge) {
       // Nor is it one here: the next state may be smaller, and all else goes on.
       log_error("the reported state is not sent: the broker takes no message of this size",
@@ -51,16 +56,16 @@ Status Conversation::advance() {
   }
   if (Status sent = send_answers(); !sent) return sent;
   while (std::optional<OutboundMessage> message = hooks_.take_message()) {
-    std::string topic = topics_.below(message->topic);
+    const std::string topic = topics_.below(message->topic);
     const Result<int> id =
-        session_.publish(topic, message->payload, false, {.content_type = message->content_type});
+        publish(topic, message->payload, false, {.content_type = message->content_type});
     if (!id && id.error().reason() == kMessageTooLarge) {
       // The broker takes smaller ones: no reason to lose the connection.
       hooks_.message_acknowledged(message->ticket, false);
       continue;
     }
     if (!id) return fail(id.error());
-    messages_.emplace(*id, Sent{message->ticket, std::move(topic)});
+    messages_.emplace(*id, message->ticket);
   }
   return {};
 }
@@ -72,9 +77,36 @@ Status Conversation::say_goodbye() {
   return {};
 }
 
+Result<int> Conversation::publish(const std::string& topic, const std::string& payload, bool retain,
+                                  const PublishProperties& properties) {
+  const Result<int> id = session_.publish(topic, payload, retain, properties);
+  if (id) unanswered_[*id] = {topic, clock_.now()};
+  return id;
+}
+
 Result<int> Conversation::publish_presence(bool online) {
-  return session_.publish(topics_.presence(), presence_payload(online, clock_.wall(), boot_id_),
-                          true);
+  return publish(topics_.presence(), presence_payload(online, clock_.wall(), boot_id_), true);
+}
+
+std::optional<MonoTime> Conversation::answer_due() const {
+  const auto oldest = std::min_element(
+      unanswered_.begin(), unanswered_.end(),
+      [](const auto& one, const auto& other) { return one.second.since < other.second.since; });
+  if (oldest == unanswered_.end()) return std::nullopt;
+  return oldest->second.since + answer_timeout_;
+}
+
+Status Conversation::check_answers() const {
+  const MonoTime now = clock_.now();
+  for (const auto& [id, message] : unanswered_) {
+    if (now < message.since + answer_timeout_) continue;
+    return fail(Code::DeadlineExceeded,
+                "the broker has not acknowledged " + message.topic + " within " +
+                    format_duration(answer_timeout_) +
+                    "; what it left unanswered is sent again on the next connection",
+                kUnanswered);
+  }
+  return {};
 }
 
 Status Conversation::handle(const SessionConnected& event) {
@@ -83,11 +115,13 @@ Status Conversation::handle(const SessionConnected& event) {
   if (!id) return fail(id.error());
   presence_.in_flight = *id;
   if (Status subscribed = session_.subscribe(filters_); !subscribed) return subscribed;
+  unanswered_[kSubscription] = {"the subscription to " + join(filters_, ", "), clock_.now()};
   hooks_.connected(event.session_present);
   return {};
 }
 
 Status Conversation::handle(const SessionSubscribed& event) {
+  unanswered_.erase(kSubscription);
   if (event.refused.empty()) return {};
   std::vector<std::string> refused;
   for (const size_t place : event.refused) {
@@ -99,15 +133,12 @@ Status Conversation::handle(const SessionSubscribed& event) {
 
 Status Conversation::handle(const SessionPublished& event) {
   const bool accepted = event.accepted.has_value();
+  const auto sent = unanswered_.extract(event.id);
   const auto answer = answers_.extract(event.id);
   const auto message = messages_.extract(event.id);
   if (!accepted) {
-    const std::string topic = answer                            ? answer.mapped().topic
-                              : message                         ? message.mapped().topic
-                              : reported_.in_flight == event.id ? topics_.reported()
-                                                                : topics_.presence();
-    log_warn("the broker refuses a message",
-             {{"topic", topic}, {"reason", event.accepted.error().message()}});
+    log_warn("the broker refuses a message", {{"topic", sent ? sent.mapped().topic : ""},
+                                              {"reason", event.accepted.error().message()}});
   }
   if (presence_.in_flight == event.id) published(presence_, topics_.presence(), accepted);
   if (reported_.in_flight == event.id) {
@@ -115,8 +146,8 @@ Status Conversation::handle(const SessionPublished& event) {
     published(reported_, topics_.reported(), accepted);
   }
   if (goodbye_ == event.id) goodbye_acknowledged_ = true;
-  if (answer) hooks_.answer_acknowledged(answer.mapped().number, accepted);
-  if (message) hooks_.message_acknowledged(message.mapped().number, accepted);
+  if (answer) hooks_.answer_acknowledged(answer.mapped(), accepted);
+  if (message) hooks_.message_acknowledged(message.mapped(), accepted);
   return {};
 }
 
@@ -140,7 +171,9 @@ Status Conversation::handle(SessionMessage& event) {
   if (!topic) {
     // A persistent session may still subscribe to a group that this device has left.
     log_warn("message on a topic that is not this device's", {{"topic", event.topic}});
-    return session_.unsubscribe(stale_filter(event.topic));
+    const std::string filter = stale_filter(event.topic);
+    const bool own = std::find(filters_.begin(), filters_.end(), filter) != filters_.end();
+    return own ? Status() : session_.unsubscribe(filter);
   }
   if (topic->kind == InboundTopic::Kind::Command) {
     hand_over(*topic, event);
@@ -165,11 +198,10 @@ Status Conversation::send_answers() {
     const auto& [number, answer] = *next;
     const std::string topic =
         answer.response_topic.empty() ? topics_.response(answer.request) : answer.response_topic;
-    Result<int> id =
-        session_.publish(topic, answer.payload, false, {.correlation = answer.correlation});
+    Result<int> id = publish(topic, answer.payload, false, {.correlation = answer.correlation});
     if (!id && id.error().reason() == kMessageTooLarge) {
-      id = session_.publish(topic, error_response("ResourceExhausted", id.error().message()), false,
-                            {.correlation = answer.correlation});
+      id = publish(topic, error_response("ResourceExhausted", id.error().message()), false,
+                   {.correlation = answer.correlation});
     }
     if (!id && id.error().reason() == kMessageTooLarge) {
       // With a topic and a correlation that long it can have no answer; all else goes on.
@@ -179,7 +211,7 @@ Status Conversation::send_answers() {
       continue;
     }
     if (!id) return fail(id.error());
-    answers_.emplace(*id, Sent{number, topic});
+    answers_.emplace(*id, number);
   }
   return {};
 }

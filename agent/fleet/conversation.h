@@ -14,6 +14,9 @@
 
 namespace wherry {
 
+// The reason of the error where the broker has left something unanswered.
+inline constexpr const char* kUnanswered = "Unanswered";
+
 struct ConversationHooks {
   std::function<void(bool session_present)> connected;
   std::function<void(const std::vector<std::string>& filters)> subscription_refused;
@@ -39,7 +42,7 @@ struct ConversationHooks {
 class Conversation {
  public:
   Conversation(MqttSession& session, const Topics& topics, std::string boot_id, const Clock& clock,
-               ConversationHooks hooks, Duration refused_retry);
+               ConversationHooks hooks, Duration refused_retry, Duration answer_timeout);
 
   // Handles what the session received and sends what is due.
   Status advance();
@@ -48,6 +51,8 @@ class Conversation {
   std::optional<MonoTime> again_at() const {
     return presence_.refused || reported_.refused ? std::optional(again_at_) : std::nullopt;
   }
+  // When the oldest message that has no answer is late, which is an error of advance().
+  std::optional<MonoTime> answer_due() const;
   // Announces that the device goes offline; say it once, when nothing else is to be sent.
   Status say_goodbye();
   bool goodbye_said() const { return goodbye_.has_value(); }
@@ -60,6 +65,9 @@ class Conversation {
   Status handle(const SessionSubscribed& event);
   void hand_over(const InboundTopic& topic, SessionMessage& command);
   Status send_answers();
+  Status check_answers() const;
+  Result<int> publish(const std::string& topic, const std::string& payload, bool retain,
+                      const PublishProperties& properties = {});
   Result<int> publish_presence(bool online);
   // What the broker keeps for others: until it has the latest, they go by something older.
   struct Retained {
@@ -75,16 +83,17 @@ class Conversation {
   const std::string boot_id_;
   const Clock& clock_;
   const ConversationHooks hooks_;
-  const Duration refused_retry_;
+  const Duration refused_retry_, answer_timeout_;
   std::vector<std::string> filters_;
   bool connected_ = false;
-  struct Sent {
-    uint64_t number = 0;
+  struct Unanswered {
     std::string topic;
+    MonoTime since{};
   };
+  std::map<int, Unanswered> unanswered_;  // by the id in flight; kSubscription for the filters
   Retained presence_, reported_;
-  MonoTime again_at_{};                     // for those of them that are refused
-  std::map<int, Sent> answers_, messages_;  // by the id in flight
+  MonoTime again_at_{};                         // for those of them that are refused
+  std::map<int, uint64_t> answers_, messages_;  // numbers and tickets, by the id in flight
   std::optional<int> goodbye_;
   bool goodbye_acknowledged_ = false;
 };

@@ -37,6 +37,9 @@ struct FleetOptions {
   std::string socket_dir = "/tmp";     // where a unix socket may be made for a moment
   // After the broker has refused presence or the reported state.
   Duration refused_retry = std::chrono::minutes(1);
+  // What the broker leaves unanswered for so long ends the connection, as only another one may
+  // repeat it (MQTT 5, 4.4). Doubled, up to a day, while that keeps happening.
+  Duration answer_timeout = std::chrono::minutes(10);
   // Between two looks at files of certificates. While the link is up they are part of its own
   // wake-ups.
   Duration certificate_look = std::chrono::seconds(5);
@@ -74,7 +77,7 @@ struct LinkStatus {
   bool connected = false;
   std::string broker;  // the one connected to or tried last
   // CamelCase: why it is not connected (ConnectionRefused, NotAuthorized, DnsLookupFailed,
-  // BrokerCertificateExpired, Timeout, ProtocolError, InvalidBroker …), or SubscriptionRefused
+  // BrokerCertificateExpired, Timeout, Unanswered, ProtocolError …), or SubscriptionRefused
   // or PublishRefused while it is. Else empty.
   std::string reason;
   std::string message;  // the same in a sentence, with what to do

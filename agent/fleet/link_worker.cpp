@@ -22,6 +22,7 @@ constexpr double kJitter = 0.5;
 constexpr int kStableFactor = 10;
 constexpr const char* kStopped = "Stopped";
 constexpr Duration kMaxIdle = std::chrono::seconds(60);
+constexpr Duration kLongestPatience = std::chrono::hours(24);
 // After a network has come: a name server may come with it, and the device's neighbours have it
 // back, too.
 constexpr Duration kSettle = std::chrono::seconds(1);
@@ -124,8 +125,9 @@ Result<std::unique_ptr<MqttSession>> LinkWorker::open(const SessionOptions& opti
 }
 
 LinkWorker::Outcome LinkWorker::converse(MqttSession& session, const std::string& broker) {
+  const Backoff patience{options_.answer_timeout, kLongestPatience, 0};
   Conversation conversation(session, topics_, options_.boot_id, clock_, hooks(broker),
-                            options_.refused_retry);
+                            options_.refused_retry, patience.delay(unanswered_ + 1, 0));
   const MonoTime connect_deadline = clock_.now() + options_.connect_timeout;
   const Duration stable_after = options_.reconnect_min * kStableFactor;
   while (true) {
@@ -136,6 +138,8 @@ LinkWorker::Outcome LinkWorker::converse(MqttSession& session, const std::string
     const Status turn = take_turn(session, conversation, connect_deadline);
     if (turn) continue;
     if (!conversation.connected()) return {turn.error()};
+    unanswered_ = turn.error().reason() == kUnanswered ? unanswered_ + 1 : 0;
+    if (unanswered_ > 0) return {turn.error(), true};
     if (clock_.now() - connected_at_ >= stable_after) return {turn.error(), true};
     return {
         turn.error().wrap("the connection did not last (is the client id used twice, or do the "
@@ -154,8 +158,8 @@ Status LinkWorker::take_turn(MqttSession& session, Conversation& conversation,
   // A quarter of the keep-alive is late enough to sleep and early enough for the broker's 1.5.
   Duration wait = options_.keepalive > Duration::zero() ? options_.keepalive / 4 : kMaxIdle;
   if (!conversation.connected()) wait = std::min(wait, connect_deadline - now);
-  if (const auto again = conversation.again_at(); again && *again > now) {
-    wait = std::min(wait, *again - now);
+  for (const auto& at : {conversation.again_at(), conversation.answer_due()}) {
+    if (at && *at > now) wait = std::min(wait, *at - now);
   }
   {
     const std::lock_guard lock(mutex_);

@@ -74,6 +74,7 @@ class LinkWorker {
   std::optional<NetworkWatch> network_;  // from the first attempt on, while there is no connection
   MonoTime look_again_{};
   MonoTime connected_at_{};  // of the present connection
+  uint32_t unanswered_ = 0;  // connections in a row that ended for that
   std::string last_broker_;  // the one that has our retained messages
 
   mutable std::mutex mutex_;

@@ -51,7 +51,7 @@ void DeviceLink::begin() {
   if (!session) return lost(session.error());
   session_ = std::move(*session);
   conversation_.emplace(*session_, topics_, options_.boot_id, clock_, hooks(),
-                        options_.refused_retry);
+                        options_.refused_retry, options_.answer_timeout);
   const MonoTime now = clock_.now();
   deadline_ = now + options_.connect_timeout;
   keep_alive_at_ = now + options_.connect_timeout;

@@ -1,5 +1,6 @@
 // What goes wrong between a device and its broker, and that the link comes back by itself.
 
+#include <algorithm>
 #include <cstdlib>
 
 #include <gmock/gmock.h>
@@ -229,6 +230,52 @@ TEST(LinkTest, RefusedPublicationsShowAndAreTriedAgain) {
     const LinkStatus status = link->status();
     return status.connected && status.reason.empty();
   }));
+}
+
+// What a link said each time it gave up a connection for want of answers.
+std::vector<std::string> unanswered(const TestLink& link) {
+  std::vector<std::string> messages;
+  for (const LinkStatus& status : link.statuses()) {
+    if (status.reason == "Unanswered") messages.push_back(status.message);
+  }
+  return messages;
+}
+
+// Only another connection may send again what the broker has left unanswered.
+TEST(LinkTest, WhatIsNeverAcknowledgedGoesOutAgainOnAnotherConnection) {
+  ScriptedBroker broker;
+  broker.hold(true);
+  FleetOptions options = link_options({broker.url()});
+  options.answer_timeout = std::chrono::milliseconds(100);
+  TestLink link(options);
+  link->publish_reported(R"({"a":1})");
+  ASSERT_TRUE(wait_until([&] { return unanswered(link).size() >= 2; }));
+  EXPECT_THAT(unanswered(link)[0], ::testing::HasSubstr(kOwn));
+  EXPECT_THAT(unanswered(link)[0], ::testing::HasSubstr("within 100ms"));
+  EXPECT_THAT(unanswered(link)[1], ::testing::HasSubstr("within 200ms"));
+  broker.take();
+  ASSERT_TRUE(wait_until([&] { return !broker.held("reported").empty(); }));
+  broker.hold(false);
+  ASSERT_TRUE(wait_until([&] { return broker.held().empty() && link->status().connected; }));
+  const int connections = broker.connections();
+  link->publish_reported(R"({"a":2})");
+  EXPECT_TRUE(wait_until([&] {
+    const auto came = broker.take();
+    return std::any_of(came.begin(), came.end(),
+                       [](const MqttMessage& m) { return m.payload == R"({"a":2})"; });
+  }));
+  EXPECT_EQ(broker.connections(), connections) << "answered, and left all the same";
+}
+
+TEST(LinkTest, ASubscriptionThatIsNeverAnsweredEndsTheConnection) {
+  const std::string connack("\x20\x02\x00\x00", 4);
+  const std::string presence_acknowledged("\x40\x02\x00\x01", 4);
+  RawServer server(connack + presence_acknowledged, false);
+  FleetOptions options = link_options({server.url()}, 4);
+  options.answer_timeout = std::chrono::milliseconds(300);
+  TestLink link(options);
+  ASSERT_TRUE(wait_until([&] { return !unanswered(link).empty(); }));
+  EXPECT_THAT(unanswered(link)[0], ::testing::HasSubstr("the subscription to " + kOwn));
 }
 
 TEST(LinkTest, AccessRulesThatEndTheConnectionAreHintedAt) {
