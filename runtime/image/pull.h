@@ -78,6 +78,8 @@ class Puller {
  private:
   struct Job;
 
+  Result<ImageLayout> pull_once(const Reference& reference, const PullRequest& request,
+                                const CancelToken& cancel);
   HttpTimeouts http_timeouts() const;
   Result<Registry*> connect(Job& job);
   Result<std::string> fetch_document(Job& job, const Descriptor& blob);

@@ -284,6 +284,44 @@ Result<size_t> hold_unpacked(ImageBackend& backend, const ImageLayout& layout,
   return size_t{0};
 }
 
+namespace {
+
+// Whether its bytes are what the store says it has. An error where that cannot be told now.
+Result<bool> is_sound(ImageBackend& backend, const Descriptor& blob, const CancelToken& cancel) {
+  constexpr int64_t kPiece = 1 << 20;
+  Sha256 sha;
+  for (int64_t at = 0; at < blob.size;) {
+    if (cancel.cancelled()) return fail(Code::Cancelled, "cancelled");
+    const auto bytes = backend.read_blob(blob.digest, at, std::min(kPiece, blob.size - at));
+    const Code code = bytes ? Code::NotFound : bytes.error().code();
+    if (code == Code::Unavailable || code == Code::DeadlineExceeded) return fail(bytes.error());
+    if (!bytes || bytes->empty()) return false;
+    sha.update(*bytes);
+    at += static_cast<int64_t>(bytes->size());
+  }
+  return "sha256:" + sha.finish_hex() == blob.digest;
+}
+
+// Containerd syncs a blob before it renames it, and not the directory: after a power cut its books
+// may have one whose file is gone. It would be neither fetched nor unpacked, for ever.
+Status blame_content(ImageBackend& backend, const Descriptor& layer, const Error& error,
+                     const CancelToken& cancel) {
+  const Code code = error.code();
+  if (code != Code::NotFound && code != Code::DataLoss && code != Code::Internal) {
+    return fail(error);
+  }
+  const auto sound = is_sound(backend, layer, cancel);
+  if (!sound || *sound || !backend.stat_blob(layer.digest)) return fail(error);
+  log_warn("a layer in the store is damaged and will be fetched again",
+           {{"blob", layer.digest}, {"error", error.full()}});
+  if (Status removed = backend.remove_blob(layer.digest); !removed) return removed;
+  return fail(Code::Unavailable,
+              "the content of " + layer.digest + " in the store was damaged, and is removed",
+              kContentDamaged);
+}
+
+}  // namespace
+
 Status unpack_one(ImageBackend& backend, Gate& chains, const ImageLayout& layout, size_t index,
                   const std::string& lease, const CancelToken& cancel) {
   const std::string& chain = layout.chains[index];
@@ -300,6 +338,7 @@ Status unpack_one(ImageBackend& backend, Gate& chains, const ImageLayout& layout
   }
   Status unpacked = backend.unpack_layer(layer, index == 0 ? "" : layout.chains[index - 1], chain,
                                          layout.diff_ids[index], lease, cancel);
+  if (!unpacked) unpacked = blame_content(backend, layer, unpacked.error(), cancel);
   if (unpacked) return {};
   return fail(unpacked.error(), "unpack layer " + std::to_string(index + 1) + " of " +
                                     std::to_string(layout.chains.size()));

@@ -108,6 +108,10 @@ class Gate {
   std::set<std::string> busy_;
 };
 
+// The reason of an error where content turned out to be damaged and was removed: the next attempt
+// brings it again.
+inline constexpr const char* kContentDamaged = "ContentDamaged";
+
 // Unpacks layer `index`, unless its snapshot is there; layers below must be unpacked.
 Status unpack_one(ImageBackend& backend, Gate& chains, const ImageLayout& layout, size_t index,
                   const std::string& lease, const CancelToken& cancel);

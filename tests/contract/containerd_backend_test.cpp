@@ -13,6 +13,7 @@
 #include "base/digest.h"
 #include "base/text.h"
 #include "runtime/containerd/image_backend.h"
+#include "runtime/image/store.h"
 #include "tests/support/containerd_daemon.h"
 
 namespace wherry::runtime {
@@ -389,6 +390,33 @@ TEST_F(ContainerdBackend, UnpacksAgainWhatAnEarlierLifeDidNotSync) {
   unpacked = backend_->unpack_layer(descriptor(layer, type), below, above, "", kLease, {});
   EXPECT_EQ(unpacked.error().code(), Code::Unavailable) << unpacked.error().full();
   EXPECT_TRUE(snapshots.stat("container")) << "none of ours: nobody knows who needs it";
+}
+
+// A power cut takes the file, or its end, and leaves the record: the layer is not there, and the
+// next attempt brings it.
+TEST_F(ContainerdBackend, ALayerWhoseFileIsGoneOrCutIsRemovedToBeFetchedAgain) {
+  Gate gate;
+  for (const bool gone : {true, false}) {
+    const std::string layer = tiny_layer(gone ? "gone" : "cut");
+    ImageLayout layout;
+    layout.content.layers = {descriptor(layer, "application/vnd.oci.image.layer.v1.tar")};
+    layout.diff_ids = {sha256_digest(layer)};
+    layout.chains = {sha256_digest(layer)};
+    ingest("layer", layer);
+    const std::string file = daemon_->root() + "/io.containerd.content.v1.content/blobs/sha256/" +
+                             sha256_digest(layer).substr(7);
+    ASSERT_TRUE(std::filesystem::exists(file)) << file;
+    gone ? std::filesystem::remove(file), void() : std::filesystem::resize_file(file, 700);
+    ASSERT_TRUE(backend_->stat_blob(sha256_digest(layer))) << "it does not notice by itself";
+
+    const Status failed = unpack_one(*backend_, gate, layout, 0, kLease, {});
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(failed.error().reason(), kContentDamaged) << failed.error().full();
+    EXPECT_EQ(backend_->stat_blob(sha256_digest(layer)).error().code(), Code::NotFound);
+    ingest("layer", layer);
+    const Status unpacked = unpack_one(*backend_, gate, layout, 0, kLease, {});
+    EXPECT_TRUE(unpacked) << unpacked.error().full();
+  }
 }
 
 // What the collector has removed stays in containerd's books as a child that nobody can see.

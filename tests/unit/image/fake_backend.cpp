@@ -109,7 +109,9 @@ Result<std::string> FakeImageBackend::read_blob(const std::string& digest, int64
   if (Status entered = enter("read_blob", digest); !entered) return fail(entered.error());
   const std::lock_guard lock(mutex);
   const auto found = blobs.find(digest);
-  if (found == blobs.end()) return fail(Code::NotFound, "content " + digest);
+  if (found == blobs.end() || lost.contains(digest)) {
+    return fail(Code::NotFound, "content " + digest);
+  }
   return found->second.bytes.substr(static_cast<size_t>(offset), static_cast<size_t>(size));
 }
 
@@ -152,6 +154,7 @@ Status FakeImageBackend::remove_blob(const std::string& digest) {
   {
     const std::lock_guard lock(mutex);
     blobs.erase(digest);
+    lost.erase(digest);
   }
   collect();
   return {};
@@ -198,7 +201,9 @@ Status FakeImageBackend::unpack_layer(const Descriptor& layer, const std::string
   if (Status entered = enter("unpack_layer", chain_id); !entered) return entered;
   const std::lock_guard lock(mutex);
   const auto blob = blobs.find(layer.digest);
-  if (blob == blobs.end()) return fail(Code::NotFound, "content " + layer.digest);
+  if (blob == blobs.end() || lost.contains(layer.digest)) {
+    return fail(Code::NotFound, "content " + layer.digest);
+  }
   if (!parent.empty() && !snapshots.contains(parent)) {
     return fail(Code::NotFound, "parent snapshot " + parent);
   }

@@ -53,6 +53,7 @@ class FakeImageBackend final : public runtime::ImageBackend {
   // All guarded by `mutex`; tests may look when nothing runs.
   std::mutex mutex;
   std::map<std::string, StoredBlob> blobs;
+  std::set<std::string> lost;                    // blobs of which only the store's record is left
   std::map<std::string, std::string> ingests;    // by ref
   std::set<std::string> writing;                 // refs of those that have a writer
   std::map<std::string, std::string> snapshots;  // chain id -> parent

@@ -163,6 +163,39 @@ TEST_F(Pull, ADamagedDocumentInTheStoreIsReplacedAndItsLayersStay) {
   EXPECT_EQ(store_.calls["remove_blob"], 2);
 }
 
+// Containerd's books outlive a power cut that the files named there do not.
+TEST_F(Pull, LayersThatAPowerCutTookFromTheStoreAreFetchedAgain) {
+  const TestImage& image = three_layers();
+  const std::string name = registry_.add(image, "web", "1");
+  ASSERT_TRUE(pull(name));
+  store_.snapshots.clear();
+  ASSERT_EQ(image.layers.size(), 3u);
+  store_.lost.insert(sha256_digest(image.layers[0].blob));
+  store_.blobs[sha256_digest(image.layers[1].blob)].bytes.resize(20);
+  restart();
+  const auto pulled = pull(name);
+  ASSERT_TRUE(pulled) << pulled.error().full();
+  EXPECT_EQ(registry_.count("GET", sha256_digest(image.layers[0].blob)), 2);
+  EXPECT_EQ(registry_.count("GET", sha256_digest(image.layers[1].blob)), 2);
+  EXPECT_EQ(registry_.count("GET", sha256_digest(image.layers[2].blob)), 1) << "that was sound";
+  EXPECT_EQ(store_.calls["remove_blob"], 2);
+  restart();
+  EXPECT_TRUE(service_->find(name));
+}
+
+// Nothing is fetched again for an image that is wrong where it comes from.
+TEST_F(Pull, ASoundLayerThatDoesNotUnpackIsNotFetchedAgain) {
+  const TestImage& image = three_layers();
+  const std::string name = registry_.add(image, "web", "1");
+  store_.fault = [&](const std::string& method, const std::string&) {
+    return method == "unpack_layer" ? Status(fail(Code::DataLoss, "no tar archive")) : Status();
+  };
+  EXPECT_EQ(pull(name).error().code(), Code::DataLoss);
+  EXPECT_EQ(pull(name).error().code(), Code::DataLoss);
+  EXPECT_EQ(registry_.count("GET", sha256_digest(image.layers[0].blob)), 1);
+  EXPECT_EQ(store_.calls["remove_blob"], 0);
+}
+
 TEST_F(Pull, AnotherAgentContinuesWhatOneBegan) {
   const std::string name = registry_.add(three_layers(), "web", "1");
   registry_.script([&](const Request& request, Response& response) {
