@@ -47,7 +47,8 @@ std::optional<InboundTopic> Topics::parse(std::string_view topic) const {
   if (topic == kDesired) return InboundTopic{InboundTopic::Kind::Desired, *source, {}};
   if (!topic.starts_with(kCommands)) return std::nullopt;
   topic.remove_prefix(kCommands.size());
-  if (topic.empty() || topic.find('/') != std::string_view::npos) return std::nullopt;
+  // An empty id is one, too (MQTT 5, 4.7.1.3): a bad one, which is told to who sent it.
+  if (topic.find('/') != std::string_view::npos) return std::nullopt;
   return InboundTopic{InboundTopic::Kind::Command, *source, std::string(topic)};
 }
 

@@ -150,6 +150,7 @@ TEST_F(CommandsTest, BadOnesAreToldWhatIsWrong) {
   EXPECT_EQ(code(ask("d", command("restart", {{"workload", 7}}))), "InvalidArgument");
   EXPECT_EQ(code(ask("e", std::string(1u << 20, 'x'))), "InvalidArgument");
   EXPECT_EQ(code(ask("bad id", command("ping"))), "InvalidArgument");
+  EXPECT_EQ(code(ask("", command("ping"))), "InvalidArgument") << "and it hears the next one";
   send("retained", command("restart", {{"workload", "web"}}), {.retained = true});
   EXPECT_EQ(answer("retained")["ok"], true) << "to whom is there it does not show";
   EXPECT_TRUE(replaced("web", before));

@@ -59,6 +59,15 @@ std::vector<json> commands() {
         }
       }
     }
+    for (const char* member : {"target", "request", "expires"}) {
+      json bound = plain;
+      bound[member] = "2027-01-01T00:00:00Z";  // a text like another for two of them
+      all.push_back(bound);
+      for (const json& other : values) {
+        bound[member] = other;
+        all.push_back(bound);
+      }
+    }
     json unknown = plain;
     unknown["args"]["zzqqzz"] = 1;
     all.push_back(unknown);
@@ -111,6 +120,8 @@ TEST(ResponseSchema, HoldsForEveryAnswer) {
   cases.push_back(
       {schema, shortened(answer_with(json{{"n", json::array({long_text})}}.dump()), 4096)});
   cases.push_back({schema, shortened(refusal("Internal", long_text), 4096)});
+  cases.push_back({schema, carried_out_for("groups/pumps", answer_with("{}"))});
+  cases.push_back({schema, carried_out_for("groups/pumps", refusal("Internal", "so"))});
   const size_t good = cases.size();
   cases.push_back({schema, R"({"ok":true})"});
   cases.push_back({schema, R"({"ok":false,"result":{}})"});

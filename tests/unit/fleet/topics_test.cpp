@@ -72,11 +72,22 @@ TEST(TopicsTest, ParsesWhatIsMeantForTheDevice) {
   EXPECT_EQ(command->request, "42");
 }
 
+// The wildcard of the subscription stands for an empty id, too.
+TEST(TopicsTest, ACommandWithoutAnIdIsOneAllTheSame) {
+  for (const char* source : {"devices/pump-7", "groups/north"}) {
+    const auto command = pump().parse(std::string("wherry/v1/") + source + "/commands/");
+    ASSERT_TRUE(command) << source;
+    EXPECT_EQ(command->kind, Kind::Command);
+    EXPECT_EQ(command->source, source);
+    EXPECT_EQ(command->request, "");
+  }
+}
+
 TEST(TopicsTest, OtherTopicsAreNotItsBusiness) {
   for (const char* topic :
        {"", "wherry/v1", "wherry/v1/devices/pump-70/desired", "wherry/v1/devices/pump-/desired",
         "wherry/v1/groups/south/desired", "wherry/v1/devices/pump-7/desired/x",
-        "wherry/v1/devices/pump-7/commands/", "wherry/v1/devices/pump-7/commands/a/b",
+        "wherry/v1/devices/pump-7/commands", "wherry/v1/devices/pump-7/commands/a/b",
         "wherry/v1/devices/pump-7/reported", "other/v1/devices/pump-7/desired"}) {
     EXPECT_FALSE(pump().parse(topic)) << topic;
   }
