@@ -1,16 +1,19 @@
 #include "agent/api/data_server.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <set>
+#include <string_view>
 #include <unistd.h>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
+#include "agent/api/router.h"
 #include "base/text.h"
 #include "telemetry/outbox/batch.h"
 #include "telemetry/stream/cache.h"
@@ -30,6 +33,22 @@ constexpr Duration kLongestTtl = std::chrono::hours(24 * 3650);
 constexpr uint64_t kReadByDefault = 100;
 constexpr uint64_t kReadAtMost = 10'000;
 constexpr const char* kBinary = "application/octet-stream";
+
+// RFC 9110, 8.3.1: without regard to case, and there may be parameters after it.
+bool is_binary(const std::string* type) {
+  if (type == nullptr) return false;
+  std::string name(trim(std::string_view(*type).substr(0, type->find(';'))));
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return name == kBinary;
+}
+
+// The query parameters of what has a name, by method.
+std::vector<std::string_view> parameters(bool stream, const std::string& method) {
+  if (stream && method == "GET") return {"after", "limit"};
+  if (!stream && method == "PUT") return {"ttl"};
+  return {};
+}
 
 bool good_name(std::string_view name, size_t longest) {
   const auto plain = [](char c) {
@@ -153,8 +172,11 @@ void DataServer::Desk::handle(http::Exchange& exchange) {
     return exchange.respond(Problem{404, "there are /v1/streams and /v1/cache here"});
   }
   const bool streams = path[1] == "streams";
-  if (path.size() == 3 && streams) return handle_stream(exchange, workload, path[2]);
-  if (path.size() == 3) return handle_key(exchange, workload, path[2]);
+  const bool named = path.size() == 3;
+  const auto known = named ? parameters(streams, request.method) : std::vector<std::string_view>();
+  if (auto problem = unknown_parameter(request, known)) return exchange.respond(*problem);
+  if (named && streams) return handle_stream(exchange, workload, path[2]);
+  if (named) return handle_key(exchange, workload, path[2]);
   if (request.method != "GET") {
     return exchange.respond(Problem{405, "only GET here", "", {{"Allow", "GET"}}});
   }
@@ -271,7 +293,7 @@ void DataServer::Desk::add_records(http::Exchange& exchange, const std::string& 
   const std::string* type = exchange.request().header("content-type");
   const WallTime at = clock.wall();
   telemetry::Lines lines;
-  if (type != nullptr && type->starts_with(kBinary)) {
+  if (is_binary(type)) {
     lines.add(telemetry::record_from_bytes(*body, at));
   } else {
     auto records = records_of(*body, at);

@@ -1,7 +1,6 @@
 #include "agent/api/router.h"
 
 #include <algorithm>
-#include <optional>
 #include <set>
 #include <utility>
 
@@ -33,18 +32,19 @@ std::optional<std::string> match(const std::vector<std::string>& pattern,
   return captured;
 }
 
-std::optional<Problem> check_params(const Route& route, const http::Request& request) {
+}  // namespace
+
+std::optional<Problem> unknown_parameter(const http::Request& request,
+                                         const std::vector<std::string_view>& known) {
   for (const auto& [name, value] : request.query) {
-    if (std::find(route.params.begin(), route.params.end(), name) != route.params.end()) continue;
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
     std::string detail = "unknown query parameter \"" + name + "\"";
-    const std::string near = nearest(name, route.params);
+    const std::string near = nearest(name, known);
     if (!near.empty()) detail += "; did you mean \"" + near + "\"?";
     return Problem{400, std::move(detail), "UnknownParameter"};
   }
   return std::nullopt;
 }
-
-}  // namespace
 
 Router::Router(std::vector<Route> routes) {
   for (Route& route : routes) {
@@ -74,7 +74,8 @@ void Router::handle(http::Exchange& exchange) const {
       return exchange.respond(
           Problem{400, "\"" + *name + "\" is not a workload name (a-z, 0-9 and -, at most 63)"});
     }
-    if (auto problem = check_params(entry.route, request)) return exchange.respond(*problem);
+    if (auto problem = unknown_parameter(request, entry.route.params))
+      return exchange.respond(*problem);
     return entry.route.handler(exchange, *name);
   }
   if (allowed.empty()) {

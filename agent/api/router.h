@@ -2,6 +2,7 @@
 // Which handler answers which method and path: the routes of docs/rest.md.
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,10 @@ struct Route {
   RouteHandler handler;
   std::vector<std::string_view> params{};  // query parameters; others are refused
 };
+
+// What is wrong with the query where it has a parameter that is not known here.
+std::optional<http::Problem> unknown_parameter(const http::Request& request,
+                                               const std::vector<std::string_view>& known);
 
 class Router {
  public:

@@ -93,6 +93,7 @@ TEST_F(DataServerTest, BytesOfAnyKindAreOneRecord) {
       200);
   const json batch = body_of(ask("GET /v1/streams/raw"));
   EXPECT_EQ(batch["records"][0]["base64"], "AAr/");
+  EXPECT_EQ(ask("POST /v1/streams/raw", "x", "Application/Octet-Stream; x=y").status, 200);
 }
 
 TEST_F(DataServerTest, TheSocketSaysWhoSpeaks) {
@@ -148,6 +149,11 @@ TEST_F(DataServerTest, WhatIsWrongIsNamedAndNothingOfItKept) {
   expect(400, "GET /v1/streams/s?after=x", "", "after");
   expect(400, "GET /v1/streams/s?limit=0", "", "limit");
   expect(400, "PUT /v1/cache/k?ttl=soon", "1", "ttl");
+  expect(400, "PUT /v1/cache/k?tl=10m", "1", "did you mean \"ttl\"");
+  expect(400, "GET /v1/streams/s?lmit=1", "", "did you mean \"limit\"");
+  expect(400, "POST /v1/streams/s?ttl=1m", "1", "unknown query parameter");
+  expect(400, "GET /v1/streams?after=1", "", "unknown query parameter");
+  expect(400, "POST /v1/streams/s", "x", "line 1", "application/octet-streams");
   EXPECT_EQ(body_of(ask("GET /v1/streams"))["streams"], json::array());
 }
 
