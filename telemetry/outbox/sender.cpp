@@ -47,12 +47,33 @@ void Sender::connected(uint64_t session, bool content_types) {
 }
 
 void Sender::disconnected() {
+  suspect_the_first();
   connected_ = false;
   flights_.clear();
   for (auto& [name, course] : courses_) {
     course.sent = course.settled;
-    course.held.reset();
+    // Another broker may take what was refused; what ends connections would end that one, too.
+    if (course.losses < options_.suspicious) course.held.reset();
   }
+}
+
+void Sender::suspect_the_first() {
+  const auto first = std::find_if(flights_.begin(), flights_.end(),
+                                  [](const Flight& flight) { return !flight.acknowledged; });
+  if (first == flights_.end()) return;
+  Course& course = courses_[first->stream];
+  if (first->epoch != course.epoch || ++course.losses < options_.suspicious) return;
+  hold(first->stream, course, "connections are lost over records, which are kept");
+}
+
+// Until a while has passed; then less of it is tried at once.
+void Sender::hold(const std::string& stream, Course& course, const char* why) {
+  const Backoff backoff{options_.refused_first, kLongestHold};
+  const Duration wait = backoff.delay(++course.refusals, random_());
+  log_warn(why,
+           {{"stream", stream},
+            {"again_in", format_duration(std::chrono::ceil<std::chrono::milliseconds>(wait))}});
+  course.held = clock_.now() + wait;
 }
 
 Sender::Course& Sender::course(const StreamState& state) {
@@ -157,15 +178,10 @@ void Sender::acknowledged(uint64_t ticket, bool accepted) {
     std::for_each(flights_.begin(), flight + 1, [](Flight& each) { each.overtaken = true; });
     adapt(*flight);
     flight->acknowledged = true;
-    course.refusals = 0;
+    course.refusals = course.losses = 0;
     return land(std::string(flight->stream));
   }
-  const Backoff backoff{options_.refused_first, kLongestHold};
-  const Duration wait = backoff.delay(++course.refusals, random_());
-  log_warn("the broker refuses records, which are kept",
-           {{"stream", flight->stream},
-            {"again_in", format_duration(std::chrono::ceil<std::chrono::milliseconds>(wait))}});
-  course.held = clock_.now() + wait;
+  hold(flight->stream, course, "the broker refuses records, which are kept");
   // All that is in flight of this stream counts as not sent: numbers go up without holes.
   course.sent = course.settled;
   forget_flights(std::string(flight->stream));

@@ -36,8 +36,11 @@ struct SenderOptions {
   bool compress = true;
   // After a connect the backlog waits for up to this long, so that a fleet does not come at once.
   Duration spread = std::chrono::seconds(3);
-  // A stream whose batch the broker refuses is tried again after this, doubled up to an hour.
+  // A stream whose batch the broker refuses is tried again after this, doubled up to an hour. So is
+  // one that was the first to wait for an acknowledgement when `suspicious` connections in a row
+  // were lost: a broker of MQTT 3.1.1 hangs up where it will not have a message.
   Duration refused_first = std::chrono::minutes(1);
+  uint32_t suspicious = 3;
 };
 
 // Not thread-safe. The outbox and the clock must outlive it.
@@ -80,6 +83,7 @@ class Sender {
     bool unsettled = false;        // … and not yet taken out
     std::optional<MonoTime> held;  // refused: not before
     uint32_t refusals = 0;
+    uint32_t losses = 0;  // of connections, since the last acknowledgement
   };
   struct Load {  // of the connection, or a stream's part of it
     size_t flights = 0;
@@ -94,6 +98,8 @@ class Sender {
   void forget_all_but(const std::vector<StreamState>& states);
   Result<std::optional<Outgoing>> batch_of(const StreamState& state, Course& course);
   void land(const std::string& stream);
+  void hold(const std::string& stream, Course& course, const char* why);
+  void suspect_the_first();
   void adapt(const Flight& flight);
 
   Outbox& outbox_;

@@ -388,6 +388,52 @@ TEST_F(SenderTest, WhatIsRefusedIsTriedInSmallerPieces) {
   }
 }
 
+// As a broker of MQTT 3.1.1 does with what is too large for it.
+TEST_F(SenderTest, ARecordThatEndsEveryConnectionHoldsUpNoOtherStream) {
+  add("data/a/poison", 4, 3000);
+  uint64_t session = 0;
+  // Sends all it may; the broker hangs up at the poison, and acknowledges what was before.
+  const auto connection = [&] {
+    sender_->connected(++session, false);
+    for (const Outgoing& out : all()) {
+      if (out.stream == "data/a/poison") break;
+      sender_->acknowledged(out.ticket, true);
+    }
+    ASSERT_TRUE(sender_->settle(true));
+    sender_->disconnected();
+  };
+  for (int i = 0; i < 3; ++i) {
+    add("telemetry", 1);
+    connection();
+    EXPECT_GT(waiting("telemetry"), 0U) << "it is behind it";
+  }
+  connection();
+  EXPECT_EQ(waiting("telemetry"), 0U);
+  EXPECT_EQ(waiting("data/a/poison"), 4U) << "kept";
+  // Tried again after a minute, less of it, and over when the broker takes it.
+  sender_->connected(++session, false);
+  EXPECT_FALSE(next());
+  clock_.advance(61s);
+  auto again = next();
+  ASSERT_TRUE(again);
+  EXPECT_EQ(first_of(*again), 1U);
+  EXPECT_LT(count_of(*again), 4U);
+  for (; again; again = next()) sender_->acknowledged(again->ticket, true);
+  ASSERT_TRUE(sender_->settle(true));
+  EXPECT_EQ(waiting("data/a/poison"), 0U);
+}
+
+TEST_F(SenderTest, ALinkThatBreaksNowAndThenHoldsUpNothing) {
+  for (uint64_t session = 1; session < 20; ++session) {
+    add("events", 3, 3000);
+    sender_->connected(session, false);
+    const auto first = next();
+    ASSERT_TRUE(first) << session;
+    sender_->acknowledged(first->ticket, true);
+    (void)all();  // lost with the connection
+  }
+}
+
 TEST_F(SenderTest, AHoleIsAnnouncedInTheBatchBehindIt) {
   Lines lines;
   lines.add("{}");
