@@ -1,6 +1,7 @@
 #pragma once
 // The data API for workloads (docs/data.md): one unix socket for each Pod, which says who speaks.
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -20,8 +21,13 @@ struct DataLimits {
   size_t max_body = 1 << 20;      // bytes of a request
   size_t streams = 32;            // of a workload
   size_t read_bytes = 256 << 10;  // of an answer
+  // A body comes from the same device: who is slow with it holds up others.
   http::ServerLimits server{
-      .threads = 16, .queued = 32, .tcp_connections = 0, .tag_connections = 8, .timeouts = {}};
+      .threads = 16,
+      .queued = 32,
+      .tcp_connections = 0,
+      .tag_connections = 8,
+      .timeouts = {.body = std::chrono::seconds(5), .min_bytes_per_second = 64 << 10}};
 };
 
 // Thread-safe.

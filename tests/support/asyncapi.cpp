@@ -67,7 +67,9 @@ const AsyncApi::Channel* AsyncApi::channel_of(const std::string& topic,
     wanted.erase(wanted.begin());  // {root}
     bool same = wanted.size() == levels.size();
     for (size_t i = 0; same && i < wanted.size(); ++i) {
-      same = wanted[i].starts_with('{') ? !levels[i].empty() : wanted[i] == levels[i];
+      // A bad request id, even an empty one, is answered where it was asked.
+      const bool any = wanted[i] == "{request}" || !levels[i].empty();
+      same = wanted[i].starts_with('{') ? any : wanted[i] == levels[i];
     }
     if (same) return &channel;
   }

@@ -149,8 +149,8 @@ TEST_F(DataServerTest, WhatIsWrongIsNamedAndNothingOfItKept) {
   expect(400, "GET /v1/streams/s?after=x", "", "after");
   expect(400, "GET /v1/streams/s?limit=0", "", "limit");
   expect(400, "PUT /v1/cache/k?ttl=soon", "1", "ttl");
-  expect(400, "PUT /v1/cache/k?tl=10m", "1", "did you mean \"ttl\"");
-  expect(400, "GET /v1/streams/s?lmit=1", "", "did you mean \"limit\"");
+  expect(400, "PUT /v1/cache/k?tl=10m", "1", R"(did you mean \"ttl\")");
+  expect(400, "GET /v1/streams/s?lmit=1", "", R"(did you mean \"limit\")");
   expect(400, "POST /v1/streams/s?ttl=1m", "1", "unknown query parameter");
   expect(400, "GET /v1/streams?after=1", "", "unknown query parameter");
   expect(400, "POST /v1/streams/s", "x", "line 1", "application/octet-streams");
