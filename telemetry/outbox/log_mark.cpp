@@ -16,6 +16,9 @@ namespace {
 // 64 KiB of the log, to which a page of the mark adds little.
 constexpr uint64_t kStep = 16;
 
+// Instead of salts and frames.
+constexpr const char* kLoss = "records are missing\n";
+
 // Of the same length whatever it says, so that it is overwritten in place.
 std::string text_of(const std::string& salts, uint64_t frames) {
   char number[24];
@@ -30,12 +33,29 @@ bool LogMark::records_are_missing() const {
   if (!log) return true;
   const auto mark = read_file(path());
   if (!mark) return false;
-  if (!*log) return true;
+  if (!*log || *mark == kLoss) return true;
   const sqlite::LogEnd& end = **log;
   uint64_t frames = 0;
   const std::string salts = base64_encode(end.salts);
   return mark->starts_with(salts) &&
          std::sscanf(mark->c_str() + salts.size(), "%" SCNu64, &frames) == 1 && end.frames < frames;
+}
+
+Status LogMark::note_loss() {
+  // One that is there already may not be on the disk yet.
+  if (Status noted = write_file_atomic(path(), kLoss, 0600); !noted) {
+    return fail(noted.error(), "note that records are missing");
+  }
+  return {};
+}
+
+Status LogMark::note_end_of_loss() {
+  // Should a power cut bring the log back, with no note of the loss, it would be taken for sound.
+  const Fd log(open((database_ + "-wal").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!log.valid() || fsync(log.get()) != 0)
+    return fail(Code::Internal, "sync " + database_ + "-wal");
+  remove();
+  return {};
 }
 
 void LogMark::note(uint64_t frames) {

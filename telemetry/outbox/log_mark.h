@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/fd.h"
+#include "base/result.h"
 
 namespace wherry::telemetry {
 
@@ -15,8 +16,13 @@ class LogMark {
  public:
   explicit LogMark(std::string database) : database_(std::move(database)) {}
 
-  // Of a database that is not open yet: its log is gone, or shorter than it was known to be.
+  // Of a database that is not open yet: its log is gone, or shorter than it was known to be, or
+  // that was so before and is not over.
   bool records_are_missing() const;
+  // Records are missing, whatever becomes of the log. Synced.
+  Status note_loss();
+  // The loss is over: what had to be done about it is in the database itself, and its log is empty.
+  Status note_end_of_loss();
   // After a synced commit that left so many `frames` in the log. Written, and not synced, only now
   // and then: what it knows may be old, but is never too much.
   void note(uint64_t frames);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include "base/failpoint.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -94,10 +95,14 @@ struct Outbox::Impl {
 
 Status Outbox::Impl::open() {
   const bool lost = mark.records_are_missing();
+  // First of all: what is written next may make the log look as long as it was.
+  if (Status noted = lost ? mark.note_loss() : Status{}; !noted) return noted;
   auto opened = QueueFile::open(options.path, options.busy_timeout);
   if (!opened) return fail(opened.error());
   file.emplace(std::move(*opened));
   Status done = load();
+  // Streams that are yet to come have new epochs.
+  if (done && lost && streams.empty()) mark.remove();
   if (done && lost && !streams.empty()) done = skip_numbers();
   if (done) {
     ready = true;
@@ -165,11 +170,17 @@ Status Outbox::Impl::load() {
   return {};
 }
 
-// The log has lost records that may have been sent: their numbers are not given to others.
+// The log has lost records that may have been sent: their numbers are not given to others. Nor may
+// the skip be lost as they were, with the next damage of that log: before any record has a number
+// behind it, it is in the database's file. Until then the loss stays noted, and a start after a
+// power cut skips once more.
 Status Outbox::Impl::skip_numbers() {
   const std::lock_guard lock(state_mutex);
   log_error("the outbox's log is damaged: records are lost", {{"file", options.path}});
-  Status done = file->transact(true, [&]() -> Status {
+  // Before as well: where the disk is full this fails, and not each time another skip is committed.
+  Status done = file->write_back();
+  if (!done) return done;
+  done = file->transact(true, [&]() -> Status {
     for (auto& [name, stream] : streams) {
       const uint64_t lost_from = stream.row.next - 1;
       stream.row.next += kNumbersSkipped;
@@ -180,7 +191,9 @@ Status Outbox::Impl::skip_numbers() {
     }
     return {};
   });
-  if (done) mark.note(file->log_frames());
+  if (done) done = failpoint("outbox.skip.write-back");
+  if (done) done = file->write_back();
+  if (done) done = mark.note_end_of_loss();
   return done;
 }
 

@@ -197,6 +197,13 @@ Status QueueFile::transact(bool synced, const std::function<Status()>& work) {
   return done;
 }
 
+Status QueueFile::write_back() {
+  const Result<int64_t> busy = database_.integer("PRAGMA wal_checkpoint(TRUNCATE)");
+  if (!busy) return fail(busy.error());
+  if (*busy != 0) return fail(Code::Unavailable, "the log cannot be written back");
+  return {};
+}
+
 Status QueueFile::give_back() {
   const Result<int64_t> free = database_.integer("PRAGMA freelist_count");
   if (!free) return fail(free.error());

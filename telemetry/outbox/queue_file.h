@@ -71,6 +71,8 @@ class QueueFile {
 
   // Runs `work` in one transaction, synced or not.
   Status transact(bool synced, const std::function<Status()>& work);
+  // All that the log holds goes into the database's file, synced, and the log is empty.
+  Status write_back();
   // Gives pages that hold nothing back to the file system, where they are many.
   Status give_back();
   // In the write-ahead log since the last commit.

@@ -1,5 +1,6 @@
 // Queues whose file is damaged, cut, gone, or cannot be opened.
 
+#include <algorithm>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
@@ -269,6 +270,26 @@ class LogDamageTest : public OutboxTest {
     open();
     EXPECT_EQ(add(kStream, numbered(102, 1)).first, after.first + 1) << "once";
   }
+  // A byte of the log.
+  void flip(size_t at) {
+    std::string bytes = *read_file(log());
+    ASSERT_LT(at, bytes.size());
+    bytes[at] ^= 1;
+    ASSERT_TRUE(write_file_atomic(log(), bytes));
+  }
+  // 40 records more, sent and acknowledged. A receiver takes a number below those it has had for a
+  // repeat.
+  void send_more(uint64_t& highest) {
+    EXPECT_EQ(set_aside_, "");
+    EXPECT_EQ(state(kStream).epoch, epoch_);
+    for (int i = 0; i < 40; ++i) {
+      const uint64_t number = add(kStream, numbered(i, 1)).first;
+      EXPECT_GT(number, highest);
+      highest = std::max(highest, number);
+    }
+    EXPECT_EQ(receive(kStream).back(), 39);
+    acknowledge(kStream, highest);
+  }
   // No number is skipped, and nothing announced.
   void expect_next(int number) {
     open();
@@ -327,6 +348,62 @@ TEST_F(LogDamageTest, ALogThatIsGoneGivesNoNumberTwice) {
   kill();
   std::filesystem::remove(log());
   expect_no_number_twice();
+}
+
+// Each time at an earlier frame, so that all is lost that came of the damage before.
+TEST_F(LogDamageTest, DamagedAgainAndAgainItGivesNoNumberTwice) {
+  uint64_t highest = 100;
+  for (const size_t frame : {60, 30, 15, 3}) {
+    SCOPED_TRACE(frame);
+    kill();
+    flip(32 + frame * kFrame + 2000);
+    open();
+    send_more(highest);
+  }
+}
+
+// Each time of the log's header, of which nothing can be read then.
+TEST_F(LogDamageTest, WithItsHeaderDamagedAgainAndAgainItGivesNoNumberTwice) {
+  uint64_t highest = 100;
+  for (int i = 0; i < 3; ++i) {
+    SCOPED_TRACE(i);
+    kill();
+    flip(18);
+    open();
+    send_more(highest);
+  }
+}
+
+// The power fails when the skip is in the log, and not in the file yet: that log may be damaged,
+// too.
+TEST_F(LogDamageTest, ASkipThatWasCutShortIsNotLostWithItsLog) {
+  kill();
+  flip(18);
+  failpoints_arm("outbox.skip.write-back=error");
+  outbox_ = Outbox::open(options_, clock_).outbox;
+  EXPECT_FALSE(outbox_->ready());
+  outbox_.reset();
+  failpoints_arm("");
+  ASSERT_GT(log_size(), kFrame) << "the skip is in the log";
+  open();
+  uint64_t highest = 100;
+  send_more(highest);
+  kill();
+  flip(32 + 2000);
+  open();
+  send_more(highest);
+}
+
+TEST_F(LogDamageTest, WhatWasSkippedIsSkippedOnce) {
+  kill();
+  flip(32 + 3 * kFrame + 2000);
+  open();
+  const uint64_t next = state(kStream).next;
+  EXPECT_GT(next, 100U);
+  kill();  // before anything else was written
+  open();
+  EXPECT_EQ(state(kStream).next, next);
+  EXPECT_EQ(add(kStream, numbered(1, 1)).first, next);
 }
 
 TEST_F(LogDamageTest, HalfACommitIsNoDamage) {

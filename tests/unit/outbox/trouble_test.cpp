@@ -14,6 +14,7 @@
 #include <gtest/gtest.h>
 
 #include "base/failpoint.h"
+#include "base/files.h"
 #include "base/sqlite/sqlite.h"
 #include "telemetry/stream/cache.h"
 #include "tests/support/wait.h"
@@ -135,6 +136,45 @@ TEST_F(FullDiskTest, FullBeforeTheFirstStartItComesLater) {
   free_space();
   ASSERT_TRUE(outbox_->renew());
   EXPECT_EQ(add("events", numbered(1, 1)).first, 1U);
+}
+
+// It is tried again and again until there is room, and that skips no more numbers than once.
+TEST_F(FullDiskTest, FullWhenItsLogIsDamagedItGivesNoNumberTwice) {
+  for (int i = 1; i <= 300; ++i) add("events", numbered(i, 1, 1000));
+  test::TempDir elsewhere;
+  const auto copy = [](const std::string& from, const std::string& to) {
+    for (const char* part : {"", "-wal", "-in-use"}) {
+      std::filesystem::copy(from + part, to + part,
+                            std::filesystem::copy_options::overwrite_existing);
+    }
+  };
+  copy(options_.path, elsewhere / "outbox.db");
+  outbox_.reset();
+  std::string log = *read_file(elsewhere / "outbox.db-wal");
+  log[log.size() / 2] ^= 1;
+  test::write_text(elsewhere / "outbox.db-wal", log);
+  // From no room at all to enough.
+  for (int pages = 0; pages <= 200; pages = pages * 2 + 1) {
+    SCOPED_TRACE(pages);
+    outbox_.reset();
+    copy(elsewhere / "outbox.db", options_.path);
+    fill();
+    const std::string ballast = directory_ / "ballast";
+    const auto full = static_cast<off_t>(std::filesystem::file_size(ballast));
+    ASSERT_EQ(truncate(ballast.c_str(), full - pages * 4096), 0);
+    outbox_ = Outbox::open(options_, clock_).outbox;
+    for (int i = 0; i < 5 && !outbox_->ready(); ++i) {
+      EXPECT_EQ(outbox_->trouble().error().code(), Code::ResourceExhausted)
+          << outbox_->trouble().error().full();
+      EXPECT_FALSE(outbox_->renew());
+    }
+    free_space();
+    ASSERT_TRUE(outbox_->renew());
+    const uint64_t number = add("events", numbered(301, 1)).first;
+    EXPECT_GT(number, 300U);
+    EXPECT_LT(number, 2U << 20);
+    receive("events");
+  }
 }
 
 TEST_F(FullDiskTest, TheCacheRefusesAndKeepsWhatItHas) {
