@@ -49,7 +49,7 @@ Status LogMark::note_loss() {
   return {};
 }
 
-Status LogMark::note_end_of_loss() {
+Status LogMark::note_written_back() {
   // Should a power cut bring the log back, with no note of the loss, it would be taken for sound.
   const Fd log(open((database_ + "-wal").c_str(), O_RDONLY | O_CLOEXEC));
   if (!log.valid() || fsync(log.get()) != 0)

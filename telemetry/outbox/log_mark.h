@@ -21,8 +21,8 @@ class LogMark {
   bool records_are_missing() const;
   // Records are missing, whatever becomes of the log. Synced.
   Status note_loss();
-  // The loss is over: what had to be done about it is in the database itself, and its log is empty.
-  Status note_end_of_loss();
+  // The log is empty, as all it held is in the database itself: nothing is missing any more.
+  Status note_written_back();
   // After a synced commit that left so many `frames` in the log. Written, and not synced, only now
   // and then: what it knows may be old, but is never too much.
   void note(uint64_t frames);

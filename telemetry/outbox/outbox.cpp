@@ -18,33 +18,18 @@
 #include "telemetry/outbox/log_mark.h"
 #include "telemetry/outbox/queue_file.h"
 #include "telemetry/outbox/room.h"
+#include "telemetry/outbox/stream_name.h"
 
 namespace wherry::telemetry {
 namespace {
 
 // Records in memory that wait for the disk.
 constexpr size_t kMaxWaiting = 4 << 20;
-constexpr size_t kMaxName = 256;
-// More records than a log has that is written back after 4 MiB.
+// More numbers than a log has: it is written back after 4 MiB, or half as many numbers.
 constexpr uint64_t kNumbersSkipped = 1 << 20;
 constexpr const char* kTooManyStreams = "TooManyStreams";
 
-bool good_name(std::string_view name) {
-  return name.size() <= kMaxName && std::all_of(name.begin(), name.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '.' || c == '_' || c == '-' || c == '/';
-         });
-}
-
 }  // namespace
-
-std::optional<Kind> kind_of(std::string_view stream) {
-  if (stream == "events") return Kind::Events;
-  if (stream.starts_with("data/")) return Kind::Data;
-  if (stream.starts_with("logs/")) return Kind::Logs;
-  if (stream == "telemetry") return Kind::Telemetry;
-  return std::nullopt;
-}
 
 struct Outbox::Impl {
   Impl(OutboxOptions given, const Clock& the_clock)
@@ -58,6 +43,8 @@ struct Outbox::Impl {
   Status open();
   Status load();
   Status skip_numbers();
+  Status write_back();
+  void note_commit(uint64_t numbers);
   void close();
   Status replace();
   Result<Renewed> renew();
@@ -85,6 +72,7 @@ struct Outbox::Impl {
   Status trouble = fail(Code::Unavailable, "the outbox is not open");  // while it is not ready
   Renewed renewed;  // what has been done for a new file that is not there yet
   LogMark mark{options.path};
+  uint64_t numbers_in_log = 0, frames_in_log = 0;  // at most so many numbers
   CommitQueue commits;
   mutable std::mutex state_mutex;  // changes of `streams` are made with both
   std::map<std::string, Stream> streams;
@@ -97,6 +85,9 @@ Status Outbox::Impl::open() {
   const bool lost = mark.records_are_missing();
   // First of all: what is written next may make the log look as long as it was.
   if (Status noted = lost ? mark.note_loss() : Status{}; !noted) return noted;
+  // How many there are in what a kill left is not known.
+  numbers_in_log = sqlite::has_content(options.path + "-wal") ? kNumbersSkipped : 0;
+  frames_in_log = 0;
   auto opened = QueueFile::open(options.path, options.busy_timeout);
   if (!opened) return fail(opened.error());
   file.emplace(std::move(*opened));
@@ -192,9 +183,26 @@ Status Outbox::Impl::skip_numbers() {
     return {};
   });
   if (done) done = failpoint("outbox.skip.write-back");
-  if (done) done = file->write_back();
-  if (done) done = mark.note_end_of_loss();
+  return done ? write_back() : done;
+}
+
+Status Outbox::Impl::write_back() {
+  Status done = file->write_back();
+  if (done) done = mark.note_written_back();
+  if (done) numbers_in_log = 0;
   return done;
+}
+
+// After a commit, and before anybody sees its numbers: the log never holds more than a skip covers.
+void Outbox::Impl::note_commit(uint64_t numbers) {
+  const uint64_t frames = file->log_frames();
+  numbers_in_log = numbers + (frames < frames_in_log ? 0 : numbers_in_log);  // it began anew
+  frames_in_log = frames;
+  mark.note(frames);
+  if (numbers_in_log <= kNumbersSkipped / 2) return;
+  // What fails here is tried again with the next records.
+  const Status done = seen(write_back());
+  if (!done) log_warn("the outbox's log is not written back", {{"error", done.error().full()}});
 }
 
 // The next one, and after years of streams that come and go the lowest that nobody has.
@@ -294,7 +302,9 @@ void Outbox::Impl::commit(const CommitQueue::Group& group) {
     forget_new(made);
     return;
   }
-  mark.note(file->log_frames());
+  uint64_t numbers = 0;
+  for (const auto& [stream, join] : joined) numbers += join.next - stream->row.next;
+  note_commit(numbers);
   std::array<bool, kKinds> grown{};
   {
     const std::lock_guard state(state_mutex);

@@ -394,6 +394,28 @@ TEST_F(LogDamageTest, ASkipThatWasCutShortIsNotLostWithItsLog) {
   send_more(highest);
 }
 
+// More than a skip covers, at once and together.
+TEST_F(LogDamageTest, ManyNumbersWithoutARecordAreNotGivenAgain) {
+  uint64_t highest = 100;
+  for (const uint64_t lost : {3U << 20, 200'000U}) {
+    for (int i = 0; i < 10; ++i) {
+      const auto kept = outbox_->append(kStream, numbered(i, 1), {.lost = lost});
+      ASSERT_TRUE(kept);
+      EXPECT_GT(kept->first, highest);
+      highest = kept->first;
+      if (i % 3 == 2) {
+        kill();
+        open();
+      }
+    }
+    send_more(highest);
+    kill();
+    flip(32 + 3 * kFrame + 2000);
+    open();
+    send_more(highest);
+  }
+}
+
 TEST_F(LogDamageTest, WhatWasSkippedIsSkippedOnce) {
   kill();
   flip(32 + 3 * kFrame + 2000);
