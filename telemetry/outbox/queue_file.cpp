@@ -48,8 +48,10 @@ int64_t checksum_of(const StreamRow& row) {
 }  // namespace
 
 Result<QueueFile> QueueFile::open(const std::string& path, Duration busy_timeout) {
-  auto database = sqlite::open_file(path, {kApplicationId, sql::connection, sql::migrations, false},
-                                    busy_timeout);
+  std::string connection(sql::connection);
+  if (!sqlite::has_content(path)) connection.insert(0, sql::new_file);
+  auto database =
+      sqlite::open_file(path, {kApplicationId, connection, sql::migrations, false}, busy_timeout);
   if (!database) return fail(database.error());
   database->watch_log(kCheckpointAt);
   return QueueFile(std::move(*database));

@@ -1,6 +1,6 @@
 -- What every connection is set to; the reasons are in docs/decisions/0018-outbox.md.
--- auto_vacuum has to come first: it can only be chosen for a database that is still empty.
-PRAGMA auto_vacuum = INCREMENTAL;
+-- locking_mode comes before anything is read: the log's index is then in memory, and not in a file
+-- that has to be made, which a full disk does not allow.
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;

@@ -124,6 +124,23 @@ TEST_F(FullDiskTest, FullAtTheStartItGoesOnWhenThereIsRoom) {
   EXPECT_EQ(receive("events").size(), 51U);
 }
 
+// What a kill left on a full disk goes out all the same.
+TEST_F(FullDiskTest, FullAfterAKillWhatWaitsIsRead) {
+  for (int i = 1; i <= 50; ++i) add("events", numbered(i, 1, 1000));
+  test::TempDir elsewhere;
+  for (const char* part : {"", "-wal", "-in-use"}) {
+    std::filesystem::copy(options_.path + part, elsewhere / (std::string("outbox.db") + part));
+  }
+  outbox_.reset();
+  for (const char* part : {"", "-wal", "-in-use"}) {
+    std::filesystem::copy(elsewhere / (std::string("outbox.db") + part), options_.path + part,
+                          std::filesystem::copy_options::overwrite_existing);
+  }
+  fill();
+  open();
+  EXPECT_EQ(receive("events").size(), 50U);
+}
+
 TEST_F(FullDiskTest, FullBeforeTheFirstStartItComesLater) {
   outbox_.reset();
   for (const char* part : {"", "-wal", "-in-use"}) std::filesystem::remove(options_.path + part);
@@ -227,6 +244,13 @@ TEST_F(OutboxTest, ProducersFasterThanTheDiskAreToldAndNothingAcceptedIsLost) {
   EXPECT_GE(accepted, 4) << "those that waited were written";
   EXPECT_EQ(receive("data/a/s").size(), static_cast<size_t>(accepted) * 1000);
   add("data/a/s", numbered(1, 1));
+}
+
+TEST_F(OutboxTest, WhatABacklogTookIsGivenBack) {
+  for (int i = 0; i < 400; ++i) add("data/a/s", numbered(i, 1, 10'000));
+  acknowledge("data/a/s", 400);
+  outbox_.reset();
+  EXPECT_LT(std::filesystem::file_size(options_.path), 2U << 20);
 }
 
 // Offline for long: what is kept, its file and what is remembered of what went stay bounded.
