@@ -61,6 +61,8 @@ std::string_view broker_mend(std::string_view reason) {
       {"SubscriptionRefused", "let the broker's access rules allow what it refuses"},
       {"ClientIdRejected", kOneId},
       {"SessionTakenOver", kOneId},
+      {"Unanswered",
+       "look in the broker's log, access rules and plugins for the topic that the message names"},
       {"ConnectionLost",
        "see the device's network, and the broker's log: access rules, a limit, one client id "
        "twice"},
