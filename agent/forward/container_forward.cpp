@@ -23,9 +23,7 @@ Status ContainerForward::open() {
   kept_ = runtime::parse_log_place(telemetry_.cursor(stream_)).value_or(runtime::LogPlace{});
   tail_.emplace(path_);
   rate_.emplace(limits_.rate, limits_.rate * limits_.burst_seconds);
-  const Result<bool> gap = tail_->open(kept_);
-  if (!gap) return fail(gap.error());
-  return *gap ? note_rotated() : Status();
+  return tail_->open(kept_);
 }
 
 void ContainerForward::start_over() {
@@ -45,13 +43,16 @@ Result<bool> ContainerForward::forward(LogForward mode, bool settle) {
 }
 
 Result<const runtime::LogLine*> ContainerForward::next() {
-  if (const runtime::LogLine* line = tail_->next()) return line;
-  const Result<bool> gap = tail_->refresh();
-  if (!gap) return fail(gap.error());
-  if (*gap) {
-    if (Status noted = note_rotated(); !noted) return fail(noted.error());
+  for (bool looked = false;;) {
+    if (const runtime::LogLine* line = tail_->next()) return line;
+    if (tail_->pass_gap()) {
+      if (Status noted = note_rotated(); !noted) return fail(noted.error());
+    } else if (std::exchange(looked, true)) {
+      return nullptr;
+    } else if (Status seen = tail_->refresh(); !seen) {
+      return fail(seen.error());
+    }
   }
-  return tail_->next();
 }
 
 Result<bool> ContainerForward::read(LogForward mode) {

@@ -99,9 +99,4 @@ const LogEntry* LogCursor::peek() {
   return ready_.empty() ? nullptr : &ready_.front();
 }
 
-Status LogCursor::refresh() {
-  const Result<bool> looked = files_.look();
-  return looked ? Status() : Status(fail(looked.error()));
-}
-
 }  // namespace wherry::runtime

@@ -32,7 +32,7 @@ class LogCursor {
   const LogEntry* peek();
   void pop() { ready_.pop_front(); }
   // Looks for files that came after the one read last, after peek() gave null.
-  Status refresh();
+  Status refresh() { return files_.look(); }
 
  private:
   void seek_to_tail(int64_t lines);

@@ -1,47 +1,101 @@
 #include "runtime/log/log_files.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <functional>
 #include <sys/stat.h>
-#include <vector>
 
 #include "runtime/log/logger/rotating_file.h"
 
 namespace wherry::runtime {
 
-// From the newest name to older ones, so that a rotation meanwhile shows a file twice rather than
-// hiding one; an open file keeps its inode number from being used again.
-Result<bool> LogFiles::look() {
-  std::vector<File> newest_first;
-  bool met = files_.empty();
-  Status result;
-  for (int n = 0; n < logger::kFiles; ++n) {
-    char name[logger::kMaxPath];
-    logger::numbered_path(path_.c_str(), n, name);
-    File file{Fd(open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW))};
+namespace {
+
+// Of a look. A rotation may spoil one, but none takes as long as there are names to look at.
+constexpr int kTries = 4 * logger::kFiles;
+
+// What the names of a log lead to, one after the other, while the logger may rename all of them.
+class Names {
+ public:
+  Names(const std::string& path, const std::function<void()>& meanwhile)
+      : path_(path), meanwhile_(meanwhile) {}
+
+  LogFiles::File open(int n) {
+    next(n);
+    LogFiles::File file{Fd(::open(name_, O_RDONLY | O_CLOEXEC | O_NOFOLLOW))};
     struct stat info {};
-    if (!file.fd.valid() || fstat(file.fd.get(), &info) != 0) {
-      if (errno == ENOENT) continue;
-      result = fail(Code::Internal, std::string("open ") + name + ": " + std::strerror(errno));
-      break;
+    if (file.fd.valid() && fstat(file.fd.get(), &info) == 0) {
+      file.inode = info.st_ino;
+      return file;
     }
-    file.inode = info.st_ino;
-    if (!files_.empty() && file.inode == files_.back().inode) {
-      met = true;
-      break;
+    note("open");
+    return LogFiles::File{Fd()};
+  }
+  // 0: there is none.
+  uint64_t inode(int n) {
+    next(n);
+    struct stat info {};
+    if (lstat(name_, &info) == 0) return info.st_ino;
+    note("look at");
+    return 0;
+  }
+  // From the newest name on, which is how files move: it is not missed. kFiles: it has none.
+  int find(uint64_t file) {
+    int n = 0;
+    while (n < logger::kFiles && inode(n) != file) ++n;
+    return n;
+  }
+  bool none(int from, int before) {
+    for (int n = from; n < before; ++n) {
+      if (inode(n) != 0) return false;
     }
-    const bool seen = std::any_of(newest_first.begin(), newest_first.end(),
-                                  [&](const File& other) { return file.inode == other.inode; });
-    if (!seen) newest_first.push_back(std::move(file));
+    return true;
   }
-  const bool gap = !met && newest_first.size() == logger::kFiles;
-  for (auto file = newest_first.rbegin(); file != newest_first.rend(); ++file) {
-    files_.push_back(std::move(*file));
+  const Status& status() const { return status_; }
+
+ private:
+  void next(int n) {
+    if (meanwhile_) meanwhile_();
+    logger::numbered_path(path_.c_str(), n, name_);
   }
-  if (!result) return fail(result.error());
-  return gap;
+  void note(const char* what) {
+    if (errno == ENOENT || !status_) return;
+    status_ = fail(Code::Internal, std::string(what) + ' ' + name_ + ": " + std::strerror(errno));
+  }
+
+  const std::string& path_;
+  const std::function<void()>& meanwhile_;
+  char name_[logger::kMaxPath] = {};
+  Status status_;
+};
+
+}  // namespace
+
+// From file to file, older ones first. A rotation moves the oldest first, so the names never show
+// files in another order, and there is one name at most without a file between two that have one.
+// So what has the next name that is taken is what was written next, if the file before it kept its
+// name all the while. An open file keeps its inode number from being used again.
+Status LogFiles::look() {
+  Names names(path_, meanwhile_);
+  for (int tries = 0; tries < kTries; ++tries) {
+    const int at = files_.empty() ? logger::kFiles : names.find(files_.back().inode);
+    File next{Fd()};
+    int n = at - 1;
+    for (; n >= 0; --n) {
+      next = names.open(n);
+      if (next.fd.valid()) break;
+    }
+    const bool skipped = !names.none(n + 1, at);
+    const bool moved = at < logger::kFiles && names.inode(at) != files_.back().inode;
+    if (!names.status()) return names.status();
+    if (skipped || moved) continue;
+    if (n < 0) break;
+    // Once the oldest name is taken it always is. While it is not, no file has gone.
+    next.after_gap = at == logger::kFiles && n == logger::kFiles - 1;
+    files_.push_back(std::move(next));
+  }
+  return {};
 }
 
 bool LogFiles::read_onto(std::string& text, size_t most) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <string>
 #include <sys/types.h>
 
@@ -17,9 +18,12 @@ class LogFiles {
   struct File {
     Fd fd;
     uint64_t inode = 0;
-    off_t offset = 0;  // how far it has been read
+    off_t offset = 0;        // how far it has been read
+    bool after_gap = false;  // what was written before it may have been rotated away
   };
-  explicit LogFiles(std::string path) : path_(std::move(path)) {}
+  // `meanwhile` is called before each look at a name, which the logger may change at any moment.
+  explicit LogFiles(std::string path, std::function<void()> meanwhile = {})
+      : path_(std::move(path)), meanwhile_(std::move(meanwhile)) {}
   ~LogFiles() = default;
   LogFiles(LogFiles&&) noexcept = default;
   LogFiles(const LogFiles&) = delete;
@@ -27,8 +31,8 @@ class LogFiles {
 
   const std::string& path() const { return path_; }
   // Opens those that came after the newest one that is open: all, the first time. Missing: none.
-  // True where files came and went since the last look, so that what was in them cannot be read.
-  Result<bool> look();
+  // Those of which it is not certain that they follow one another have a gap between them.
+  Status look();
   bool empty() const { return files_.empty(); }
   size_t size() const { return files_.size(); }
   File& front() { return files_.front(); }
@@ -40,6 +44,7 @@ class LogFiles {
 
  private:
   std::string path_;
+  std::function<void()> meanwhile_;
   std::deque<File> files_;
 };
 

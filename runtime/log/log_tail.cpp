@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <utility>
 #include <vector>
 
 #include "base/text.h"
 #include "runtime/log/cri_line.h"
-#include "runtime/log/logger/rotating_file.h"
 
 namespace wherry::runtime {
 namespace {
@@ -82,12 +82,11 @@ std::optional<LogPlace> parse_log_place(std::string_view text) {
   return place;
 }
 
-Result<bool> LogTail::open(const LogPlace& place) {
-  const Result<bool> looked = files_.look();
-  if (!looked) return fail(looked.error());
+Status LogTail::open(const LogPlace& place) {
+  if (Status looked = files_.look(); !looked) return looked;
   place_ = {};
   new_file_ = true;
-  if (place.began.empty()) return false;
+  if (place.began.empty()) return {};
   std::deque<LogFiles::File>& files = files_.all();
   auto found = files.end();
   for (auto file = files.begin(); file != files.end(); ++file) {
@@ -96,9 +95,16 @@ Result<bool> LogTail::open(const LogPlace& place) {
     if (found == files.end() || same) found = file;
     if (same) break;
   }
-  // A file leaves by way of the oldest name only.
-  if (found == files.end()) return files.size() == logger::kFiles;
+  if (found == files.end()) {
+    // Where the look itself was overtaken, what is before the gap may have been read: it is left
+    // to the gap, as no line is to go twice.
+    const auto gap = std::find_if(files.rbegin(), files.rend(),
+                                  [](const LogFiles::File& file) { return file.after_gap; });
+    if (gap != files.rend()) files.erase(files.begin(), std::prev(gap.base()));
+    return {};
+  }
   files.erase(files.begin(), found);
+  files.front().after_gap = false;  // what was written before the place has been read
   if (holds(files.front().fd.get(), place)) {
     place_ = place;
     new_file_ = false;
@@ -106,14 +112,14 @@ Result<bool> LogTail::open(const LogPlace& place) {
   } else {
     skip_until_ = place.last;  // a power cut has taken what was written last
   }
-  return false;
+  return {};
 }
 
 bool LogTail::fill() {
   raw_.erase(0, begin_);
   begin_ = 0;
   if (raw_.size() > kMaxRaw) raw_.clear();
-  while (!files_.empty()) {
+  while (!files_.empty() && !files_.front().after_gap) {
     if (files_.read_onto(raw_, kChunk)) return true;
     if (files_.size() == 1) return false;
     files_.drop_front();
@@ -122,6 +128,10 @@ bool LogTail::fill() {
     skip_until_.clear();
   }
   return false;
+}
+
+bool LogTail::pass_gap() {
+  return !files_.empty() && std::exchange(files_.front().after_gap, false);
 }
 
 // False where it is no line to hand on.

@@ -3,6 +3,7 @@
 // every line once, also after rotations and in another life of the program.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,15 +36,20 @@ struct LogLine {
 
 class LogTail {
  public:
-  explicit LogTail(std::string path) : files_(std::move(path)) {}
+  // `meanwhile`: as of LogFiles.
+  explicit LogTail(std::string path, std::function<void()> meanwhile = {})
+      : files_(std::move(path), std::move(meanwhile)) {}
 
-  // Goes on behind `place`; where the log has no such place, with its oldest record. True: there
-  // may have been lines in between, which were rotated away.
-  Result<bool> open(const LogPlace& place);
-  // The next line, whole, as long as nothing else is called; null at the (present) end.
+  // Goes on behind `place`; where the log has no such place, with its oldest record.
+  Status open(const LogPlace& place);
+  // The next line, whole, as long as nothing else is called; null at the (present) end and at a
+  // gap.
   const LogLine* next();
-  // Looks for files that came since, after next() gave null. True: as of open().
-  Result<bool> refresh() { return files_.look(); }
+  // After next() gave null. True: there may have been lines here, which were rotated away; next()
+  // goes on behind them. It is false only where there were none for certain.
+  bool pass_gap();
+  // Looks for files that came since, after next() gave null.
+  Status refresh() { return files_.look(); }
   // Behind what next() gave last, and what it passed over.
   const LogPlace& place() const { return place_; }
 

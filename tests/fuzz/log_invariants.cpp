@@ -61,12 +61,13 @@ std::string read_in_steps(const std::string& path, size_t step, std::vector<std:
   runtime::LogPlace place;
   while (true) {
     runtime::LogTail tail(path);
-    const auto gap = tail.open(place);
-    // All that there is was there from the beginning.
-    if (!gap || (*gap && !place.began.empty())) return "lines are missed at " + to_text(place);
+    if (!tail.open(place)) return "it cannot be read";
+    // All that there is was there from the beginning, but who begins does not know.
+    if (tail.pass_gap() && !place.began.empty()) return "lines are missed at " + to_text(place);
     size_t taken = 0;
     for (; taken < step; ++taken) {
       const runtime::LogLine* line = tail.next();
+      if (line == nullptr && tail.pass_gap()) return "lines are missed within";
       if (line == nullptr) break;
       if (std::string broken = broken_record(*line); !broken.empty()) return broken;
       lines.push_back(std::string(line->time) + (line->is_stderr ? "!" : " ") +

@@ -2,6 +2,7 @@
 
 #include "agent/forward/container_forward.h"
 
+#include <cstdio>
 #include <unistd.h>
 
 #include "tests/unit/forward/forward_fixture.h"
@@ -123,6 +124,39 @@ TEST_F(ContainerForwardTest, AnnouncesWhatWasRotatedAway) {
   const auto all = kept(kStream);
   ASSERT_EQ(all.dropped.size(), 1U);
   EXPECT_EQ(all.dropped[0], (telemetry::Dropped{2, 1, "LogRotated"}));
+  EXPECT_TRUE(all.messages.back().starts_with("line 2999x"));
+}
+
+// The newest name is not there for a moment, which leaves three files.
+TEST_F(ContainerForwardTest, AnnouncesItAlsoInTheMiddleOfARotation) {
+  for (const bool again : {false, true}) {
+    const uint64_t lost = kept(kStream).lost;
+    LogWriter writer(log(), 128 << 10);
+    writer.say("one\n", 1);
+    EXPECT_TRUE(forward());
+    for (int i = 0; i < 3000; ++i) {
+      writer.say("line " + std::to_string(i) + std::string(60, 'x') + "\n", i);
+    }
+    for (int n = 3; n > 0; --n) {
+      const std::string from = n == 1 ? log() : log() + "." + std::to_string(n - 1);
+      ASSERT_EQ(rename(from.c_str(), (log() + "." + std::to_string(n)).c_str()), 0);
+    }
+    if (again) restart();
+    EXPECT_TRUE(forward());
+    EXPECT_EQ(kept(kStream).lost, lost + 1) << again;
+  }
+  EXPECT_TRUE(kept(kStream).messages.back().starts_with("line 2999x"));
+}
+
+TEST_F(ContainerForwardTest, AnnouncesThatTheBeginningWasRotatedAway) {
+  LogWriter writer(log(), 128 << 10);
+  for (int i = 0; i < 3000; ++i) {
+    writer.say("line " + std::to_string(i) + std::string(60, 'x') + "\n", i);
+  }
+  EXPECT_TRUE(forward());
+  const auto all = kept(kStream);
+  ASSERT_EQ(all.dropped.size(), 1U);
+  EXPECT_EQ(all.dropped[0], (telemetry::Dropped{1, 1, "LogRotated"}));
   EXPECT_TRUE(all.messages.back().starts_with("line 2999x"));
 }
 
