@@ -88,25 +88,26 @@ Result<int> Conversation::publish_presence(bool online) {
   return publish(topics_.presence(), presence_payload(online, clock_.wall(), boot_id_), true);
 }
 
-std::optional<MonoTime> Conversation::answer_due() const {
+const Conversation::Unanswered* Conversation::oldest_unanswered() const {
   const auto oldest = std::min_element(
       unanswered_.begin(), unanswered_.end(),
       [](const auto& one, const auto& other) { return one.second.since < other.second.since; });
-  if (oldest == unanswered_.end()) return std::nullopt;
-  return oldest->second.since + answer_timeout_;
+  return oldest == unanswered_.end() ? nullptr : &oldest->second;
+}
+
+std::optional<MonoTime> Conversation::answer_due() const {
+  const Unanswered* oldest = oldest_unanswered();
+  return oldest == nullptr ? std::nullopt : std::optional(oldest->since + answer_timeout_);
 }
 
 Status Conversation::check_answers() const {
-  const MonoTime now = clock_.now();
-  for (const auto& [id, message] : unanswered_) {
-    if (now < message.since + answer_timeout_) continue;
-    return fail(Code::DeadlineExceeded,
-                "the broker has not acknowledged " + message.topic + " within " +
-                    format_duration(answer_timeout_) +
-                    "; what it left unanswered is sent again on the next connection",
-                kUnanswered);
-  }
-  return {};
+  const auto due = answer_due();
+  if (!due || clock_.now() < *due) return {};
+  return fail(Code::DeadlineExceeded,
+              "the broker has not acknowledged " + oldest_unanswered()->topic + " within " +
+                  format_duration(answer_timeout_) +
+                  "; what it left unanswered is sent again on the next connection",
+              kUnanswered);
 }
 
 Status Conversation::handle(const SessionConnected& event) {

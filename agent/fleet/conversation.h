@@ -65,6 +65,11 @@ class Conversation {
   Status handle(const SessionSubscribed& event);
   void hand_over(const InboundTopic& topic, SessionMessage& command);
   Status send_answers();
+  struct Unanswered {
+    std::string topic;
+    MonoTime since{};
+  };
+  const Unanswered* oldest_unanswered() const;  // null: all is answered
   Status check_answers() const;
   Result<int> publish(const std::string& topic, const std::string& payload, bool retain,
                       const PublishProperties& properties = {});
@@ -86,10 +91,6 @@ class Conversation {
   const Duration refused_retry_, answer_timeout_;
   std::vector<std::string> filters_;
   bool connected_ = false;
-  struct Unanswered {
-    std::string topic;
-    MonoTime since{};
-  };
   std::map<int, Unanswered> unanswered_;  // by the id in flight; kSubscription for the filters
   Retained presence_, reported_;
   MonoTime again_at_{};                         // for those of them that are refused
