@@ -116,8 +116,11 @@ TEST_F(ArtifactTest, IsLaidReadyAsALayoutAndRunsWithNoNetwork) {
   const TestArtifact artifact = model("laid ready");
   artifact.write_layout(files_ / "layout", "field.local/model:1");
   std::filesystem::rename(files_ / "layout", agent_->preload_dir() + "/model");
-  ASSERT_TRUE(wait_until([&] { return !image("field.local/model:1").is_null(); }));
-  EXPECT_EQ(image("field.local/model:1")["kept"], "preloaded");
+  // The list is of now, what keeps an image is of the reconciler's last look.
+  ASSERT_TRUE(wait_until([&] {
+    const json listed = image("field.local/model:1");
+    return !listed.is_null() && listed["kept"] == "preloaded";
+  })) << image("field.local/model:1").dump();
   publish(1, {reader("web", "field.local/model@" + artifact.digest())});
   running("web");
   EXPECT_EQ(read("web", "model/weights.bin"), "laid ready");
