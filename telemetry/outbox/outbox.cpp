@@ -408,6 +408,7 @@ Status Outbox::acknowledge(const std::vector<Mark>& marks) {
   if (Status usable = impl_->usable(); !usable) return usable;
   std::vector<std::pair<Stream*, Stream>> changed;
   const auto work = [&]() -> Status {
+    changed.clear();
     for (const Mark& mark : marks) {
       const auto found = impl_->streams.find(mark.stream);
       if (found == impl_->streams.end() || found->second.row.epoch != mark.epoch) continue;

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <fcntl.h>
 #include <initializer_list>
 #include <utility>
 #include <zlib.h>
 
 #include "base/failpoint.h"
+#include "base/fd.h"
 #include "base/text.h"
 #include "sql.h"
 
@@ -20,6 +22,11 @@ constexpr int64_t kSpan = static_cast<int64_t>(kLastNumber) + 1;
 constexpr int kCheckpointAt = 1000;
 // Free pages that are kept for the next records.
 constexpr int64_t kFreePagesKept = 256;
+// By which the file grows.
+constexpr int kStep = 64 << 10;
+// Of the log, on the disk whatever else fills it. Taking out thousands of blocks changes some
+// dozens of pages.
+constexpr off_t kLogKept = 512 << 10;
 
 int64_t key_of(int64_t stream, uint64_t number) {
   return stream * kSpan + static_cast<int64_t>(std::min(number, kLastNumber));
@@ -54,7 +61,9 @@ Result<QueueFile> QueueFile::open(const std::string& path, Duration busy_timeout
       sqlite::open_file(path, {kApplicationId, connection, sql::migrations, false}, busy_timeout);
   if (!database) return fail(database.error());
   database->watch_log(kCheckpointAt);
-  return QueueFile(std::move(*database));
+  QueueFile file(std::move(*database), path + "-wal");
+  file.keep_room_for_log();
+  return file;
 }
 
 Result<std::vector<StreamRow>> QueueFile::streams() {
@@ -186,6 +195,14 @@ Status QueueFile::remove_gaps(int64_t stream, uint64_t last) {
 }
 
 Status QueueFile::transact(bool synced, const std::function<Status()>& work) {
+  Status done = run(synced, work);
+  if (done || synced || done.error().code() != Code::ResourceExhausted) return done;
+  // What the log holds goes where room was kept for it, and the log begins anew in its own.
+  const Result<int64_t> busy = database_.integer("PRAGMA wal_checkpoint(RESTART)");
+  return busy && *busy == 0 ? run(synced, work) : done;
+}
+
+Status QueueFile::run(bool synced, const std::function<Status()>& work) {
   if (synced != synced_) {
     const Status set = database_.execute(synced ? sql::synchronous_full : sql::synchronous_normal);
     if (!set) return set;
@@ -194,6 +211,7 @@ Status QueueFile::transact(bool synced, const std::function<Status()>& work) {
   auto transaction = sqlite::Transaction::begin(database_);
   if (!transaction) return fail(transaction.error());
   Status done = work();
+  if (done) done = database_.make_room(kStep);
   if (done) done = failpoint(synced ? "outbox.append.commit" : "outbox.acknowledge.commit");
   if (done) done = transaction->commit();
   return done;
@@ -203,15 +221,24 @@ Status QueueFile::write_back() {
   const Result<int64_t> busy = database_.integer("PRAGMA wal_checkpoint(TRUNCATE)");
   if (!busy) return fail(busy.error());
   if (*busy != 0) return fail(Code::Unavailable, "the log cannot be written back");
+  keep_room_for_log();
   return {};
+}
+
+void QueueFile::keep_room_for_log() const {
+  const Fd log(::open(log_.c_str(), O_WRONLY | O_CLOEXEC));
+  // Behind its end, which stays where it is.
+  if (log.valid()) (void)fallocate(log.get(), FALLOC_FL_KEEP_SIZE, 0, kLogKept);
 }
 
 Status QueueFile::give_back() {
   const Result<int64_t> free = database_.integer("PRAGMA freelist_count");
   if (!free) return fail(free.error());
   if (*free <= 2 * kFreePagesKept) return {};
-  return database_.execute("PRAGMA incremental_vacuum(" + std::to_string(*free - kFreePagesKept) +
-                           ")");
+  return transact(false, [&] {
+    return database_.execute("PRAGMA incremental_vacuum(" + std::to_string(*free - kFreePagesKept) +
+                             ")");
+  });
 }
 
 }  // namespace wherry::telemetry

@@ -69,10 +69,15 @@ class QueueFile {
   Result<std::string> gap_reason(int64_t stream, uint64_t after, uint64_t before);
   Status remove_gaps(int64_t stream, uint64_t last);
 
-  // Runs `work` in one transaction, synced or not.
+  // Runs `work` in one transaction: what comes in is synced, what goes is not. What goes finds room
+  // on a full disk, too: `work` is then run a second time, with nothing of the first in the file.
   Status transact(bool synced, const std::function<Status()>& work);
   // All that the log holds goes into the database's file, synced, and the log is empty.
   Status write_back();
+  // Keeps a little of the disk for the log, so that records can be taken out once others, or the
+  // queues themselves, have filled it. Where it is full already, or cannot keep any, nothing is
+  // kept.
+  void keep_room_for_log() const;
   // Gives pages that hold nothing back to the file system, where they are many.
   Status give_back();
   // In the write-ahead log since the last commit.
@@ -80,9 +85,12 @@ class QueueFile {
   void keep_as_is() { database_.keep_as_is(); }
 
  private:
-  explicit QueueFile(sqlite::Database database) : database_(std::move(database)) {}
+  QueueFile(sqlite::Database database, std::string log)
+      : database_(std::move(database)), log_(std::move(log)) {}
+  Status run(bool synced, const std::function<Status()>& work);
 
   sqlite::Database database_;
+  std::string log_;  // path
   bool synced_ = true;
 };
 

@@ -131,7 +131,9 @@ int64_t share_of(Kind kind, const OutboxOptions& options) {
 Status free_room(QueueFile& file, Stream& stream, int64_t excess, int64_t share) {
   const int64_t before = stream.bytes;
   const int64_t wanted = excess + share / 16;
+  const Stream given = stream;
   return file.transact(false, [&]() -> Status {
+    stream = given;
     while (stream.kind == Kind::Telemetry && before - stream.bytes < wanted) {
       const Result<bool> thinned = thin(file, stream);
       if (!thinned) return fail(thinned.error());

@@ -79,6 +79,38 @@ TEST_F(FullDiskTest, RecordsAreRefusedWholeAndNothingAcceptedIsLost) {
   EXPECT_EQ(dropped_, 0U);
 }
 
+// What waits goes out, and makes room for what comes, though nobody frees any.
+TEST_F(FullDiskTest, FilledByTheQueuesItIsEmptiedAndTakesRecordsAgain) {
+  int accepted = 0;
+  for (int refused = 0; refused < 20;) {
+    const size_t size = 500 * (1 + static_cast<size_t>(accepted) % 60);
+    outbox_->append("data/a/s", numbered(accepted + 1, 1, size)) ? ++accepted : ++refused;
+  }
+  fill();
+  const auto all = static_cast<uint64_t>(accepted);
+  for (uint64_t last = 1; last < all; last += 3) acknowledge("data/a/s", last);
+  acknowledge("data/a/s", all);
+  for (int i = 1; i <= 100; ++i) add("data/a/s", numbered(accepted + i, 1, 10'000));
+  fill();
+  open();
+  EXPECT_EQ(receive("data/a/s").size(), 100U);
+  acknowledge("data/a/s", all + 100);
+}
+
+// Right after the start, when its log is still empty.
+TEST_F(FullDiskTest, FilledByOthersItIsEmptied) {
+  constexpr int kStreams = 20, kEach = 200;
+  for (int i = 1; i <= kEach; ++i) {
+    for (int s = 0; s < kStreams; ++s) add("data/a/" + std::to_string(s), numbered(i, 1, 50));
+  }
+  open();
+  fill();
+  for (int s = 1; s < kStreams; ++s) acknowledge("data/a/" + std::to_string(s), kEach / 2);
+  acknowledge("data/a/0", kEach);
+  for (int s = 1; s < kStreams; ++s) acknowledge("data/a/" + std::to_string(s), kEach);
+  for (const StreamState& each : outbox_->streams()) EXPECT_EQ(each.records, 0U) << each.name;
+}
+
 TEST_F(FullDiskTest, KilledWhileItWasFullItHasLostNothing) {
   for (int i = 1; i <= 20; ++i) add("data/a/s", numbered(i, 1, 1000));
   fill();
