@@ -15,6 +15,7 @@ class Look final : public nlohmann::json_sax<nlohmann::json> {
   bool object = false;  // it is an object
   bool has_at = false;  // … with a member "at"
   bool too_deep = false;
+  std::string wrong{};  // with its syntax
 
   bool null() override { return value(); }
   bool boolean(bool) override { return value(); }
@@ -34,7 +35,12 @@ class Look final : public nlohmann::json_sax<nlohmann::json> {
   bool end_object() override { return --depth_, true; }
   bool start_array(size_t) override { return deeper(); }
   bool end_array() override { return --depth_, true; }
-  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) override {
+  bool parse_error(size_t at, const std::string&,
+                   const nlohmann::detail::exception& problem) override {
+    // JSON itself knows no largest number, but whoever reads the record does.
+    constexpr int kOutOfRange = 406;
+    wrong = problem.id == kOutOfRange ? "a number is larger than a double has room for"
+                                      : "not JSON (at byte " + std::to_string(at) + ")";
     return false;
   }
 
@@ -95,7 +101,7 @@ Result<std::string> record_from_json(std::string_view text, WallTime at) {
   if (look.too_deep) {
     return fail(Code::InvalidArgument, "nested deeper than " + std::to_string(Look::kDeepest));
   }
-  if (!good) return fail(Code::InvalidArgument, "not JSON");
+  if (!good) return fail(Code::InvalidArgument, look.wrong);
   if (look.object) return look.has_at ? std::string(value) : stamped(value, at);
   return opening(at) + ",\"value\":" + std::string(value) + '}';
 }

@@ -378,6 +378,9 @@ TEST(Lines, WhatIsNoRecordIsRefused) {
     EXPECT_FALSE(record_from_json(text, WallTime{})) << text;
   }
   EXPECT_FALSE(record_from_json(std::string(100'000, '['), WallTime{}));
+  EXPECT_EQ(record_from_json(R"({"a":1,})", WallTime{}).error().message(), "not JSON (at byte 8)");
+  EXPECT_EQ(record_from_json(R"({"a":1e999})", WallTime{}).error().message(),
+            "a number is larger than a double has room for");
 }
 
 TEST(Lines, PrefixesCountTheNewline) {
