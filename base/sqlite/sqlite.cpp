@@ -132,22 +132,6 @@ void Database::watch_log(int checkpoint_at) {
   sqlite3_wal_hook(handle_.get(), after_commit, log_.get());
 }
 
-Status Database::make_room(int step) {
-  const Result<int64_t> pages = integer("PRAGMA page_count");
-  const Result<int64_t> size = pages ? integer("PRAGMA page_size") : pages;
-  if (!size) return fail(size.error());
-  int code = sqlite3_file_control(handle_.get(), "main", SQLITE_FCNTL_CHUNK_SIZE, &step);
-  sqlite3_int64 bytes = *pages * *size;
-  errno = 0;
-  if (code == SQLITE_OK) {
-    code = sqlite3_file_control(handle_.get(), "main", SQLITE_FCNTL_SIZE_HINT, &bytes);
-  }
-  if (code == SQLITE_OK) return {};
-  // Whether the disk is full is not in the code, and with some libraries not in errno either.
-  return fail(errno == EIO ? Code::Internal : Code::ResourceExhausted,
-              "the file cannot grow to " + std::to_string(bytes) + " bytes");
-}
-
 Status Database::execute(std::string_view sql) {
   const int code = sqlite3_exec(handle_.get(), std::string(sql).c_str(), nullptr, nullptr, nullptr);
   if (code != SQLITE_OK) return fail(sqlite_error(handle_.get(), code));

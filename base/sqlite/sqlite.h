@@ -70,9 +70,6 @@ class Database {
   // the place of PRAGMA wal_autocheckpoint: a log of `checkpoint_at` frames is written back.
   void watch_log(int checkpoint_at);
   uint64_t log_frames() const { return log_ == nullptr ? 0 : log_->frames; }
-  // The file has room for all pages of the transaction that is under way, which its log will be
-  // written back to: never less than it needs, and up to `step` bytes more (the same in each call).
-  Status make_room(int step);
   bool read_only() const { return sqlite3_db_readonly(handle_.get(), "main") == 1; }
   bool in_transaction() const { return sqlite3_get_autocommit(handle_.get()) == 0; }
 

@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <fcntl.h>
 #include <initializer_list>
+#include <sys/stat.h>
 #include <utility>
 #include <zlib.h>
 
 #include "base/failpoint.h"
-#include "base/fd.h"
 #include "base/text.h"
 #include "sql.h"
 
@@ -22,8 +23,8 @@ constexpr int64_t kSpan = static_cast<int64_t>(kLastNumber) + 1;
 constexpr int kCheckpointAt = 1000;
 // Free pages that are kept for the next records.
 constexpr int64_t kFreePagesKept = 256;
-// By which the file grows.
-constexpr int kStep = 64 << 10;
+// Of them, how many are given back in one transaction: its log has room on a full disk.
+constexpr int64_t kGivenBackAtOnce = 100;
 // Of the log, on the disk whatever else fills it. Taking out thousands of blocks changes some
 // dozens of pages.
 constexpr off_t kLogKept = 512 << 10;
@@ -54,14 +55,22 @@ int64_t checksum_of(const StreamRow& row) {
 
 }  // namespace
 
+QueueFile::QueueFile(sqlite::Database database, const std::string& path, int64_t page_size)
+    : file_(::open(path.c_str(), O_RDWR | O_CLOEXEC)),
+      database_(std::move(database)),
+      log_(path + "-wal"),
+      page_size_(page_size) {}
+
 Result<QueueFile> QueueFile::open(const std::string& path, Duration busy_timeout) {
   std::string connection(sql::connection);
   if (!sqlite::has_content(path)) connection.insert(0, sql::new_file);
   auto database =
       sqlite::open_file(path, {kApplicationId, connection, sql::migrations, false}, busy_timeout);
   if (!database) return fail(database.error());
+  const Result<int64_t> page_size = database->integer("PRAGMA page_size");
+  if (!page_size) return fail(page_size.error());
   database->watch_log(kCheckpointAt);
-  QueueFile file(std::move(*database), path + "-wal");
+  QueueFile file(std::move(*database), path, *page_size);
   file.keep_room_for_log();
   return file;
 }
@@ -211,7 +220,7 @@ Status QueueFile::run(bool synced, const std::function<Status()>& work) {
   auto transaction = sqlite::Transaction::begin(database_);
   if (!transaction) return fail(transaction.error());
   Status done = work();
-  if (done) done = database_.make_room(kStep);
+  if (done) done = make_room();
   if (done) done = failpoint(synced ? "outbox.append.commit" : "outbox.acknowledge.commit");
   if (done) done = transaction->commit();
   return done;
@@ -231,14 +240,37 @@ void QueueFile::keep_room_for_log() const {
   if (log.valid()) (void)fallocate(log.get(), FALLOC_FL_KEEP_SIZE, 0, kLogKept);
 }
 
+// For all pages of the transaction that is under way: the log will be written back to them. Nothing
+// is written for it, nor does the file look longer.
+Status QueueFile::make_room() {
+  const Result<int64_t> pages = database_.integer("PRAGMA page_count");
+  if (!pages) return fail(pages.error());
+  struct stat now {};
+  if (fstat(file_.get(), &now) != 0) return {};
+  const off_t missing = *pages * page_size_ - now.st_size;
+  if (missing <= 0 || fallocate(file_.get(), FALLOC_FL_KEEP_SIZE, now.st_size, missing) == 0) {
+    return {};
+  }
+  // Some file systems keep no room.
+  if (errno != ENOSPC && errno != EDQUOT) return {};
+  return fail(Code::ResourceExhausted, "there is no room for more");
+}
+
 Status QueueFile::give_back() {
-  const Result<int64_t> free = database_.integer("PRAGMA freelist_count");
-  if (!free) return fail(free.error());
-  if (*free <= 2 * kFreePagesKept) return {};
-  return transact(false, [&] {
-    return database_.execute("PRAGMA incremental_vacuum(" + std::to_string(*free - kFreePagesKept) +
-                             ")");
-  });
+  Result<int64_t> free = database_.integer("PRAGMA freelist_count");
+  if (!free || *free <= 2 * kFreePagesKept) return free ? Status{} : fail(free.error());
+  while (*free > kFreePagesKept) {
+    const int64_t some = std::min(*free - kFreePagesKept, kGivenBackAtOnce);
+    const Status done = transact(false, [&] {
+      return database_.execute("PRAGMA incremental_vacuum(" + std::to_string(some) + ")");
+    });
+    if (!done) return done;
+    const int64_t before = *free;
+    free = database_.integer("PRAGMA freelist_count");
+    if (!free) return fail(free.error());
+    if (*free >= before) break;  // none can be
+  }
+  return {};
 }
 
 }  // namespace wherry::telemetry

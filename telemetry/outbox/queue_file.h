@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/fd.h"
 #include "base/sqlite/database_file.h"
 #include "telemetry/outbox/lines.h"
 
@@ -85,12 +86,15 @@ class QueueFile {
   void keep_as_is() { database_.keep_as_is(); }
 
  private:
-  QueueFile(sqlite::Database database, std::string log)
-      : database_(std::move(database)), log_(std::move(log)) {}
+  QueueFile(sqlite::Database database, const std::string& path, int64_t page_size);
   Status run(bool synced, const std::function<Status()>& work);
+  Status make_room();
 
+  // Closed after the database, whose locks go with the first that is closed.
+  Fd file_;
   sqlite::Database database_;
   std::string log_;  // path
+  int64_t page_size_;
   bool synced_ = true;
 };
 
