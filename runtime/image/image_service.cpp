@@ -216,7 +216,7 @@ Result<std::vector<ImportedImage>> ImageService::import(const std::string& path,
                                                         const CancelToken& cancel) {
   const std::string name = "in " + path;
   space_.begin(name);
-  auto imported = importer_.import(path, labels, cancel);
+  auto imported = bring_damaged([&] { return importer_.import(path, labels, cancel); });
   if (imported) {
     space_.done(name);
     const std::lock_guard lock(mutex_);

@@ -80,6 +80,8 @@ class ImageService final : public Images, public Estimates {
                               const PullRequest& request, const CancelToken& cancel);
   Result<std::vector<ImportedImage>> import(const std::string& path, const StringMap& labels,
                                             const CancelToken& cancel);
+  bool has_all_of(const std::vector<ImageRecord>& records, const std::string& print,
+                  const CancelToken& cancel);
   Result<Image> unpack_local(const ImageRecord& record, const CancelToken& cancel);
   bool is_pressing(int percent);
   Status remove_until(const std::function<bool()>& enough, const CancelToken& cancel,

@@ -69,16 +69,30 @@ bool is_growing(const std::string& path) {
   return false;
 }
 
-bool is_imported(const std::vector<ImageRecord>& records, const std::string& print) {
-  return std::any_of(records.begin(), records.end(), [&](const ImageRecord& record) {
-    const auto label = record.labels.find(kPreloadLabel);
-    if (label == record.labels.end()) return false;
-    const std::vector<std::string> archives = split(label->second, ',');
-    return std::find(archives.begin(), archives.end(), print) != archives.end();
-  });
+bool came_from(const ImageRecord& record, const std::string& print) {
+  const auto label = record.labels.find(kPreloadLabel);
+  if (label == record.labels.end()) return false;
+  const std::vector<std::string> archives = split(label->second, ',');
+  return std::find(archives.begin(), archives.end(), print) != archives.end();
 }
 
 }  // namespace
+
+// A power cut soon after an import may take some of its content. The archive still has it.
+bool ImageService::has_all_of(const std::vector<ImageRecord>& records, const std::string& print,
+                              const CancelToken& cancel) {
+  bool imported = false;
+  for (const ImageRecord& record : records) {
+    if (!came_from(record, print)) continue;
+    imported = true;
+    if (!is_preloaded(record) || complete(record.target)) continue;
+    const auto unpacked = unpack_local(record, cancel);
+    if (unpacked) continue;
+    const Error& error = unpacked.error();
+    if (error.reason() == kContentDamaged || error.code() == Code::NotFound) return false;
+  }
+  return imported;
+}
 
 Result<PreloadReport> ImageService::preload(const std::string& dir, CancelToken cancel) {
   PreloadReport report;
@@ -94,7 +108,7 @@ Result<PreloadReport> ImageService::preload(const std::string& dir, CancelToken 
       report.unsettled = report.unsettled || is_growing(path);
       continue;
     }
-    if (is_imported(*records, print)) {
+    if (has_all_of(*records, print, cancel)) {
       ++report.unchanged;
       continue;
     }

@@ -23,8 +23,6 @@ constexpr int kWindow = 512 << 10;
 constexpr int kLeast = 32 << 10;
 // Over all pulls, but for the first of each. The unit's TasksMax is 256.
 constexpr size_t kMaxFetchers = 96;
-// Blobs that a power cut has taken from one image, fetched again one after the other.
-constexpr int kMostDamaged = 32;
 constexpr Duration kReportEvery = std::chrono::milliseconds(250);
 
 // Keeps what it has received in memory: for configs, whose size is bounded.
@@ -351,13 +349,7 @@ Status Puller::run(Job& job) {
 
 Result<ImageLayout> Puller::pull(const Reference& reference, const PullRequest& request,
                                  const CancelToken& cancel) {
-  Result<ImageLayout> pulled = pull_once(reference, request, cancel);
-  // What was damaged is gone, and what comes in its place was verified.
-  for (int left = kMostDamaged; left > 0 && !pulled; --left) {
-    if (pulled.error().reason() != kContentDamaged || cancel.cancelled()) break;
-    pulled = pull_once(reference, request, cancel);
-  }
-  return pulled;
+  return bring_damaged([&] { return pull_once(reference, request, cancel); });
 }
 
 Result<ImageLayout> Puller::pull_once(const Reference& reference, const PullRequest& request,

@@ -286,6 +286,14 @@ Result<size_t> hold_unpacked(ImageBackend& backend, const ImageLayout& layout,
 
 namespace {
 
+// Of an error in reading a blob that there is a record of: its file is gone, too short or on a bad
+// spot of the disk. Others (too many open files, say) tell nothing of the blob.
+bool says_damaged(const Error& error) {
+  const Code code = error.code();
+  return code == Code::NotFound || code == Code::FailedPrecondition || code == Code::DataLoss ||
+         error.message().find("input/output error") != std::string::npos;
+}
+
 // Whether its bytes are what the store says it has. An error where that cannot be told now.
 Result<bool> is_sound(ImageBackend& backend, const Descriptor& blob, const CancelToken& cancel) {
   constexpr int64_t kPiece = 1 << 20;
@@ -293,8 +301,7 @@ Result<bool> is_sound(ImageBackend& backend, const Descriptor& blob, const Cance
   for (int64_t at = 0; at < blob.size;) {
     if (cancel.cancelled()) return fail(Code::Cancelled, "cancelled");
     const auto bytes = backend.read_blob(blob.digest, at, std::min(kPiece, blob.size - at));
-    const Code code = bytes ? Code::NotFound : bytes.error().code();
-    if (code == Code::Unavailable || code == Code::DeadlineExceeded) return fail(bytes.error());
+    if (!bytes && !says_damaged(bytes.error())) return fail(bytes.error());
     if (!bytes || bytes->empty()) return false;
     sha.update(*bytes);
     at += static_cast<int64_t>(bytes->size());

@@ -111,6 +111,18 @@ class Gate {
 // The reason of an error where content turned out to be damaged and was removed: the next attempt
 // brings it again.
 inline constexpr const char* kContentDamaged = "ContentDamaged";
+// Brings an image until none of its content was damaged: what was is gone, and what came in its
+// place was verified. `bring` gives a Result.
+template <typename Bring>
+auto bring_damaged(const Bring& bring) {
+  constexpr int kMostDamaged = 32;  // of one image, one after the other
+  auto brought = bring();
+  for (int left = kMostDamaged; left > 0 && !brought; --left) {
+    if (brought.error().reason() != kContentDamaged) break;
+    brought = bring();
+  }
+  return brought;
+}
 
 // Unpacks layer `index`, unless its snapshot is there; layers below must be unpacked.
 Status unpack_one(ImageBackend& backend, Gate& chains, const ImageLayout& layout, size_t index,

@@ -110,6 +110,31 @@ TEST_F(Preload, WhatANameMeantStaysUnderItsDigest) {
   EXPECT_EQ(service_->find("app:1")->digest, now->digest);
 }
 
+// Neither the network nor anybody's hand is needed.
+TEST_F(Preload, WhatAPowerCutTookIsImportedAgain) {
+  const TestImage& image = two_layers();
+  put("p/a.tar", make_tar(oci_files(image)));
+  put("p/b.tar", make_tar(oci_files(make_image({make_layer("b", "b")}))));
+  ASSERT_EQ(preload().imported.size(), 2u);
+  const auto restart = [&] {
+    service_ = std::make_unique<runtime::ImageService>(store_, options_);
+  };
+  restart();
+  EXPECT_EQ(preload().unchanged, 2u);
+  store_.snapshots.clear();
+  restart();
+  EXPECT_EQ(preload().unchanged, 2u) << "snapshots are made again from what is there";
+  store_.snapshots.clear();
+  for (const auto& layer : image.layers) store_.lost.insert(sha256_digest(layer.blob));
+  restart();
+  const auto report = preload();
+  EXPECT_EQ(report.unchanged, 1u);
+  EXPECT_TRUE(report.failed.empty()) << report.failed[0].error.full();
+  EXPECT_EQ(names(report.imported), std::vector<std::string>{"docker.io/library/a:latest"});
+  EXPECT_TRUE(service_->find("a"));
+  EXPECT_TRUE(service_->find("b"));
+}
+
 TEST_F(Preload, AMissingDirectoryIsNothingToDo) {
   const auto report = service_->preload(dir_ / "nowhere", {});
   ASSERT_TRUE(report);

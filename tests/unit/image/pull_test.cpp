@@ -196,6 +196,24 @@ TEST_F(Pull, ASoundLayerThatDoesNotUnpackIsNotFetchedAgain) {
   EXPECT_EQ(store_.calls["remove_blob"], 0);
 }
 
+// Nor where it cannot be told, as when containerd has too many files open.
+TEST_F(Pull, ALayerThatCannotBeReadJustNowStays) {
+  const std::string name = registry_.add(three_layers(), "web", "1");
+  ASSERT_TRUE(pull(name));
+  store_.snapshots.clear();
+  const std::string layer = sha256_digest(three_layers().layers[0].blob);
+  store_.fault = [&](const std::string& method, const std::string& about) {
+    const bool reads = method == "read_blob" && about == layer;
+    return method == "unpack_layer" || reads ? Status(fail(Code::Internal, "too many open files"))
+                                             : Status();
+  };
+  restart();
+  EXPECT_EQ(pull(name).error().code(), Code::Internal);
+  EXPECT_EQ(store_.calls["remove_blob"], 0);
+  store_.fault = nullptr;
+  EXPECT_TRUE(pull(name));
+}
+
 TEST_F(Pull, AnotherAgentContinuesWhatOneBegan) {
   const std::string name = registry_.add(three_layers(), "web", "1");
   registry_.script([&](const Request& request, Response& response) {
