@@ -101,7 +101,7 @@ Result<Chunk> Telemetry::read(const std::string& stream, uint64_t after, size_t 
 void Telemetry::connected(uint64_t session, bool content_types) {
   tell({News::Kind::Connected, session, content_types});
 }
-void Telemetry::disconnected() { tell({News::Kind::Disconnected}); }
+void Telemetry::disconnected(bool hung_up) { tell({News::Kind::Disconnected, 0, hung_up}); }
 void Telemetry::acknowledged(uint64_t ticket, bool accepted) {
   tell({News::Kind::Acknowledged, ticket, accepted});
 }
@@ -173,7 +173,7 @@ void Telemetry::take_news() {
         sender_.connected(one.number, one.flag);
         break;
       case News::Kind::Disconnected:
-        sender_.disconnected();
+        sender_.disconnected(one.flag);
         break;
       case News::Kind::Acknowledged:
         sender_.acknowledged(one.number, one.flag);

@@ -79,7 +79,7 @@ class Telemetry {
 
   // What became of the link and of what send() was given.
   void connected(uint64_t session, bool content_types);
-  void disconnected();
+  void disconnected(bool hung_up);  // as Sender has it
   void acknowledged(uint64_t ticket, bool accepted);
 
  private:

@@ -13,7 +13,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "agent/api/router.h"
+#include "agent/api/http_exchange.h"
 #include "base/text.h"
 #include "telemetry/outbox/batch.h"
 #include "telemetry/stream/cache.h"
@@ -174,7 +174,7 @@ void DataServer::Desk::handle(http::Exchange& exchange) {
   const bool streams = path[1] == "streams";
   const bool named = path.size() == 3;
   const auto known = named ? parameters(streams, request.method) : std::vector<std::string_view>();
-  if (auto problem = unknown_parameter(request, known)) return exchange.respond(*problem);
+  if (auto problem = request.unknown_param(known)) return exchange.respond(*problem);
   if (named && streams) return handle_stream(exchange, workload, path[2]);
   if (named) return handle_key(exchange, workload, path[2]);
   if (request.method != "GET") {

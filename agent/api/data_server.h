@@ -21,7 +21,7 @@ struct DataLimits {
   size_t max_body = 1 << 20;      // bytes of a request
   size_t streams = 32;            // of a workload
   size_t read_bytes = 256 << 10;  // of an answer
-  // A body comes from the same device: who is slow with it holds up others.
+  // Bodies come from the same device, and answers go there: who is slow with them holds up others.
   http::ServerLimits server{
       .threads = 16,
       .queued = 32,

@@ -160,6 +160,17 @@ const std::string* Request::param(std::string_view name) const {
   return found == query.end() ? nullptr : &found->second;
 }
 
+std::optional<Problem> Request::unknown_param(const std::vector<std::string_view>& known) const {
+  for (const auto& [name, value] : query) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    std::string detail = "unknown query parameter \"" + name + "\"";
+    const std::string near = nearest(name, known);
+    if (!near.empty()) detail += "; did you mean \"" + near + "\"?";
+    return Problem{400, std::move(detail), "UnknownParameter"};
+  }
+  return std::nullopt;
+}
+
 tl::expected<Request, Problem> parse_head(std::string_view head) {
   if (head.size() > kMaxHeadBytes) return refuse(431, "the request head is too large");
   Request request;

@@ -34,6 +34,8 @@ struct Request {
   // The only value, or nullptr.
   const std::string* header(std::string_view lower_case_name) const;
   const std::string* param(std::string_view name) const;
+  // What is wrong with the query where it has a parameter that is none of these.
+  std::optional<Problem> unknown_param(const std::vector<std::string_view>& known) const;
 };
 
 // `head` is everything up to and without the empty line; lines end in CRLF.

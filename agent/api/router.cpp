@@ -34,18 +34,6 @@ std::optional<std::string> match(const std::vector<std::string>& pattern,
 
 }  // namespace
 
-std::optional<Problem> unknown_parameter(const http::Request& request,
-                                         const std::vector<std::string_view>& known) {
-  for (const auto& [name, value] : request.query) {
-    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-    std::string detail = "unknown query parameter \"" + name + "\"";
-    const std::string near = nearest(name, known);
-    if (!near.empty()) detail += "; did you mean \"" + near + "\"?";
-    return Problem{400, std::move(detail), "UnknownParameter"};
-  }
-  return std::nullopt;
-}
-
 Router::Router(std::vector<Route> routes) {
   for (Route& route : routes) {
     std::vector<std::string> segments;
@@ -74,8 +62,7 @@ void Router::handle(http::Exchange& exchange) const {
       return exchange.respond(
           Problem{400, "\"" + *name + "\" is not a workload name (a-z, 0-9 and -, at most 63)"});
     }
-    if (auto problem = unknown_parameter(request, entry.route.params))
-      return exchange.respond(*problem);
+    if (auto problem = request.unknown_param(entry.route.params)) return exchange.respond(*problem);
     return entry.route.handler(exchange, *name);
   }
   if (allowed.empty()) {

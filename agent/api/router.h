@@ -21,10 +21,6 @@ struct Route {
   std::vector<std::string_view> params{};  // query parameters; others are refused
 };
 
-// What is wrong with the query where it has a parameter that is not known here.
-std::optional<http::Problem> unknown_parameter(const http::Request& request,
-                                               const std::vector<std::string_view>& known);
-
 class Router {
  public:
   explicit Router(std::vector<Route> routes);

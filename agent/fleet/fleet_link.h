@@ -86,6 +86,12 @@ struct LinkStatus {
   std::optional<CertificateStatus> certificate{};
 };
 
+enum class SessionChange {
+  Begun,
+  Lost,
+  HungUp,  // by the broker, as it does over a message that it will not have
+};
+
 // Callbacks come on the link's own thread, never after stop() has returned: bound and enqueue,
 // nothing else.
 struct FleetHandlers {
@@ -96,7 +102,7 @@ struct FleetHandlers {
   std::function<void(uint64_t ticket)> on_answered;
   // A connection can be published on, or is gone: what was not acknowledged may not have arrived.
   // Numbers of sessions grow.
-  std::function<void(uint64_t session, bool connected)> on_session;
+  std::function<void(uint64_t session, SessionChange change)> on_session;
   // Of a message of the present session; `accepted`: the broker has it now.
   std::function<void(uint64_t ticket, bool accepted)> on_acknowledged;
 };

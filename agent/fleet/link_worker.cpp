@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include "agent/fleet/mqtt_errors.h"
 #include "agent/fleet/session_options.h"
 #include "base/backoff.h"
 #include "base/executor.h"
@@ -104,7 +105,7 @@ LinkWorker::Outcome LinkWorker::attempt(const std::string& broker) {
     reported_.connection_lost();
     answers_.connection_lost();
   }
-  end_session();
+  end_session(outcome.error);
   const bool left = stopping();
   set_status(false, broker, left ? kStopped : std::string(outcome.error.reason()),
              left ? "the agent is stopping" : sentence(outcome.error, broker, several));
@@ -139,7 +140,7 @@ LinkWorker::Outcome LinkWorker::converse(MqttSession& session, const std::string
     if (turn) continue;
     if (!conversation.connected()) return {turn.error()};
     unanswered_ = turn.error().reason() == kUnanswered ? unanswered_ + 1 : 0;
-    if (unanswered_ > 0) return {turn.error(), true};
+    if (unanswered_ > 0) return {turn.error()};  // the next of the list may answer
     if (clock_.now() - connected_at_ >= stable_after) return {turn.error(), true};
     return {
         turn.error().wrap("the connection did not last (is the client id used twice, or do the "
@@ -211,7 +212,7 @@ ConversationHooks LinkWorker::hooks(const std::string& broker) {
     }
     last_broker_ = broker;
     set_status(true, broker, "", "");
-    if (handlers_.on_session) handlers_.on_session(session_, true);
+    if (handlers_.on_session) handlers_.on_session(session_, SessionChange::Begun);
   };
   hooks.subscription_refused = [this, broker](const std::vector<std::string>& filters) {
     set_status(true, broker, "SubscriptionRefused",
@@ -293,7 +294,7 @@ void LinkWorker::publish(OutboundMessage message) {
 }
 
 // What is still queued goes with the connection: its owner has been told that it is gone.
-void LinkWorker::end_session() {
+void LinkWorker::end_session(const Error& why) {
   uint64_t session = 0;
   {
     const std::lock_guard lock(mutex_);
@@ -301,7 +302,8 @@ void LinkWorker::end_session() {
     outgoing_.clear();
     session = session_;
   }
-  if (handlers_.on_session) handlers_.on_session(session, false);
+  if (!handlers_.on_session) return;
+  handlers_.on_session(session, has_hung_up(why) ? SessionChange::HungUp : SessionChange::Lost);
 }
 
 LinkStatus LinkWorker::status() const {

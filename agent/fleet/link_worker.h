@@ -59,7 +59,7 @@ class LinkWorker {
   // True when it ended early, as what kept us from the broker may be mended.
   bool pause(Duration duration);
   bool stopping() const;
-  void end_session();
+  void end_session(const Error& why);
   void wake();
   void drain_wake();
 

@@ -142,4 +142,8 @@ Error disconnect_error(int code) {
   }
 }
 
+bool has_hung_up(const Error& error) {
+  return error.reason() == "ConnectionLost" || error.reason() == "PacketTooLarge";
+}
+
 }  // namespace wherry

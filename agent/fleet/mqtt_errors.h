@@ -24,4 +24,8 @@ Error connack_error(int code);
 // The reason code of a DISCONNECT from the broker (MQTT 5, 3.14.2.1).
 Error disconnect_error(int code);
 
+// The broker ended the connection, as it does over a message that it will not have: MQTT 3.1.1 has
+// no other way to say so. Not where it went away, or the network.
+bool has_hung_up(const Error& error);
+
 }  // namespace wherry

@@ -94,9 +94,9 @@ std::unique_ptr<DataServer> make_data_server(const Config& config, const std::st
 }
 
 void tell_upstream(FleetHandlers& handlers, telemetry::Telemetry& upstream, bool content_types) {
-  handlers.on_session = [&upstream, content_types](uint64_t session, bool connected) {
-    if (!connected) return upstream.disconnected();
-    upstream.connected(session, content_types);
+  handlers.on_session = [&upstream, content_types](uint64_t session, SessionChange change) {
+    if (change == SessionChange::Begun) return upstream.connected(session, content_types);
+    upstream.disconnected(change == SessionChange::HungUp);
   };
   handlers.on_acknowledged = [&upstream](uint64_t ticket, bool accepted) {
     upstream.acknowledged(ticket, accepted);

@@ -19,6 +19,8 @@ constexpr Duration kPatience = std::chrono::milliseconds(200);
 constexpr size_t kNarrowest = 4 << 10;
 constexpr size_t kFirstWindow = 32 << 10;
 constexpr Duration kLongestHold = std::chrono::hours(1);
+// It may have been the broker that was ill, and not the record.
+constexpr Duration kLongestSuspicion = std::chrono::minutes(10);
 // Acknowledgements that are taken out together.
 constexpr size_t kSettleBatches = 32;
 constexpr Duration kSettleWithin = std::chrono::milliseconds(500);
@@ -31,7 +33,7 @@ Sender::Sender(Outbox& outbox, const Clock& clock, SenderOptions options,
     : outbox_(outbox), clock_(clock), options_(options), random_(std::move(random)) {}
 
 void Sender::connected(uint64_t session, bool content_types) {
-  disconnected();
+  disconnected(false);
   connected_ = true;
   session_ = session;
   content_types_ = content_types;
@@ -46,8 +48,8 @@ void Sender::connected(uint64_t session, bool content_types) {
   }
 }
 
-void Sender::disconnected() {
-  suspect_the_first();
+void Sender::disconnected(bool hung_up) {
+  if (hung_up) suspect_the_first();
   connected_ = false;
   flights_.clear();
   for (auto& [name, course] : courses_) {
@@ -63,12 +65,13 @@ void Sender::suspect_the_first() {
   if (first == flights_.end()) return;
   Course& course = courses_[first->stream];
   if (first->epoch != course.epoch || ++course.losses < options_.suspicious) return;
-  hold(first->stream, course, "connections are lost over records, which are kept");
+  hold(first->stream, course, kLongestSuspicion,
+       "the broker ends connections over records, which are kept");
 }
 
 // Until a while has passed; then less of it is tried at once.
-void Sender::hold(const std::string& stream, Course& course, const char* why) {
-  const Backoff backoff{options_.refused_first, kLongestHold};
+void Sender::hold(const std::string& stream, Course& course, Duration longest, const char* why) {
+  const Backoff backoff{options_.refused_first, longest};
   const Duration wait = backoff.delay(++course.refusals, random_());
   log_warn(why,
            {{"stream", stream},
@@ -181,7 +184,7 @@ void Sender::acknowledged(uint64_t ticket, bool accepted) {
     course.refusals = course.losses = 0;
     return land(std::string(flight->stream));
   }
-  hold(flight->stream, course, "the broker refuses records, which are kept");
+  hold(flight->stream, course, kLongestHold, "the broker refuses records, which are kept");
   // All that is in flight of this stream counts as not sent: numbers go up without holes.
   course.sent = course.settled;
   forget_flights(std::string(flight->stream));

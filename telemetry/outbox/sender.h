@@ -36,9 +36,9 @@ struct SenderOptions {
   bool compress = true;
   // After a connect the backlog waits for up to this long, so that a fleet does not come at once.
   Duration spread = std::chrono::seconds(3);
-  // A stream whose batch the broker refuses is tried again after this, doubled up to an hour. So is
-  // one that was the first to wait for an acknowledgement when `suspicious` connections in a row
-  // were lost: a broker of MQTT 3.1.1 hangs up where it will not have a message.
+  // A stream whose batch the broker refuses is tried again after this, doubled up to an hour. So is,
+  // up to ten minutes, one that was the first to wait for an acknowledgement when the broker hung
+  // up `suspicious` times in a row: with MQTT 3.1.1 it has no other way to refuse a message.
   Duration refused_first = std::chrono::minutes(1);
   uint32_t suspicious = 3;
 };
@@ -50,8 +50,9 @@ class Sender {
 
   // A connection is there, by whatever number; `content_types`: receivers learn them (MQTT 5).
   void connected(uint64_t session, bool content_types);
-  // What is in flight may not have arrived and is sent again.
-  void disconnected();
+  // What is in flight may not have arrived and is sent again. `hung_up`: the broker ended the
+  // connection, and not the network.
+  void disconnected(bool hung_up);
   // False: the broker refused it.
   void acknowledged(uint64_t ticket, bool accepted);
 
@@ -83,7 +84,7 @@ class Sender {
     bool unsettled = false;        // … and not yet taken out
     std::optional<MonoTime> held;  // refused: not before
     uint32_t refusals = 0;
-    uint32_t losses = 0;  // of connections, since the last acknowledgement
+    uint32_t losses = 0;  // connections that the broker ended, since the last acknowledgement
   };
   struct Load {  // of the connection, or a stream's part of it
     size_t flights = 0;
@@ -98,7 +99,7 @@ class Sender {
   void forget_all_but(const std::vector<StreamState>& states);
   Result<std::optional<Outgoing>> batch_of(const StreamState& state, Course& course);
   void land(const std::string& stream);
-  void hold(const std::string& stream, Course& course, const char* why);
+  void hold(const std::string& stream, Course& course, Duration longest, const char* why);
   void suspect_the_first();
   void adapt(const Flight& flight);
 

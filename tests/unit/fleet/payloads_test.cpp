@@ -1,6 +1,7 @@
 #include "agent/fleet/payloads.h"
 
 #include <cerrno>
+#include <mosquitto.h>
 
 #include <gtest/gtest.h>
 
@@ -34,6 +35,12 @@ TEST(MqttErrorsTest, ReasonsAreOneWord) {
   EXPECT_EQ(connack_error(0xff).reason(), "ConnectionRejected");
   EXPECT_EQ(disconnect_error(0x8e).reason(), "SessionTakenOver");
   EXPECT_EQ(disconnect_error(0x8b).reason(), "BrokerShuttingDown");
+  EXPECT_FALSE(has_hung_up(disconnect_error(0x8b)));
+  EXPECT_FALSE(has_hung_up(socket_error(ETIMEDOUT)));
+  EXPECT_FALSE(has_hung_up(library_error(MOSQ_ERR_KEEPALIVE, 0)));
+  EXPECT_TRUE(has_hung_up(socket_error(ECONNRESET)));
+  EXPECT_TRUE(has_hung_up(library_error(MOSQ_ERR_CONN_LOST, 0)));
+  EXPECT_TRUE(has_hung_up(disconnect_error(0x95))) << "packet too large";
 }
 
 }  // namespace

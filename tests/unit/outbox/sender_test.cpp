@@ -104,7 +104,7 @@ TEST_F(SenderTest, WhatWasNotAcknowledgedIsSentAgainWithTheSameNumbers) {
   sender_->connected(1, true);
   const auto before = next();
   EXPECT_FALSE(next()) << "it is in flight";
-  sender_->disconnected();
+  sender_->disconnected(false);
   EXPECT_FALSE(next());
   sender_->connected(1, true);
   const auto again = next();
@@ -400,7 +400,7 @@ TEST_F(SenderTest, ARecordThatEndsEveryConnectionHoldsUpNoOtherStream) {
       sender_->acknowledged(out.ticket, true);
     }
     ASSERT_TRUE(sender_->settle(true));
-    sender_->disconnected();
+    sender_->disconnected(true);
   };
   for (int i = 0; i < 3; ++i) {
     add("telemetry", 1);
@@ -431,6 +431,28 @@ TEST_F(SenderTest, ALinkThatBreaksNowAndThenHoldsUpNothing) {
     ASSERT_TRUE(first) << session;
     sender_->acknowledged(first->ticket, true);
     (void)all();  // lost with the connection
+    sender_->disconnected(true);
+  }
+}
+
+// As large packets do that a tunnel swallows, or a broker that is ill: no record is to blame.
+TEST_F(SenderTest, ALinkThatGoesSilentHoldsUpNothing) {
+  add("events", 3, 3000);
+  for (uint64_t session = 1; session < 20; ++session) {
+    sender_->connected(session, false);
+    ASSERT_TRUE(next()) << session;
+    sender_->disconnected(false);
+  }
+}
+
+// Nor is it for long where the broker itself goes down again and again.
+TEST_F(SenderTest, WhatSeemsToEndConnectionsIsTriedAgainWithinMinutes) {
+  add("events", 3, 3000);
+  for (uint64_t session = 1; session < 20; ++session) {
+    sender_->connected(session, false);
+    clock_.advance(10min);
+    ASSERT_TRUE(next()) << session;
+    sender_->disconnected(true);
   }
 }
 
