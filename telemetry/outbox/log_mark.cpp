@@ -3,6 +3,7 @@
 #include <cinttypes>
 #include <cstdio>
 #include <fcntl.h>
+#include <filesystem>
 #include <unistd.h>
 
 #include "base/base64.h"
@@ -54,8 +55,12 @@ Status LogMark::note_written_back() {
   const Fd log(open((database_ + "-wal").c_str(), O_RDONLY | O_CLOEXEC));
   if (!log.valid() || fsync(log.get()) != 0)
     return fail(Code::Internal, "sync " + database_ + "-wal");
+  return remove_for_good();
+}
+
+Status LogMark::remove_for_good() {
   remove();
-  return {};
+  return sync_directory(std::filesystem::path(database_).parent_path());
 }
 
 void LogMark::note(uint64_t frames) {

@@ -26,6 +26,8 @@ class LogMark {
   // After a synced commit that left so many `frames` in the log. Written, and not synced, only now
   // and then: what it knows may be old, but is never too much.
   void note(uint64_t frames);
+  // Before all of the log is written back. Synced.
+  Status remove_for_good();
   // Before a sound database is closed, which removes the log. In this order: a log that is gone
   // while its mark is there has been lost.
   void remove();

@@ -5,7 +5,7 @@
 #include <atomic>
 #include <map>
 #include <mutex>
-#include <set>
+#include <span>
 #include <unistd.h>
 #include <utility>
 
@@ -18,7 +18,7 @@
 #include "telemetry/outbox/log_mark.h"
 #include "telemetry/outbox/queue_file.h"
 #include "telemetry/outbox/room.h"
-#include "telemetry/outbox/stream_name.h"
+#include "telemetry/outbox/streams.h"
 
 namespace wherry::telemetry {
 namespace {
@@ -49,10 +49,10 @@ struct Outbox::Impl {
   Status replace();
   Result<Renewed> renew();
   void commit(const CommitQueue::Group& group);
-  int64_t free_id();
   Result<Stream*> stream_for(const std::string& name);
   void forget_new(const std::vector<Stream*>& made);
   void make_room(Kind kind);
+  Status take_out(std::span<const Mark> marks);
   // Notes a damaged file.
   template <typename T>
   T seen(T status) {
@@ -75,7 +75,7 @@ struct Outbox::Impl {
   uint64_t numbers_in_log = 0, frames_in_log = 0;  // at most so many numbers
   CommitQueue commits;
   mutable std::mutex state_mutex;  // changes of `streams` are made with both
-  std::map<std::string, Stream> streams;
+  Streams streams;
   int64_t last_id = 0;
   std::atomic<uint64_t> appended{0};
   std::atomic<bool> ready{false};
@@ -95,6 +95,8 @@ Status Outbox::Impl::open() {
   // Streams that are yet to come have new epochs.
   if (done && lost && streams.empty()) mark.remove();
   if (done && lost && !streams.empty()) done = skip_numbers();
+  // Or with the next records.
+  if (done && numbers_in_log > 0) (void)seen(write_back());
   if (done) {
     ready = true;
   } else {
@@ -171,7 +173,9 @@ Status Outbox::Impl::skip_numbers() {
   // Before as well: where the disk is full this fails, and not each time another skip is committed.
   Status done = file->write_back();
   if (!done) return done;
+  const Streams before = streams;
   done = file->transact(true, [&]() -> Status {
+    streams = before;
     for (auto& [name, stream] : streams) {
       const uint64_t lost_from = stream.row.next - 1;
       stream.row.next += kNumbersSkipped;
@@ -183,36 +187,33 @@ Status Outbox::Impl::skip_numbers() {
     return {};
   });
   if (done) done = failpoint("outbox.skip.write-back");
-  return done ? write_back() : done;
-}
-
-Status Outbox::Impl::write_back() {
-  Status done = file->write_back();
+  if (done) done = file->write_back();
   if (done) done = mark.note_written_back();
   if (done) numbers_in_log = 0;
   return done;
 }
 
-// After a commit, and before anybody sees its numbers: the log never holds more than a skip covers.
+// The mark goes first: it would miss the log that a power cut finds empty.
+Status Outbox::Impl::write_back() {
+  Status done = mark.remove_for_good();
+  if (done) done = file->write_back();
+  if (done) numbers_in_log = 0;
+  return done;
+}
+
+// After a commit, and before anybody sees its numbers: where it can be written back, the log never
+// holds more than a skip covers.
 void Outbox::Impl::note_commit(uint64_t numbers) {
   const uint64_t frames = file->log_frames();
   numbers_in_log = numbers + (frames < frames_in_log ? 0 : numbers_in_log);  // it began anew
   frames_in_log = frames;
+  if (numbers_in_log > kNumbersSkipped / 2) {
+    // What fails here is tried again with the next records.
+    const Status done = seen(write_back());
+    if (done) return;
+    log_debug("the outbox's log is not written back", {{"error", done.error().full()}});
+  }
   mark.note(frames);
-  if (numbers_in_log <= kNumbersSkipped / 2) return;
-  // What fails here is tried again with the next records.
-  const Status done = seen(write_back());
-  if (!done) log_warn("the outbox's log is not written back", {{"error", done.error().full()}});
-}
-
-// The next one, and after years of streams that come and go the lowest that nobody has.
-int64_t Outbox::Impl::free_id() {
-  if (last_id < kLastStream) return ++last_id;
-  std::set<int64_t> taken;
-  for (const auto& [name, stream] : streams) taken.insert(stream.row.id);
-  int64_t id = 1;
-  while (taken.contains(id)) ++id;
-  return id;
 }
 
 // The caller holds file_mutex and is in a transaction.
@@ -225,7 +226,8 @@ Result<Stream*> Outbox::Impl::stream_for(const std::string& name) {
         "there are " + std::to_string(streams.size()) + " streams, which is the most there may be",
         kTooManyStreams);
   }
-  Stream stream{{free_id(), name, random_uuid()}, *kind_of(name)};
+  Stream stream{{free_id(streams, last_id), name, random_uuid()}, *kind_of(name)};
+  last_id = std::max(last_id, stream.row.id);
   if (Status added = file->add(stream.row); !added) return fail(added.error());
   const std::lock_guard lock(state_mutex);
   return &streams.emplace(name, std::move(stream)).first->second;
@@ -284,6 +286,8 @@ void Outbox::Impl::commit(const CommitQueue::Group& group) {
     return {};
   };
   const auto write = [&]() -> Status {
+    joined.clear();
+    forget_new(std::exchange(made, {}));
     for (AppendRequest* request : group) {
       Status taken = take(*request);
       // One stream too many is no reason to refuse the others.
@@ -321,6 +325,25 @@ void Outbox::Impl::commit(const CommitQueue::Group& group) {
     if (grown[kind]) make_room(static_cast<Kind>(kind));
   }
   ++appended;
+}
+
+Status Outbox::Impl::take_out(std::span<const Mark> marks) {
+  std::map<Stream*, Stream> changed;
+  Status done = seen(file->transact(false, [&]() -> Status {
+    changed.clear();
+    for (const Mark& mark : marks) {
+      const auto found = streams.find(mark.stream);
+      if (found == streams.end() || found->second.row.epoch != mark.epoch) continue;
+      Stream& after = changed.emplace(&found->second, found->second).first->second;
+      if (Status taken = remove_acknowledged(*file, after, mark.last); !taken) return taken;
+    }
+    return {};
+  }));
+  const std::lock_guard lock(state_mutex);
+  for (auto& [stream, after] : changed) {
+    if (done) *stream = std::move(after);
+  }
+  return done;
 }
 
 // What fails here is tried again with the next records.
@@ -406,37 +429,15 @@ Result<Chunk> Outbox::read(const std::string& name, uint64_t after, size_t max_b
 Status Outbox::acknowledge(const std::vector<Mark>& marks) {
   const std::lock_guard lock(impl_->file_mutex);
   if (Status usable = impl_->usable(); !usable) return usable;
-  std::vector<std::pair<Stream*, Stream>> changed;
-  const auto work = [&]() -> Status {
-    changed.clear();
-    for (const Mark& mark : marks) {
-      const auto found = impl_->streams.find(mark.stream);
-      if (found == impl_->streams.end() || found->second.row.epoch != mark.epoch) continue;
-      Stream after = found->second;
-      const uint64_t last = std::min(mark.last, after.row.next - 1);
-      if (last <= after.row.acked) continue;
-      const auto gone = impl_->file->measure(after.row.id, 0, last);
-      if (!gone) return fail(gone.error());
-      after.row.acked = last;
-      after.sent = std::max(after.sent, last);
-      after.records -= gone->records;
-      after.bytes -= gone->bytes;
-      Status done = impl_->file->remove_blocks(after.row.id, 0, last);
-      if (done) done = impl_->file->remove_gaps(after.row.id, last);
-      if (done) done = impl_->file->mark(after.row);
-      if (!done) return done;
-      changed.emplace_back(&found->second, std::move(after));
-    }
-    return {};
-  };
-  Status done = impl_->seen(impl_->file->transact(false, work));
-  if (!done) return fail(done.error(), "take out what was acknowledged");
-  bool empty = true;
-  {
-    const std::lock_guard state(impl_->state_mutex);
-    for (auto& [stream, after] : changed) *stream = std::move(after);
-    for (const auto& [name, stream] : impl_->streams) empty = empty && stream.records == 0;
+  Status done = impl_->take_out(marks);
+  if (!done && done.error().code() == Code::ResourceExhausted) {
+    // One by one they need less of the log.
+    done = {};
+    for (size_t i = 0; i < marks.size() && done; ++i) done = impl_->take_out({&marks[i], 1});
   }
+  if (!done) return fail(done.error(), "take out what was acknowledged");
+  const bool empty = std::all_of(impl_->streams.begin(), impl_->streams.end(),
+                                 [](const auto& each) { return each.second.records == 0; });
   if (empty) (void)impl_->seen(impl_->file->give_back());  // or later
   return {};
 }
@@ -455,19 +456,8 @@ void Outbox::note_sent(const std::string& name, uint64_t last) {
 }
 
 std::vector<StreamState> Outbox::streams() const {
-  std::vector<const Stream*> order;
   const std::lock_guard lock(impl_->state_mutex);
-  for (const auto& [name, stream] : impl_->streams) order.push_back(&stream);
-  std::sort(order.begin(), order.end(), [](const Stream* a, const Stream* b) {
-    return std::pair(a->kind, a->row.id) < std::pair(b->kind, b->row.id);
-  });
-  std::vector<StreamState> states;
-  states.reserve(order.size());
-  for (const Stream* s : order) {
-    states.push_back(
-        {s->row.name, s->row.epoch, s->row.acked, s->row.next, s->records, s->bytes, s->dropped});
-  }
-  return states;
+  return states_of(impl_->streams);
 }
 
 Status Outbox::forget(const std::string& name) {

@@ -205,7 +205,7 @@ Status QueueFile::remove_gaps(int64_t stream, uint64_t last) {
 
 Status QueueFile::transact(bool synced, const std::function<Status()>& work) {
   Status done = run(synced, work);
-  if (done || synced || done.error().code() != Code::ResourceExhausted) return done;
+  if (done || done.error().code() != Code::ResourceExhausted) return done;
   // What the log holds goes where room was kept for it, and the log begins anew in its own.
   const Result<int64_t> busy = database_.integer("PRAGMA wal_checkpoint(RESTART)");
   return busy && *busy == 0 ? run(synced, work) : done;
@@ -223,6 +223,7 @@ Status QueueFile::run(bool synced, const std::function<Status()>& work) {
   if (done) done = make_room();
   if (done) done = failpoint(synced ? "outbox.append.commit" : "outbox.acknowledge.commit");
   if (done) done = transaction->commit();
+  if (done && !log_has_room_) keep_room_for_log();
   return done;
 }
 
@@ -234,10 +235,11 @@ Status QueueFile::write_back() {
   return {};
 }
 
-void QueueFile::keep_room_for_log() const {
+void QueueFile::keep_room_for_log() {
   const Fd log(::open(log_.c_str(), O_WRONLY | O_CLOEXEC));
-  // Behind its end, which stays where it is.
-  if (log.valid()) (void)fallocate(log.get(), FALLOC_FL_KEEP_SIZE, 0, kLogKept);
+  // Behind its end, which stays where it is. Some file systems cannot.
+  log_has_room_ = log.valid() && (fallocate(log.get(), FALLOC_FL_KEEP_SIZE, 0, kLogKept) == 0 ||
+                                  (errno != ENOSPC && errno != EDQUOT));
 }
 
 // For all pages of the transaction that is under way: the log will be written back to them. Nothing
@@ -251,7 +253,7 @@ Status QueueFile::make_room() {
   if (missing <= 0 || fallocate(file_.get(), FALLOC_FL_KEEP_SIZE, now.st_size, missing) == 0) {
     return {};
   }
-  // Some file systems keep no room.
+  // Some file systems cannot.
   if (errno != ENOSPC && errno != EDQUOT) return {};
   return fail(Code::ResourceExhausted, "there is no room for more");
 }

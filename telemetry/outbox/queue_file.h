@@ -70,15 +70,16 @@ class QueueFile {
   Result<std::string> gap_reason(int64_t stream, uint64_t after, uint64_t before);
   Status remove_gaps(int64_t stream, uint64_t last);
 
-  // Runs `work` in one transaction: what comes in is synced, what goes is not. What goes finds room
-  // on a full disk, too: `work` is then run a second time, with nothing of the first in the file.
+  // Runs `work` in one transaction: what comes in is synced, what goes is not. Where the disk is
+  // full it is run a second time, with nothing of the first in the file and the whole log to
+  // itself.
   Status transact(bool synced, const std::function<Status()>& work);
   // All that the log holds goes into the database's file, synced, and the log is empty.
   Status write_back();
   // Keeps a little of the disk for the log, so that records can be taken out once others, or the
   // queues themselves, have filled it. Where it is full already, or cannot keep any, nothing is
   // kept.
-  void keep_room_for_log() const;
+  void keep_room_for_log();
   // Gives pages that hold nothing back to the file system, where they are many.
   Status give_back();
   // In the write-ahead log since the last commit.
@@ -95,6 +96,7 @@ class QueueFile {
   sqlite::Database database_;
   std::string log_;  // path
   int64_t page_size_;
+  bool log_has_room_ = false;
   bool synced_ = true;
 };
 

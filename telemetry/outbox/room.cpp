@@ -144,4 +144,18 @@ Status free_room(QueueFile& file, Stream& stream, int64_t excess, int64_t share)
   });
 }
 
+Status remove_acknowledged(QueueFile& file, Stream& stream, uint64_t last) {
+  last = std::min(last, stream.row.next - 1);
+  if (last <= stream.row.acked) return {};
+  const auto gone = file.measure(stream.row.id, 0, last);
+  if (!gone) return fail(gone.error());
+  stream.row.acked = last;
+  stream.sent = std::max(stream.sent, last);
+  stream.records -= gone->records;
+  stream.bytes -= gone->bytes;
+  Status done = file.remove_blocks(stream.row.id, 0, last);
+  if (done) done = file.remove_gaps(stream.row.id, last);
+  return done ? file.mark(stream.row) : done;
+}
+
 }  // namespace wherry::telemetry

@@ -416,6 +416,21 @@ TEST_F(LogDamageTest, ManyNumbersWithoutARecordAreNotGivenAgain) {
   }
 }
 
+// A power cut soon after the log was written back finds it empty, and must not miss anything.
+TEST_F(LogDamageTest, AnEmptyLogHasNoMark) {
+  const std::string mark = options_.path + "-in-use";
+  kill();
+  ASSERT_TRUE(std::filesystem::exists(mark));
+  open();
+  EXPECT_EQ(log_size(), 0U) << "it is not known what a kill left";
+  EXPECT_FALSE(std::filesystem::exists(mark));
+  add(kStream, numbered(101, 1));
+  EXPECT_TRUE(std::filesystem::exists(mark));
+  ASSERT_TRUE(outbox_->append(kStream, numbered(102, 1), {.lost = 3U << 20}));
+  EXPECT_EQ(log_size(), 0U);
+  EXPECT_FALSE(std::filesystem::exists(mark));
+}
+
 TEST_F(LogDamageTest, WhatWasSkippedIsSkippedOnce) {
   kill();
   flip(32 + 3 * kFrame + 2000);

@@ -99,16 +99,25 @@ TEST_F(FullDiskTest, FilledByTheQueuesItIsEmptiedAndTakesRecordsAgain) {
 
 // Right after the start, when its log is still empty.
 TEST_F(FullDiskTest, FilledByOthersItIsEmptied) {
-  constexpr int kStreams = 20, kEach = 200;
+  constexpr int kStreams = 90, kEach = 60;
   for (int i = 1; i <= kEach; ++i) {
     for (int s = 0; s < kStreams; ++s) add("data/a/" + std::to_string(s), numbered(i, 1, 50));
   }
   open();
   fill();
-  for (int s = 1; s < kStreams; ++s) acknowledge("data/a/" + std::to_string(s), kEach / 2);
-  acknowledge("data/a/0", kEach);
-  for (int s = 1; s < kStreams; ++s) acknowledge("data/a/" + std::to_string(s), kEach);
+  for (int s = 1; s < kStreams; ++s) acknowledge("data/a/" + std::to_string(s), kEach / 3);
+  for (const int last : {kEach / 2, kEach}) {
+    std::vector<Outbox::Mark> marks;
+    for (const StreamState& each : outbox_->streams()) {
+      marks.push_back({each.name, each.epoch, static_cast<uint64_t>(last)});
+    }
+    const Status done = outbox_->acknowledge(marks);
+    EXPECT_TRUE(done) << done.error().full();
+  }
   for (const StreamState& each : outbox_->streams()) EXPECT_EQ(each.records, 0U) << each.name;
+  for (int i = 1; i <= 300; ++i) {  // where those were
+    acknowledge("events", add("events", numbered(i, 1, 3000)).first);
+  }
 }
 
 TEST_F(FullDiskTest, KilledWhileItWasFullItHasLostNothing) {
