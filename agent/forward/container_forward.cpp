@@ -125,7 +125,9 @@ Status ContainerForward::note_rotated() {
 Status ContainerForward::settle() {
   if (Status released = release(); !released) return released;
   const runtime::LogPlace& place = tail_->place();
-  if (lost_ > 0 || (place.began == kept_.began && place.inode == kept_.inode)) return {};
+  if (place.began == kept_.began && place.inode == kept_.inode) return {};
+  // What is missing goes with the next record; but a first look is not repeated for ever.
+  if (lost_ > 0 && !kept_.began.empty()) return {};
   // Nothing of this file was worth a record. Without a place in it, one day it would look as if
   // something had been missed.
   const auto kept = telemetry_.append(stream_, {}, {.cursor = runtime::to_text(place)});

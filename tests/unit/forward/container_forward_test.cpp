@@ -178,6 +178,20 @@ TEST_F(ContainerForwardTest, NothingIsMissedWhereNothingWasSaid) {
   EXPECT_EQ(kept(kStream).lost, 0U);
 }
 
+// … also of a log whose beginning had been rotated away before the first look.
+TEST_F(ContainerForwardTest, AFirstLookThatFindsNothingIsNotRepeated) {
+  LogWriter writer(log(), 128 << 10);
+  for (int i = 0; i < 3000; ++i) writer.say("fine " + std::string(60, 'x') + "\n", i);
+  EXPECT_TRUE(forward(LogForward::Errors));
+  EXPECT_NE(telemetry_->cursor(kStream), "");
+  writer.say("broken\n", 3000, true);
+  EXPECT_TRUE(forward(LogForward::Errors));
+  const auto all = kept(kStream);
+  EXPECT_EQ(all.messages, Messages{"broken"});
+  ASSERT_EQ(all.dropped.size(), 1U);
+  EXPECT_EQ(all.dropped[0], (telemetry::Dropped{1, 1, "LogRotated"}));
+}
+
 TEST_F(ContainerForwardTest, TheQueueOfLogsHasItsCap) {
   max_bytes_ = 200 << 10;
   restart();
