@@ -30,6 +30,7 @@ support::BundleParts Diagnosis::bundle_parts() {
           parts_.board,
           parts_.logs,
           [this] { return parts_.store->documents(); },
+          [this] { return parts_.store->superseded_documents(); },
           [this](int64_t after, size_t limit) { return parts_.store->events(after, limit); },
           [this] { return local_manifest_texts(parts_.config.manifests.dir); },
           parts_.metrics,
@@ -41,6 +42,7 @@ Result<std::vector<check::Knowledge::Accepted>> Diagnosis::accepted() const {
   if (!documents) return fail(documents.error());
   std::vector<check::Knowledge::Accepted> all;
   for (const StoredDocument& each : *documents) {
+    if (each.payload.empty()) continue;
     all.push_back({each.source, each.revision, each.accepted_at});
   }
   return all;

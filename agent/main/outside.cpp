@@ -89,6 +89,7 @@ int bundle_device(const Outside& outside) {
   const support::Bundle bundle(
       {look.config(), WHERRY_VERSION, clock, board, logs,
        [away]() -> Result<std::vector<StoredDocument>> { return away(); },
+       [away]() -> Result<std::vector<StoredDocument>> { return away(); },
        [away](int64_t, size_t) -> Result<std::vector<EventRecord>> { return away(); },
        [&look] { return local_manifest_texts(look.config().manifests.dir); },
        [] { return std::string(); },

@@ -24,8 +24,8 @@ class StoreRecords final : public Records,
     return saved;
   }
   Result<std::vector<StoredDocument>> documents() override { return store_.documents(); }
-  Status remove_document(const std::string& source) override {
-    return store_.remove_document(source);
+  Status leave_document(const std::string& source) override {
+    return store_.leave_document(source);
   }
   Result<std::vector<StoredDocument>> superseded_documents() override {
     return store_.superseded_documents();

@@ -71,9 +71,8 @@ DocumentDesk::Considered DocumentDesk::consider(const std::string& source,
   if (slot.document && sha256_digest(opened->content) == slot.content) return known();
   Document& document = considered.document = parse_desired_state(opened->content);
   document.digest = digest;
+  if (document.valid()) document.errors = refusals(slot, document, *opened);
   considered.content = std::move(opened->content);
-  if (!document.valid()) return considered;
-  document.errors = refusals(slot, document, !opened->kid.empty());
   const bool strict = source == kLocalSource && needs_signature && signatures_.required();
   if (document.valid() && strict && document.target != local_target()) {
     document.errors.push_back({"metadata.target", "is for " + document.target +

@@ -42,14 +42,16 @@ Status DocumentDesk::load() {
   if (!stored) return store_status_ = fail(stored.error(), "read the accepted documents");
   for (const StoredDocument& document : *stored) {
     Slot* slot = find(document.source);
-    if (slot == nullptr) {
+    const bool left = document.payload.empty();
+    if (slot == nullptr && !left) {
       log_info("document forgotten: its source is no longer configured",
                {{"source", document.source}});
-      if (Status removed = records_.remove_document(document.source); !removed) {
-        store_status_ = removed;
-      }
-      continue;
+      if (Status done = records_.leave_document(document.source); !done) store_status_ = done;
+    } else if (slot != nullptr && left) {
+      slot->left_revision = document.revision;
+      slot->left_content = document.digest;
     }
+    if (slot == nullptr || left) continue;
     slot->revision = document.revision;
     slot->digest = document.digest;
     slot->content = sha256_digest(document.payload);
@@ -100,7 +102,7 @@ bool DocumentDesk::receive(const std::string& source, const std::string& payload
     return false;
   }
   Document document = parse_desired_state(opened->content);
-  if (document.valid()) document.errors = refusals(*slot, document, !opened->kid.empty());
+  if (document.valid()) document.errors = refusals(*slot, document, *opened);
   if (!document.valid()) {
     slot->waiting.reset();
     // With a time limit in it the same bytes may be good later, once the clock is right.
@@ -121,8 +123,9 @@ void DocumentDesk::take_back(Slot& slot) {
 }
 
 std::vector<Finding> DocumentDesk::refusals(const Slot& slot, const Document& document,
-                                            bool is_signed) const {
+                                            const Opened& opened) const {
   std::vector<Finding> errors;
+  const bool is_signed = !opened.kid.empty();
   const std::string& target = target_of(slot);
   if (is_signed && document.target.empty()) {
     errors.push_back({"metadata.target", "is missing: a signed document says whom it is for (" +
@@ -149,6 +152,12 @@ std::vector<Finding> DocumentDesk::refusals(const Slot& slot, const Document& do
   } else if (document.revision < slot.revision) {
     errors.push_back({"metadata.revision", "stale: revision " + std::to_string(slot.revision) +
                                                " is accepted already; give a greater one"});
+  } else if (document.revision < slot.left_revision ||
+             (document.revision == slot.left_revision &&
+              sha256_digest(opened.content) != slot.left_content)) {
+    errors.push_back({"metadata.revision", "stale: revision " + std::to_string(slot.left_revision) +
+                                               " was accepted before the device left " +
+                                               slot.source + "; give a greater one"});
   }
   return errors;
 }

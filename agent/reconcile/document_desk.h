@@ -87,6 +87,8 @@ class DocumentDesk {
     uint64_t revision = 0;             // of the accepted one
     std::string digest;                // of the message that it came as
     std::string content;               // digest of what that says
+    uint64_t left_revision = 0;        // accepted last when the device was here before
+    std::string left_content;          // digest of what that said
     std::vector<Finding> errors;       // why the stored one is no longer readable
     std::optional<DesiredView::Rejected> rejected;
     std::string rejected_digest;
@@ -100,7 +102,8 @@ class DocumentDesk {
   const std::string& target_of(const Slot& slot) const;
   std::string local_target() const;
   std::vector<Finding> overruled(const Slot& slot, const Document& document) const;
-  std::vector<Finding> refusals(const Slot& slot, const Document& document, bool is_signed) const;
+  std::vector<Finding> refusals(const Slot& slot, const Document& document,
+                                const Opened& opened) const;
   Merged merge_with(const Overrides& overrides, const std::vector<Document>& manifests) const;
   void take(Merged merged);
   std::vector<Finding> new_errors(const Merged& merged) const;

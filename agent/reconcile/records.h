@@ -22,7 +22,7 @@ class Records {
   virtual Status save_document(const StoredDocument& document,
                                const std::vector<EventRecord>& events) = 0;
   virtual Result<std::vector<StoredDocument>> documents() = 0;
-  virtual Status remove_document(const std::string& source) = 0;
+  virtual Status leave_document(const std::string& source) = 0;
   virtual Result<std::vector<StoredDocument>> superseded_documents() = 0;
   virtual Status forget_superseded(const std::string& source, uint64_t revision) = 0;
   virtual Status save_history(const ContainerHistory& history) = 0;

@@ -70,7 +70,7 @@ class VirtualDevice {
     Result<std::vector<StoredDocument>> documents() override {
       return std::vector<StoredDocument>();
     }
-    Status remove_document(const std::string&) override { return {}; }
+    Status leave_document(const std::string&) override { return {}; }
     Result<std::vector<StoredDocument>> superseded_documents() override { return documents(); }
     Status forget_superseded(const std::string&, uint64_t) override { return {}; }
     Status save_history(const ContainerHistory&) override { return {}; }

@@ -14,6 +14,7 @@
 #include "agent/store/rows.h"
 #include "agent/store/same_images.h"
 #include "agent/store/schema.h"
+#include "base/digest.h"
 #include "base/failpoint.h"
 #include "base/sqlite/sqlite.h"
 #include "sql.h"
@@ -185,16 +186,32 @@ Result<std::vector<StoredDocument>> Store::documents() {
   return documents;
 }
 
-Status Store::remove_document(const std::string& source) {
-  const std::string context = "remove the document of " + source;
+template <typename Change>
+Status Store::synced(const std::string& context, Change change) {
   const std::lock_guard lock(impl_->mutex);
   const Result<Synced> synced = Synced::begin(impl_->database);
   if (!synced) return fail(synced.error(), context);
-  Result<sqlite::Statement> remove = impl_->database.prepare(sql::remove_document);
-  if (!remove) return fail(remove.error(), context);
-  const Status done = remove->bind(source).run();
+  Result<sqlite::Transaction> transaction = sqlite::Transaction::begin(impl_->database);
+  if (!transaction) return fail(transaction.error(), context);
+  Status done = change(impl_->database);
+  if (done) done = transaction->commit();
   if (!done) return fail(done.error(), context);
   return {};
+}
+
+Status Store::leave_document(const std::string& source) {
+  return synced("leave the document of " + source, [&](sqlite::Database& database) -> Status {
+    auto documents = store::list_documents(database);
+    if (!documents) return fail(documents.error());
+    for (StoredDocument& each : *documents) {
+      if (each.source != source || each.payload.empty()) continue;
+      Status done = store::change(database, sql::remove_document, source);
+      each.digest = sha256_digest(each.payload);
+      each.payload.clear();
+      return done ? store::put_document(database, each) : done;
+    }
+    return {};
+  });
 }
 
 Result<std::vector<StoredDocument>> Store::superseded_documents() {
@@ -294,19 +311,6 @@ Result<std::vector<ImageUse>> Store::image_uses() {
   auto uses = store::list_image_uses(impl_->database);
   if (!uses) return fail(uses.error(), "read the use of images");
   return uses;
-}
-
-template <typename Change>
-Status Store::synced(const std::string& context, Change change) {
-  const std::lock_guard lock(impl_->mutex);
-  const Result<Synced> synced = Synced::begin(impl_->database);
-  if (!synced) return fail(synced.error(), context);
-  Result<sqlite::Transaction> transaction = sqlite::Transaction::begin(impl_->database);
-  if (!transaction) return fail(transaction.error(), context);
-  Status done = change(impl_->database);
-  if (done) done = transaction->commit();
-  if (!done) return fail(done.error(), context);
-  return {};
 }
 
 Status Store::save_controllers(const ControllerChanges& changes) {

@@ -160,9 +160,12 @@ class Store {
   // superseded; its events are the same transaction. The same revision, digest and payload again is
   // no write.
   Status save_document(const StoredDocument& document, const std::vector<EventRecord>& events);
+  // Newest of each source. One that was left has no payload.
   Result<std::vector<StoredDocument>> documents();
-  // The superseded ones of the source go, too.
-  Status remove_document(const std::string& source);
+  // The source is left, and what it said goes, the superseded ones too. What stays is which
+  // revision was accepted last, with the digest of its payload: whoever comes back to the source
+  // knows what is old.
+  Status leave_document(const std::string& source);
   // Oldest first. A damaged one has no payload; a repair keeps the newest whole one of each source.
   Result<std::vector<StoredDocument>> superseded_documents();
   // Not synced. One that is not there is none to forget.

@@ -22,6 +22,8 @@ struct BundleParts {
   const StateBoard& board;
   runtime::Logs& logs;
   std::function<Result<std::vector<StoredDocument>>()> documents;
+  // What ran before, and may still: known for the values of its Secrets.
+  std::function<Result<std::vector<StoredDocument>>()> superseded;
   std::function<Result<std::vector<EventRecord>>(int64_t after, size_t limit)> events;
   std::function<std::vector<std::string>()> local_manifests;  // what is in each file
   std::function<std::string()> metrics;

@@ -129,6 +129,7 @@ Result<std::string> desired_text(const BundleParts& parts) {
   if (!documents) return fail(documents.error());
   std::string all;
   for (const StoredDocument& each : *documents) {
+    if (each.payload.empty()) continue;
     Json json{{"source", each.source},
               {"revision", each.revision},
               {"digest", each.digest},
@@ -156,7 +157,8 @@ Scrubber known_secrets(const BundleParts& parts) {
         config.api.token_file, config.images.docker_config}) {
     scrubber.add_file(path);
   }
-  if (const auto documents = parts.documents()) {
+  for (const auto& documents : {parts.documents(), parts.superseded()}) {
+    if (!documents) continue;
     for (const StoredDocument& each : *documents) {
       for (const std::string& value : secret_values(each.payload)) scrubber.add(value);
     }

@@ -207,9 +207,34 @@ TEST_F(DeskTest, OnlyASourceThatMayHaveHadWorkloadsCountsAsUnread) {
 TEST_F(DeskTest, ASourceThatIsNoLongerConfiguredIsForgotten) {
   records_.stored["groups/old"] = {"groups/old", 1, "sha256:x", document(1, {pod("web")}), {}};
   fresh();
-  EXPECT_FALSE(records_.stored.contains("groups/old"));
+  EXPECT_EQ(records_.stored["groups/old"].payload, "");
   EXPECT_TRUE(names().empty());
   EXPECT_FALSE(desk_->held_sources().contains("groups/old"));
+}
+
+// What was published then, and signed, is no newer for that.
+TEST_F(DeskTest, WhoComesBackToASourceKnowsWhatIsOld) {
+  const auto live_in = [&](const std::vector<std::string>& sources) {
+    desk_ =
+        std::make_unique<DocumentDesk>(sources, DeviceFacts{"host", "amd64", {}}, records_, clock_);
+    EXPECT_TRUE(desk_->load());
+    desk_->take_manifests({});
+  };
+  EXPECT_TRUE(desk_->receive(kGroup, document(3, {pod("web")})));
+  for (int i = 0; i < 2; ++i) live_in({kDevice});
+  EXPECT_TRUE(names().empty());
+  live_in({kGroup, kDevice});
+  EXPECT_TRUE(names().empty()) << "until it is published again";
+  EXPECT_FALSE(desk_->receive(kGroup, document(2, {pod("web")})));
+  EXPECT_EQ(refusal(kGroup),
+            "metadata.revision: stale: revision 3 was accepted before the device left groups/g; "
+            "give a greater one");
+  EXPECT_FALSE(desk_->receive(kGroup, document(3, {pod("other")})));
+  EXPECT_TRUE(desk_->receive(kGroup, document(3, {pod("web")}))) << "it is retained there";
+  live_in({kDevice});
+  live_in({kGroup, kDevice});
+  EXPECT_TRUE(desk_->receive(kGroup, document(4, {pod("other")})));
+  EXPECT_EQ(names(), std::vector<std::string>{"other"});
 }
 
 TEST_F(DeskTest, WhatIsForOtherDevicesIsAWarning) {

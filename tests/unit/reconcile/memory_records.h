@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "agent/reconcile/records.h"
+#include "base/digest.h"
 
 namespace wherry::test {
 
@@ -32,8 +33,12 @@ class MemoryRecords final : public Records,
     for (const auto& [source, document] : stored) all.push_back(document);
     return all;
   }
-  Status remove_document(const std::string& source) override {
-    stored.erase(source);
+  Status leave_document(const std::string& source) override {
+    const auto left = stored.find(source);
+    if (left != stored.end() && !left->second.payload.empty()) {
+      left->second.digest = sha256_digest(left->second.payload);
+      left->second.payload.clear();
+    }
     std::erase_if(superseded, [&](const auto& entry) { return entry.first.first == source; });
     return {};
   }

@@ -7,6 +7,7 @@
 
 #include <gmock/gmock.h>
 
+#include "base/digest.h"
 #include "base/failpoint.h"
 #include "tests/unit/store/store_fixture.h"
 
@@ -56,9 +57,13 @@ TEST_F(StoreTest, KeepsTheLastDocumentOfEachSource) {
   EXPECT_THAT(value(store->documents()),
               ElementsAre(document(2, "newer"),
                           document(7, std::string(1 << 20, 'x'), "groups/pumps"), odd));
-  ASSERT_OK(store->remove_document("groups/pumps"));
-  ASSERT_OK(store->remove_document("groups/unknown"));
-  EXPECT_THAT(value(store->documents()), ElementsAre(document(2, "newer"), odd));
+  ASSERT_OK(store->leave_document("groups/pumps"));
+  ASSERT_OK(store->leave_document("groups/unknown"));
+  StoredDocument left = document(7, "", "groups/pumps");
+  left.digest = sha256_digest(std::string(1 << 20, 'x'));
+  EXPECT_THAT(value(store->documents()), ElementsAre(document(2, "newer"), left, odd));
+  ASSERT_OK(store->leave_document("groups/pumps"));
+  EXPECT_THAT(value(store->documents()), ElementsAre(document(2, "newer"), left, odd));
 }
 
 TEST_F(StoreTest, WhatADocumentReplacesIsKeptUntilItIsForgotten) {
@@ -69,15 +74,15 @@ TEST_F(StoreTest, WhatADocumentReplacesIsKeptUntilItIsForgotten) {
     ASSERT_OK(store->save_document(document(2), {}));
     ASSERT_OK(store->save_document(document(2), {event("again")}));
     ASSERT_OK(store->save_document(document(3), {}));
-    ASSERT_OK(store->save_document(document(7, "", "groups/pumps"), {}));
-    ASSERT_OK(store->save_document(document(9, "", "groups/pumps"), {}));
+    ASSERT_OK(store->save_document(document(7, "x", "groups/pumps"), {}));
+    ASSERT_OK(store->save_document(document(9, "x", "groups/pumps"), {}));
   }
   auto store = open();
   EXPECT_THAT(value(store->superseded_documents()),
-              ElementsAre(document(1), document(2), document(7, "", "groups/pumps")));
+              ElementsAre(document(1), document(2), document(7, "x", "groups/pumps")));
   ASSERT_OK(store->forget_superseded("devices/pump-7", 1));
   ASSERT_OK(store->forget_superseded("devices/pump-7", 1));
-  ASSERT_OK(store->remove_document("groups/pumps"));
+  ASSERT_OK(store->leave_document("groups/pumps"));
   EXPECT_THAT(value(store->superseded_documents()), ElementsAre(document(2)));
 }
 

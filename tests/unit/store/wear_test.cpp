@@ -55,7 +55,7 @@ TEST_F(StoreTest, WritesNothingWhenNothingChanged) {
                 EXPECT_TRUE(store->save_document(later, {}));
                 EXPECT_TRUE(store->save_history(history));
                 EXPECT_TRUE(store->save_history(never_ran));
-                EXPECT_TRUE(store->remove_document("groups/none"));
+                EXPECT_TRUE(store->leave_document("groups/none"));
                 EXPECT_TRUE(store->remove_history("none"));
                 EXPECT_TRUE(store->documents() && store->history() && store->events(0, 100));
               }
@@ -127,7 +127,7 @@ TEST_F(StoreTest, ADocumentIsSyncedWhenItIsAcknowledgedAndLittleElse) {
               EXPECT_TRUE(store->save_history({"web", "main", "hash", 1, 0, "Completed", {}, {}}));
             }),
             0);
-  EXPECT_EQ(syncs_of([&] { EXPECT_TRUE(store->remove_document("devices/pump-7")); }), 1);
+  EXPECT_EQ(syncs_of([&] { EXPECT_TRUE(store->leave_document("devices/pump-7")); }), 1);
 }
 
 }  // namespace

@@ -50,6 +50,7 @@ class BundleTest : public testing::Test {
             board,
             logs,
             [this]() -> Result<std::vector<StoredDocument>> { return documents; },
+            [this]() -> Result<std::vector<StoredDocument>> { return superseded; },
             [this](int64_t after, size_t limit) -> Result<std::vector<EventRecord>> {
               std::vector<EventRecord> found;
               for (int64_t n = after + 1; n <= events && found.size() < limit; ++n) {
@@ -78,7 +79,7 @@ class BundleTest : public testing::Test {
   FakeClock clock;
   StateBoard board;
   NoLogs logs;
-  std::vector<StoredDocument> documents;
+  std::vector<StoredDocument> documents, superseded;
   int64_t events = 3;
   size_t noise = 8;
 };
@@ -156,9 +157,19 @@ spec:
   - apiVersion: v1
     kind: Pod
     metadata: { name: web }
-    spec: { containers: [{ name: web, image: "web:1", args: ["--password=hunter22", "s3cr3t-token", "482913"] }] }
+    spec: { containers: [{ name: web, image: "web:1", args: ["--password=hunter22", "s3cr3t-token", "482913", old-one] }] }
 )",
                        clock.wall()});
+  // A container of an earlier one may go on with what that said.
+  superseded.push_back({"devices/dev-1", 6, "sha256:0",
+                        R"(apiVersion: wherry/v1
+kind: DesiredState
+metadata: { revision: 6 }
+spec:
+  items:
+  - { apiVersion: v1, kind: Secret, metadata: { name: db }, stringData: { password: old-one } }
+)",
+                        clock.wall()});
   std::string bytes;
   ASSERT_TRUE(Bundle(parts()).write({},
                                     [&](std::string_view part) {
@@ -170,7 +181,8 @@ spec:
   EXPECT_THAT(text, HasSubstr("\"web:1\""));
   EXPECT_THAT(text, HasSubstr("\"password\":\"(left out)\""));
   EXPECT_THAT(text, HasSubstr("--password=(left out)"));
-  for (const char* secret : {"hunter22", "1234", "s3cr3t-token", "czNjcjN0LXRva2Vu", "482913"}) {
+  for (const char* secret :
+       {"hunter22", "1234", "s3cr3t-token", "czNjcjN0LXRva2Vu", "482913", "old-one"}) {
     EXPECT_THAT(text, Not(HasSubstr(secret)));
   }
 }
