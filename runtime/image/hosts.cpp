@@ -90,6 +90,17 @@ Result<std::string> ascii_only(std::string_view text, const std::string& path) {
   return plain;
 }
 
+// toml++ quotes the name of a table that is there twice, and hosts are such names.
+tl::unexpected<Error> not_toml(const File& file, const toml::parse_error& error) {
+  std::string what(error.description());
+  const size_t begin = what.find('\''), end = what.rfind('\'');
+  if (what.find("cannot ") != std::string::npos && begin < end) {
+    what.replace(begin + 1, end - begin - 1,
+                 without_secrets(what.substr(begin + 1, end - begin - 1)));
+  }
+  return file.bad(error.source(), what);
+}
+
 bool has_directory(const std::string& path) {
   struct stat info {};
   return stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
@@ -100,19 +111,24 @@ bool has_directory(const std::string& path) {
 Result<std::string> base_url(const File& file, const toml::source_region& where,
                              const std::string& written, bool override_path) {
   std::string url = written;
+  const std::string shown = without_secrets(written);
+  const char* const mend =
+      written.find('@') == std::string::npos
+          ? ""
+          : ": user and password have no place in it; give them by images.docker_config";
   const size_t scheme = url.find("://");
   if (scheme == std::string::npos) {
     url.insert(0, is_loopback_host(url.substr(0, url.find('/'))) ? "http://" : "https://");
   } else if (!url.starts_with("http://") && !url.starts_with("https://")) {
-    return file.bad(where, "\"" + written + "\" must start with https:// or http://");
+    return file.bad(where, "\"" + shown + "\" must start with https:// or http://");
   }
   const size_t host = url.find("://") + 3;
   while (url.size() > host && url.ends_with("/")) url.pop_back();
   if (host >= url.size() || url.find_first_of("@?# \t", host) != std::string::npos) {
-    return file.bad(where, "\"" + written + "\" is not the URL of a host");
+    return file.bad(where, "\"" + shown + "\" is not the URL of a host" + mend);
   }
   // Here rather than in the middle of a pull.
-  if (!parse_url(url)) return file.bad(where, "\"" + written + "\" is not the URL of a host");
+  if (!parse_url(url)) return file.bad(where, "\"" + shown + "\" is not the URL of a host" + mend);
   if (!override_path && !url.ends_with("/v2")) url += "/v2";
   return url;
 }
@@ -180,7 +196,9 @@ Status read_headers(const File& file, const toml::node& node, RegistryHost& host
       return file.bad(value.source(), "a header must be one line of text");
     }
     if (key.empty() || key.find_first_not_of(kTokenChars) != std::string_view::npos) {
-      return file.bad(value.source(), "\"" + std::string(key) + "\" is not a header's name");
+      // A whole "Name: value" may have been written there, and the value is a secret mostly.
+      return file.bad(value.source(), "\"" + std::string(key.substr(0, key.find_first_of(": "))) +
+                                          "…\" is not a header's name; write Name = \"value\"");
     }
     host.headers.emplace_back(key, text->get());
     return {};
@@ -235,7 +253,7 @@ Status read_host(const File& file, const toml::table& table, bool top, RegistryH
     } else {
       std::string near = top ? nearest(name, kTopKeys) : nearest(name, kHostKeys);
       if (!near.empty()) near = "; did you mean \"" + near + "\"?";
-      return file.bad(key.source(), "\"" + std::string(name) + "\" is not supported" + near);
+      return file.bad(key.source(), "\"" + without_secrets(name) + "\" is not supported" + near);
     }
     if (!read) return read;
   }
@@ -315,7 +333,7 @@ Result<std::vector<RegistryHost>> parse_hosts_toml(std::string_view text, const 
   const auto plain = ascii_only(text, path);
   if (!plain) return fail(plain.error());
   const toml::parse_result parsed = toml::parse(*plain);
-  if (!parsed) return file.bad(parsed.error().source(), parsed.error().description());
+  if (!parsed) return not_toml(file, parsed.error());
   const toml::table& root = parsed.table();
 
   const auto tables = host_tables(file, root);

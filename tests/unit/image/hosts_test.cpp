@@ -128,7 +128,8 @@ TEST(Hosts, AMistakeIsNamedByFileAndLine) {
       {"# a\nb = 1\x17\n", ":2: holds a control character"},
       {"server = \"\"\"\n\"\"\" \u00e4\n", ":2: letters other than a to z"},
       {"[host.\"https://x\".header]\na = \"1\\u00002\"\n", "one line"},
-      {"[host.\"https://x\".header]\n\"a: b\" = \"1\"\n", "\"a: b\" is not a header's name"},
+      {"[host.\"https://x\".header]\n\"a: b\" = \"1\"\n",
+       "\"a…\" is not a header's name; write Name"},
       {"server = \"https://x\\\\y\"\n", "is not the URL of a host"},
       {"server = \"https://x:99999\"\n", "is not the URL of a host"},
       {"[host.\"https://x\u00e4\"]\n", ":1: letters other than a to z"},
@@ -142,6 +143,28 @@ TEST(Hosts, AMistakeIsNamedByFileAndLine) {
     EXPECT_TRUE(hosts.error().message().starts_with("/etc/certs.d/docker.io/hosts.toml:"));
     EXPECT_NE(hosts.error().message().find(fault), std::string::npos) << hosts.error().message();
   }
+}
+
+TEST(Hosts, WhatIsSaidOfAMistakeHoldsNoSecret) {
+  const std::string url = "https://me:hunter2@r.local";
+  for (const std::string& toml :
+       {"server = \"" + url + "\"\n", "[host.\"" + url + "\"]\n",
+        std::string("server = \"me:hunter2@r.local\"\n"),
+        std::string("server = \"http://me:hun@hunter2/hunter2?hunter2#@r.local\"\n"),
+        std::string("server = \"ftp://me:hunter2@r.local\"\n"),
+        std::string("server = \"https://r.local?token=hunter2\"\n"),
+        std::string("server = \"https://r.local?token=hunter2@r.local\"\n"),
+        std::string("server = \"https://r.local#hunter2\"\n"), "[\"" + url + "\"]\n",
+        "[host.\"https://x\"]\n\"" + url + "\" = 1\n",
+        "[host.\"" + url + "\"]\n[host.\"" + url + "\"]\n",
+        std::string("[host.\"https://x\".header]\n\"Authorization: Basic hunter2\" = \"\"\n")}) {
+    const auto hosts = parse(toml);
+    ASSERT_FALSE(hosts) << toml;
+    EXPECT_THAT(hosts.error().full(), testing::Not(testing::HasSubstr("hunter2"))) << toml;
+  }
+  EXPECT_THAT(parse("server = \"" + url + "\"\n").error().full(),
+              testing::HasSubstr("hosts.toml:1: \"https://...@r.local\" is not the URL of a host: "
+                                 "user and password have no place in it"));
 }
 
 TEST(Hosts, ClientCertificatesAreListedAsContainerdListsThem) {
