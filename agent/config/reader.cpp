@@ -71,6 +71,13 @@ int line_of(const YAML::Node& node, int otherwise) {
   return mark.is_null() ? otherwise : mark.line + 1;
 }
 
+// What yaml-cpp says. Of an alias it quotes the name, which may be a secret that lacks its quotes.
+std::string words_of(const YAML::Exception& error) {
+  if (!error.msg.starts_with(YAML::ErrorMsg::UNKNOWN_ANCHOR)) return error.msg;
+  return std::string(YAML::ErrorMsg::UNKNOWN_ANCHOR) +
+         "; a value that begins with * must be quoted";
+}
+
 }  // namespace
 
 // One document of one source.
@@ -273,7 +280,8 @@ void Reader::read_file(const std::string& path) {
     }
     if (!documents.empty()) Walk(*this, path).section(documents[0], "", 1);
   } catch (const YAML::Exception& error) {
-    complain({path, error.mark.is_null() ? 0 : error.mark.line + 1}, "is not YAML: " + error.msg);
+    complain({path, error.mark.is_null() ? 0 : error.mark.line + 1},
+             "is not YAML: " + words_of(error));
   }
 }
 
@@ -289,7 +297,7 @@ void Reader::read_set(const std::string& set) {
     // Nothing after the = means the empty text, as in a shell.
     value = equals + 1 == set.size() ? YAML::Node("") : YAML::Load(set.substr(equals + 1));
   } catch (const YAML::Exception& error) {
-    return complain(place, path + ": the value is not YAML: " + error.msg);
+    return complain(place, path + ": the value is not YAML: " + words_of(error));
   }
   Walk walk(*this, place.file);
   if (const Key* key = find_key(path)) return walk.apply(*key, value, 0);

@@ -207,7 +207,7 @@ manifest::Tree read(std::string_view payload, Document& document, Findings& find
   document.text = std::make_shared<const std::string>(payload);
   manifest::Tree tree = manifest::read_tree(payload);
   for (manifest::TreeError& error : tree.errors) {
-    findings.error({}, error.mark, std::move(error.message));
+    findings.error(std::move(error.path), error.mark, std::move(error.message));
   }
   if (!tree.errors.empty()) tree.documents.clear();
   return tree;

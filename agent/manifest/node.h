@@ -73,6 +73,7 @@ class Arena {
 struct TreeError {
   std::string message;
   Mark mark;
+  std::string path{};  // of the field, where it is known
 };
 
 struct Tree {

@@ -18,6 +18,24 @@ bool TreeBuilder::error(std::string message, Mark mark) {
   return false;
 }
 
+bool TreeBuilder::misread(std::string message, Mark mark) {
+  tree_.errors.push_back({std::move(message), mark, here()});
+  return false;
+}
+
+std::string TreeBuilder::here() const {
+  std::vector<Path> steps(1);
+  steps.reserve(frames_.size() + 1);  // each points to the one before it
+  for (const Frame& frame : frames_) {
+    if (frame.node->is_list()) {
+      steps.emplace_back(steps.back(), size_t{frame.node->count});
+    } else if (frame.key != nullptr) {
+      steps.emplace_back(steps.back(), frame.key->text);
+    }
+  }
+  return steps.back().text();
+}
+
 bool TreeBuilder::spend(uint64_t nodes, Mark mark) {
   nodes_ += nodes;
   if (nodes_ <= kMaxNodes) return true;
@@ -64,13 +82,13 @@ bool TreeBuilder::end() {
 bool TreeBuilder::alias(std::string_view anchor, Mark mark) {
   const auto found = anchors_.find(std::string(anchor));
   if (found == anchors_.end()) {
-    return error("the alias *" + shown(anchor) + " has no anchor &" + shown(anchor) + " before it",
-                 mark);
+    return misread("the alias has no anchor before it; a value that begins with * must be quoted",
+                   mark);
   }
   const Node& target = *found->second;
   for (const Frame& frame : frames_) {
     if (frame.node == &target) {
-      return error("the alias *" + shown(anchor) + " contains itself", mark);
+      return misread("the alias contains itself; a value that begins with * must be quoted", mark);
     }
   }
   if (frames_.size() + target.height > kMaxDepth) {

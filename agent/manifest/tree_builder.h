@@ -26,6 +26,9 @@ class TreeBuilder {
   [[nodiscard]] bool alias(std::string_view anchor, Mark mark);
   void end_document();
   bool error(std::string message, Mark mark);  // fatal; returns false
+  // The same, of the value that comes next, and with its field. What is taken for a tag or an alias
+  // may be a password that lacks its quotes: the message must not hold it.
+  bool misread(std::string message, Mark mark);
 
  private:
   using Seen = std::unordered_map<std::string_view, const Node*>;
@@ -38,6 +41,7 @@ class TreeBuilder {
     std::vector<const Node*> merges;
   };
 
+  std::string here() const;  // the field whose value comes next
   bool add(Node* node, bool plain);
   bool add_key(Frame& frame, Node* node, bool plain);
   bool add_merge(Frame& frame, const Node& node);

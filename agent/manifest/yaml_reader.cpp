@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <yaml.h>
 
-#include "agent/manifest/findings.h"
 #include "agent/manifest/node.h"
 #include "agent/manifest/tree_builder.h"
 
@@ -25,6 +24,7 @@ struct Hint {
   std::string_view problem;
   std::string_view mend;
 };
+constexpr std::string_view kTagMend = "a value that begins with ! must be quoted";
 constexpr Hint kHints[] = {
     {"mapping values are not allowed",
      "check the indentation, or put a value that contains \": \" in quotes"},
@@ -35,6 +35,11 @@ constexpr Hint kHints[] = {
     {"block sequence entries are not allowed", "a list begins on a line of its own"},
     {"did not find expected ',' or", "a bracket or brace is not closed, or a comma is missing"},
     {"found unexpected end of stream", "a quote is not closed"},
+    {"found undefined tag handle", kTagMend},
+    {"did not find expected tag URI", kTagMend},
+    {"did not find expected whitespace or line break", kTagMend},
+    {"did not find expected alphabetic or numeric character",
+     "a value that begins with * or & must be quoted"},
     {"control characters are not allowed", "remove them or write them as \\x.. in double quotes"},
 };
 
@@ -136,14 +141,16 @@ class Reader {
 
   static constexpr std::string_view kCore = "tag:yaml.org,2002:";
 
-  bool unknown_tag(std::string_view tag, Mark mark) {
-    return builder_.error("the YAML tag " + shown(tag) + " is not understood here: leave it out",
-                          mark);
+  bool unknown_tag(Mark mark) {
+    return builder_.misread(
+        "this YAML tag is not understood here: leave it out; a value that begins with ! must be "
+        "quoted",
+        mark);
   }
   bool check_tag(std::string_view tag, std::string_view own, Mark mark) {
     if (tag.empty() || tag == "!") return true;
     if (tag.substr(0, kCore.size()) == kCore && tag.substr(kCore.size()) == own) return true;
-    return unknown_tag(tag, mark);
+    return unknown_tag(mark);
   }
 
   bool scalar(const yaml_event_t& event, Mark mark) {
@@ -152,7 +159,7 @@ class Reader {
     const bool plain = data.style == YAML_PLAIN_SCALAR_STYLE;
     const std::string_view tag = view(data.tag);
     Kind kind = plain ? classify_plain_scalar(text) : Kind::String;
-    if (!tag.empty() && !tagged(tag, text, kind)) return unknown_tag(tag, mark);
+    if (!tag.empty() && !tagged(tag, text, kind)) return unknown_tag(mark);
     return builder_.scalar(kind, text, mark, plain, view(data.anchor));
   }
 

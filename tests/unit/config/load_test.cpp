@@ -208,6 +208,11 @@ TEST_F(LoadConfig, WhatIsNotYamlIsToldWithItsLine) {
   EXPECT_THAT(error_of("log: {}\n---\nlog: {}\n"), HasSubstr("more than one YAML document"));
   EXPECT_THAT(error_of(std::string(100'000, '[')), HasSubstr("is not YAML"));
   EXPECT_THAT(error_of("log: *nothing\n"), HasSubstr("is not YAML"));
+  const std::string alias = error_of("api:\n  token_file: *hunter2\n");
+  EXPECT_THAT(alias, HasSubstr("wherry.yaml:2: is not YAML"));
+  EXPECT_THAT(alias, HasSubstr("begins with * must be quoted"));
+  EXPECT_THAT(alias, Not(HasSubstr("hunter2")));
+  EXPECT_THAT(error_of("{}", {"api.token_file=*hunter2"}), Not(HasSubstr("hunter2")));
 }
 
 TEST_F(LoadConfig, AllErrorsAreToldAtOnce) {

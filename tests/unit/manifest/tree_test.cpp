@@ -111,9 +111,12 @@ TEST(Tree, SaysWhereAndWhatIsWrong) {
       {"a: 1\n b: 2\n", "2:3", "indentation"},
       {"a: 1\nb: 2\na: 3\n", "3:1", "the key \"a\" is given twice, at line 1 and at line 3"},
       {"{\"a\":1,\n\"a\":2}", "2:1", "given twice, at line 1 and at line 2"},
-      {"a: *x\n", "1:4", "alias *x has no anchor"},
+      {"a: *x\n", "1:4",
+       "alias has no anchor before it; a value that begins with * must be quoted"},
       {"a: &x [*x]\n", "1:8", "contains itself"},
-      {"a: !thing x\n", "1:4", "leave it out"},
+      {"a: !thing x\n", "1:4", "leave it out; a value that begins with ! must be quoted"},
+      {"a: !th!ing\n", "1:4", "begins with ! must be quoted"},
+      {"a: *$x\n", "1:5", "begins with * or & must be quoted"},
       {"a: !!int x\n", "1:4", "leave it out"},
       {"a: !!binary eA==\n", "1:4", "leave it out"},
       {"? [a]\n: b\n", "1:3", "a key must be a plain word"},
@@ -139,6 +142,22 @@ TEST(Tree, SaysWhereAndWhatIsWrong) {
   EXPECT_THAT(read_one("\xff\xfe"
                        "a"),
               HasSubstr("not UTF-8"));
+}
+
+TEST(Tree, AValueTakenForATagOrAnAliasIsNotQuoted) {
+  for (const std::string value :
+       {"!hunter2", "!hunter2!x", "!!hunter2", "!<hunter2>", "!hunter2 x", "*hunter2", "*hunter2$",
+        "!hunter2 [x]", "!hunter2 {x: y}", "&hunter2 [*hunter2]", "&hunter2$ x", "[*hunter2]"}) {
+    const Tree tree = read_tree("a:\n- b: 1\n- password: " + value + "\n");
+    ASSERT_EQ(tree.errors.size(), 1U) << value;
+    EXPECT_THAT(tree.errors[0].message, testing::Not(HasSubstr("hunter2"))) << value;
+    EXPECT_THAT(tree.errors[0].message, HasSubstr("must be quoted")) << value;
+    EXPECT_EQ(tree.errors[0].mark.line, 3U) << value;
+  }
+  const std::string password = "kind: Secret\nstringData:\n  password: ";
+  EXPECT_EQ(read_tree(password + "!hunter2\n").errors.at(0).path, "stringData.password");
+  EXPECT_EQ(read_tree(password + "*hunter2\n").errors.at(0).path, "stringData.password");
+  EXPECT_EQ(read_tree("a: [x, {b: [y, *z]}]\n").errors.at(0).path, "a[1].b[1]");
 }
 
 TEST(Tree, CollectsEveryDuplicateKey) {
