@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "agent/check/probes.h"
-#include "agent/fleet/client_key.h"
+#include "base/file_access.h"
 #include "base/text.h"
 
 namespace wherry::check {
@@ -33,8 +33,9 @@ void look_at_secret(const std::string& key, const std::string& path, Findings& f
     findings.push_back(failed(kPermissions, path, key + " cannot be read: " + std::strerror(errno),
                               "put the file there, or correct " + key));
   } else if (const auto fault = private_file_fault(path)) {
-    findings.push_back(failed(kPermissions, path, key + " " + fault->what,
-                              fault->command + ", and change the secret: it may be known"));
+    const char* const besides = fault->exposed ? ", and change the secret: it may be known" : "";
+    findings.push_back(
+        failed(kPermissions, path, key + " " + fault->what, fault->command + besides));
   } else if (!S_ISREG(info.st_mode)) {
     findings.push_back(failed(kPermissions, path, key + " names no file",
                               "correct " + key + " in the configuration"));

@@ -1,8 +1,5 @@
 #include "agent/fleet/client_key.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 // Debian 12 reaches PKCS#11 by an engine only, whose interface OpenSSL 3 calls deprecated.
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/engine.h>
@@ -12,6 +9,7 @@
 #include <openssl/ui.h>
 
 #include "base/digest.h"
+#include "base/file_access.h"
 #include "base/files.h"
 #include "base/openssl.h"
 #include "base/text.h"
@@ -23,6 +21,8 @@ constexpr size_t kMaxKeyBytes = 64u << 10;
 constexpr size_t kMaxPinBytes = 1024;
 constexpr std::string_view kScheme = "pkcs11:";
 constexpr const char* kInsecure = "KeyFileInsecure";
+constexpr const char* kUnreadable = "KeyFileUnreadable";
+constexpr const char* kUnavailable = "TokenUnavailable";
 
 // What OpenSSL and its engine have to say, the oldest first.
 std::string words_of_openssl() {
@@ -35,7 +35,7 @@ std::string words_of_openssl() {
 }
 
 tl::unexpected<Error> unreadable(const std::string& message) {
-  return fail(Code::FailedPrecondition, message, "KeyFileUnreadable");
+  return fail(Code::FailedPrecondition, message, kUnreadable);
 }
 
 // A URI without its query, and the file that `pin-source` names in that.
@@ -54,7 +54,7 @@ Result<TokenUri> split_uri(const std::string& uri) {
       return fail(Code::InvalidArgument,
                   "mqtt.key_file: only pin-source=file:/path may follow the question mark of a "
                   "PKCS#11 URI",
-                  "TokenUnavailable");
+                  kUnavailable);
     }
     value.remove_prefix(kSource.size());
     if (value.starts_with("file:")) value.remove_prefix(5);
@@ -64,9 +64,10 @@ Result<TokenUri> split_uri(const std::string& uri) {
 }
 
 Result<SecretText> read_pin(const std::string& file) {
-  if (Status safe = check_private_file(file, kInsecure); !safe) return fail(safe.error());
+  if (Status safe = check_private_file(file, kInsecure, kUnavailable); !safe)
+    return fail(safe.error());
   auto read = read_file(file, kMaxPinBytes);
-  if (!read) return fail(read.error().wrap("read the PIN").with_reason("TokenUnavailable"));
+  if (!read) return fail(read.error().wrap("read the PIN").with_reason(kUnavailable));
   const SecretText pin(std::move(*read));
   return SecretText(std::string(trim(pin.text())));
 }
@@ -80,25 +81,16 @@ void ClientKey::FreeEngine::operator()(engine_st* engine) const {
 
 bool is_pkcs11_uri(std::string_view text) { return text.starts_with(kScheme); }
 
-std::optional<FileFault> private_file_fault(const std::string& path) {
-  struct stat info {};
-  if (stat(path.c_str(), &info) != 0) return std::nullopt;  // whoever reads it says why not
-  if (info.st_uid != 0 && info.st_uid != geteuid()) {
-    return FileFault{"belongs to another user, who could change it", "chown root " + path};
-  }
-  if ((info.st_mode & (S_IRWXO | S_IWGRP)) == 0) return std::nullopt;
-  return FileFault{"may be read or changed by other users", "chmod 600 " + path};
-}
-
-Status check_private_file(const std::string& path, const char* reason) {
+Status check_private_file(const std::string& path, const char* insecure, const char* unreadable) {
   const auto fault = private_file_fault(path);
   if (!fault) return {};
-  return fail(Code::PermissionDenied, path + " " + fault->what + ": " + fault->command, reason);
+  return fault->exposed ? fail(Code::PermissionDenied, fault->text(), insecure)
+                        : fail(Code::FailedPrecondition, fault->text(), unreadable);
 }
 
 Result<ClientKey> ClientKeys::load(const std::string& where) {
   if (is_pkcs11_uri(where)) return load_from_token(where);
-  if (Status safe = check_private_file(where, kInsecure); !safe) {
+  if (Status safe = check_private_file(where, kInsecure, kUnreadable); !safe) {
     return fail(safe.error(), "mqtt.key_file");
   }
   auto read = read_file(where, kMaxKeyBytes);
@@ -136,14 +128,14 @@ Result<ClientKey> ClientKeys::load_from_token(const std::string& uri) {
     ERR_clear_error();
     return fail(Code::FailedPrecondition,
                 "OpenSSL has no engine for PKCS#11: apt install libengine-pkcs11-openssl",
-                "TokenUnavailable");
+                kUnavailable);
   }
   if (ENGINE_init(found) != 1) {
     ENGINE_free(found);
     return fail(Code::Unavailable,
                 "the PKCS#11 module cannot be loaded: " + words_of_openssl() +
                     "; p11-kit list-modules shows what there is",
-                "TokenUnavailable");
+                kUnavailable);
   }
   ClientKey::Engine engine(found);
   if (!pin.empty()) ENGINE_ctrl_cmd_string(engine.get(), "PIN", pin.c_str(), 0);
@@ -160,7 +152,7 @@ Result<ClientKey> ClientKeys::load_from_token(const std::string& uri) {
               "no private key at " + parts->object + " (" + words +
                   "); is the token there, its name right, and does mqtt.key_file end in "
                   "?pin-source=file:/path where it wants a PIN?",
-              "TokenUnavailable");
+              kUnavailable);
 }
 
 }  // namespace wherry

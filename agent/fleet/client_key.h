@@ -3,7 +3,6 @@
 // an HSM, by its PKCS#11 URI (RFC 7512).
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -48,15 +47,8 @@ class ClientKeys {
   std::string refused_;  // digest of URI and PIN
 };
 
-// So that a secret is not lying open: the file may be changed by nobody but its owner, who is root
-// or the present user, and read by nobody but these and its group. A file that is not there is
-// somebody else's concern.
-struct FileFault {
-  std::string what;     // "belongs to …"
-  std::string command;  // which mends it
-};
-std::optional<FileFault> private_file_fault(const std::string& path);
-// The same as PermissionDenied.
-Status check_private_file(const std::string& path, const char* reason);
+// So that a secret is not lying open: private_file_fault() as PermissionDenied with the reason
+// `insecure`, or as FailedPrecondition with `unreadable` where it is a directory.
+Status check_private_file(const std::string& path, const char* insecure, const char* unreadable);
 
 }  // namespace wherry

@@ -38,7 +38,9 @@ Result<SessionOptions> session_options(const FleetOptions& options, const Topics
     };
   }
   if (options.password_file.empty()) return session;
-  if (Status safe = check_private_file(options.password_file, "PasswordFileInsecure"); !safe) {
+  if (Status safe = check_private_file(options.password_file, "PasswordFileInsecure",
+                                       "PasswordFileUnreadable");
+      !safe) {
     return fail(safe.error(), "mqtt.password_file");
   }
   Result<std::string> password = read_file(options.password_file, 64u << 10);

@@ -4,12 +4,12 @@
 #include <cerrno>
 #include <cstring>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
+#include "base/file_access.h"
 #include "base/files.h"
 
 namespace wherry {
@@ -24,23 +24,16 @@ bool is_letter_or_digit(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-// `forbidden`: bits that the file may not have.
-Status check_access(const std::string& path, mode_t forbidden, const char* whom,
-                    const std::string& mend) {
+Status check_access(const std::string& path,
+                    std::optional<FileFault> (*find_fault)(const std::string&)) {
   struct stat info {};
   if (stat(path.c_str(), &info) != 0) {
     const int error = errno;
     return fail(error == ENOENT ? Code::NotFound : Code::PermissionDenied,
                 "read " + path + ": " + std::strerror(error));
   }
-  if (info.st_uid != 0 && info.st_uid != geteuid()) {
-    return fail(Code::PermissionDenied, path +
-                                            " belongs to another user, who could change it: "
-                                            "chown root " +
-                                            path);
-  }
-  if ((info.st_mode & forbidden) == 0) return {};
-  return fail(Code::PermissionDenied, path + " " + whom + ": " + mend + " " + path);
+  if (const auto fault = find_fault(path)) return fail(Code::PermissionDenied, fault->text());
+  return {};
 }
 
 Result<KeyKind> kind_of(const std::string& file, evp_pkey_st* key) {
@@ -82,14 +75,9 @@ bool is_key_name(std::string_view kid) {
 }
 
 Result<PublicKey> read_public_key(const std::string& file) {
-  const std::string directory = file.substr(0, file.rfind('/') + 1);
-  for (const std::string& path : {directory.empty() ? std::string(".") : directory, file}) {
-    if (Status safe =
-            check_access(path, S_IWGRP | S_IWOTH, "may be changed by other users", "chmod go-w");
-        !safe) {
-      return fail(safe.error());
-    }
-  }
+  Status safe = check_access(directory_of(file), rule_directory_fault);
+  if (safe) safe = check_access(file, rule_file_fault);
+  if (!safe) return fail(safe.error());
   const auto pem = read_file(file, kMaxKeyBytes);
   if (!pem) return fail(pem.error());
   if (pem->find("PRIVATE KEY") != std::string::npos) {
@@ -104,11 +92,7 @@ Result<PublicKey> read_public_key(const std::string& file) {
 }
 
 Result<PrivateKey> read_private_key(const std::string& file) {
-  if (Status safe = check_access(file, S_IRWXG | S_IRWXO, "may be read or changed by other users",
-                                 "chmod 600");
-      !safe) {
-    return fail(safe.error());
-  }
+  if (Status safe = check_access(file, own_file_fault); !safe) return fail(safe.error());
   auto read = read_file(file, kMaxKeyBytes);
   if (!read) return fail(read.error());
   const SecretText pem(std::move(*read));

@@ -18,6 +18,7 @@ namespace {
 using test::TempDir;
 using test::write_text;
 using testing::HasSubstr;
+using testing::Not;
 
 class FilesProbe : public testing::Test {
  protected:
@@ -133,6 +134,18 @@ TEST_F(FilesProbe, SecretsAreForTheirOwnerAndGroup) {
     if (geteuid() != 0) continue;
     ASSERT_EQ(chown(each.c_str(), 65534, 65534), 0);
     expect(each, "belongs to another user", "chown root ");
+  }
+}
+
+TEST_F(FilesProbe, ADirectoryIsNoSecretAndNoModeMakesItOne) {
+  Config& config = subject_->config;
+  config.mqtt.password_file = make("password");
+  config.api.token_file = make("token", 0700);
+  for (const std::string& each : {config.mqtt.password_file, config.api.token_file}) {
+    const auto found = wrong(each);
+    ASSERT_EQ(found.size(), 1u) << each;
+    EXPECT_THAT(found[0].seen, HasSubstr("is a directory; a file is needed"));
+    EXPECT_THAT(found[0].mend, Not(HasSubstr("chmod")));
   }
 }
 

@@ -230,6 +230,19 @@ TEST_P(SigningTest, KeysThatOthersMayChangeAreNoKeys) {
   EXPECT_TRUE(open(message));
 }
 
+TEST_P(SigningTest, ADirectoryIsNoKeyWhateverItsMode) {
+  const std::string message = sign(kText);
+  std::filesystem::remove(public_file("ops"));
+  std::filesystem::create_directory(public_file("ops"));
+  std::filesystem::permissions(public_file("ops"), std::filesystem::perms(0777));
+  EXPECT_THAT(refusal(message),
+              HasSubstr(public_file("ops") + " is a directory; a file is needed"));
+  EXPECT_THAT(refusal(message), testing::Not(HasSubstr("chmod")));
+  const auto key = read_private_key(public_file("ops"));
+  ASSERT_FALSE(key);
+  EXPECT_THAT(key.error().full(), HasSubstr("is a directory; a file is needed"));
+}
+
 TEST_P(SigningTest, WhatIsNoKeySaysSo) {
   const std::string message = sign(kText);
   make_key("rsa", "RSA");
