@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <array>
 #include <cctype>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
 
@@ -12,6 +11,7 @@
 
 #include "agent/api/dashboard.h"
 #include "base/digest.h"
+#include "base/file_access.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -118,11 +118,9 @@ Problem unauthorized(std::string detail) {
 
 Result<std::string> Guard::read_token(const std::string& path) {
   if (path.empty()) return fail(Code::FailedPrecondition, "api.listen needs api.token_file");
-  struct stat info {};
-  if (stat(path.c_str(), &info) == 0 && (info.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
-    return fail(
-        Code::FailedPrecondition,
-        "the token file " + path + " may be read or changed by other users: chmod 600 " + path);
+  // Who may put another file in its place decides who may ask.
+  for (const auto& fault : {private_file_fault(path), rule_directory_fault(directory_of(path))}) {
+    if (fault) return fail(Code::FailedPrecondition, "api.token_file: " + fault->text());
   }
   auto text = read_file(path, kMaxTokenFileBytes);
   if (!text) return fail(text.error(), "read the token file");

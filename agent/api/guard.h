@@ -33,8 +33,9 @@ class Guard {
   // none of that client is looked at for a while.
   std::optional<http::Problem> check(const http::Exchange& exchange);
 
-  // The token: the first line of the file, at least 16 characters. FailedPrecondition when others
-  // than its owner can change the file, or others than its owner and group read it.
+  // The token: the first line of the file, at least 16 characters. FailedPrecondition, with what
+  // mends it, when others than its owner, who is root or the present user, can change the file or
+  // its directory, or others than its owner and group read it.
   static Result<std::string> read_token(const std::string& path);
 
  private:

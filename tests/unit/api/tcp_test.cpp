@@ -2,10 +2,12 @@
 #include <array>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <gmock/gmock.h>
 
 #include "agent/api/guard.h"
+#include "base/files.h"
 #include "tests/unit/api/api_fixture.h"
 
 namespace wherry::test {
@@ -132,6 +134,32 @@ TEST_F(TcpTest, WithoutAUsableTokenOnlyTheSocketIsServed) {
   start();
   EXPECT_FALSE(server->tcp_status());
   EXPECT_EQ(ask("GET /v1/status").status, 200);
+}
+
+TEST_F(TcpTest, ATokenThatOthersMayReplaceIsNone) {
+  EXPECT_TRUE(Guard::read_token(options.token_file));
+  const std::string around = dir / "shared";
+  ASSERT_TRUE(make_directories(around, 0755));
+  options.token_file = around + "/token";
+  write_text(options.token_file, kToken, 0600);
+  EXPECT_TRUE(Guard::read_token(options.token_file));
+  for (const mode_t mode : {0775, 0757}) {
+    ASSERT_EQ(chmod(around.c_str(), mode), 0);
+    const auto token = Guard::read_token(options.token_file);
+    ASSERT_FALSE(token);
+    EXPECT_EQ(token.error().full(),
+              "api.token_file: " + around + " may be changed by other users: chmod go-w " + around);
+  }
+  ASSERT_EQ(chmod(around.c_str(), 0755), 0);
+  EXPECT_THAT(Guard::read_token(around).error().full(),
+              testing::HasSubstr("is a directory; a file is needed"));
+  if (geteuid() != 0) GTEST_SKIP() << "only root gives files away";
+  ASSERT_EQ(chown(options.token_file.c_str(), 65534, 65534), 0);
+  const auto token = Guard::read_token(options.token_file);
+  ASSERT_FALSE(token);
+  EXPECT_EQ(token.error().full(), "api.token_file: " + options.token_file +
+                                      " belongs to another user, who could change it: chown root " +
+                                      options.token_file);
 }
 
 TEST_F(TcpTest, WhatIsMendedIsServedWithoutARestart) {
