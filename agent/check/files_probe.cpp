@@ -4,6 +4,7 @@
 #include <cstring>
 #include <filesystem>
 #include <grp.h>
+#include <optional>
 #include <set>
 #include <sys/stat.h>
 #include <system_error>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "agent/check/probes.h"
+#include "agent/signing/keys.h"
 #include "base/file_access.h"
 #include "base/text.h"
 
@@ -42,18 +44,46 @@ void look_at_secret(const std::string& key, const std::string& path, Findings& f
   }
 }
 
+std::string group_name(gid_t id) {
+  struct group entry {};
+  struct group* found = nullptr;
+  char buffer[4096];
+  if (getgrgid_r(id, &entry, buffer, sizeof buffer, &found) != 0 || found == nullptr) {
+    return std::to_string(id);
+  }
+  return entry.gr_name;
+}
+
+// Whether something is said of this path already.
+bool is_said(const std::string& path, const Findings& findings) {
+  return std::any_of(findings.begin(), findings.end(),
+                     [&path](const Finding& each) { return each.about == path; });
+}
+
+// Who besides root may do `what`: change this file, or what is in this directory.
+std::optional<Finding> change_by_others(const std::string& path, const struct stat& info,
+                                        bool sticky, const std::string& what) {
+  if ((info.st_mode & S_IWOTH) != 0 && !sticky) {
+    return failed(kPermissions, path, "everybody may " + what, "chmod o-w " + path);
+  }
+  if ((info.st_mode & S_IWGRP) != 0 && info.st_gid != 0 && !sticky) {
+    return warn(kPermissions, path, "the group " + group_name(info.st_gid) + " may " + what,
+                "chmod g-w " + path);
+  }
+  if (info.st_uid != 0 && info.st_uid != geteuid()) {
+    return warn(kPermissions, path,
+                "user " + std::to_string(info.st_uid) + " owns it and may " + what,
+                "chown root " + path);
+  }
+  return std::nullopt;
+}
+
 // What decides about the device: for root to change only.
 void look_at_rule(const std::string& what, const std::string& path, Findings& findings) {
   struct stat info {};
   if (stat(path.c_str(), &info) != 0) return;  // what must be there is looked at elsewhere
-  if ((info.st_mode & S_IWOTH) != 0) {
-    findings.push_back(
-        failed(kPermissions, path, "everybody may change " + what, "chmod o-w " + path));
-  } else if (info.st_uid != 0 && info.st_uid != geteuid()) {
-    findings.push_back(
-        warn(kPermissions, path,
-             "user " + std::to_string(info.st_uid) + " owns it and may change " + what,
-             "chown root " + path));
+  if (auto found = change_by_others(path, info, false, "change " + what)) {
+    findings.push_back(std::move(*found));
   }
 }
 
@@ -66,18 +96,91 @@ void look_at_ways(const std::vector<std::pair<std::string, std::string>>& rules,
     for (auto way = std::filesystem::path(path).parent_path(); seen.insert(way).second;
          way = way.parent_path()) {
       struct stat info {};
-      if (stat(way.c_str(), &info) != 0) continue;
-      if ((info.st_mode & S_IWOTH) == 0 || (info.st_mode & S_ISVTX) != 0) continue;
-      if (std::any_of(findings.begin(), findings.end(),
-                      [&way](const Finding& each) { return each.about == way.string(); })) {
-        continue;  // that everybody may change what is in it is said already
+      if (stat(way.c_str(), &info) != 0 || is_said(way, findings)) continue;
+      if (auto found = change_by_others(
+              way, info, (info.st_mode & S_ISVTX) != 0,
+              "put something else in the place of " + path + ", which says " + what)) {
+        findings.push_back(std::move(*found));
       }
-      findings.push_back(failed(
-          kPermissions, way,
-          "everybody may put something else in the place of " + path + ", which says " + what,
-          "chmod o-w " + way.string()));
     }
   }
+}
+
+// The agent refuses a token that somebody could replace.
+void look_at_token_directory(const std::string& token_file, Findings& findings) {
+  if (!is_file_path(token_file)) return;
+  const auto fault = rule_directory_fault(directory_of(token_file));
+  if (!fault) return;
+  // A warning says less of it.
+  std::erase_if(findings, [&](const Finding& each) {
+    return each.about == fault->path && each.level == Level::Warn;
+  });
+  if (is_said(fault->path, findings)) return;
+  findings.push_back(failed(kPermissions, fault->path,
+                            fault->what + ": api.token_file, which is in it, is not used",
+                            fault->command));
+}
+
+// One of the keys that messages are checked with, as the agent does it. True where it counts.
+bool look_at_key(const std::string& path, Findings& findings) {
+  if (const auto fault = rule_file_fault(path)) {
+    findings.push_back(failed(kPermissions, path,
+                              "the key " + fault->what + ": what it signed is refused",
+                              fault->command));
+    return false;
+  }
+  const auto key = read_public_key(path);
+  if (key) return true;
+  // "<file> holds no …; make it by …"
+  std::string seen = key.error().full();
+  if (seen.starts_with(path + " ")) seen.erase(0, path.size() + 1);
+  const size_t mend = seen.find("; ");
+  findings.push_back(failed(kPermissions, path,
+                            seen.substr(0, mend) + ": what it signed is refused",
+                            mend == std::string::npos ? "put the public key there, or remove it"
+                                                      : seen.substr(mend + 2)));
+  return false;
+}
+
+void look_at_keys(const Config& config, Findings& findings) {
+  const std::string& directory = config.security.trusted_keys_dir;
+  const bool required = config.security.require_signature;
+  struct stat info {};
+  if (stat(directory.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
+    if (!required) return;
+    findings.push_back(failed(kPermissions, directory,
+                              "there is no such directory, and security.require_signature is true: "
+                              "every document and command of the fleet is refused",
+                              "make it, and put the public keys of those who may sign into it"));
+    return;
+  }
+  if (const auto fault = rule_directory_fault(directory)) {
+    findings.push_back(failed(kPermissions, directory,
+                              fault->what + ": no key in it counts, and what is signed is refused",
+                              fault->command));
+    return;
+  }
+  bool any = false;
+  const size_t before = findings.size();
+  std::error_code error;
+  std::filesystem::directory_iterator each(directory, error), end;
+  for (size_t count = 0; !error && each != end && count < kMostEntries; each.increment(error)) {
+    ++count;
+    const std::string path = each->path(), name = each->path().filename();
+    if (is_key_file_name(name)) {
+      any = look_at_key(path, findings) || any;
+    } else if (holds_private_key(path)) {
+      findings.push_back(failed(kPermissions, path,
+                                "holds a private key, which has no place on a device",
+                                "remove it, and make another pair: it may be known"));
+    }
+    if (findings.size() - before >= kMostOfOneKind) return;
+  }
+  if (!required || any || findings.size() > before) return;
+  findings.push_back(failed(kPermissions, directory,
+                            "there is no key in it, and security.require_signature is true: every "
+                            "document and command of the fleet is refused",
+                            "put the public keys of those who may sign into it, as <name>.pem"));
 }
 
 // A directory of those, and what is in it; certs.d has one more for each registry.
@@ -124,16 +227,6 @@ Finding describe(const ConfigIssue& issue) {
   const std::string line = issue.line > 0 ? "line " + std::to_string(issue.line) + ": " : "";
   return failed(kConfiguration, issue.file, line + issue.message,
                 "correct it; wherryd --check-config says when it is good");
-}
-
-std::string group_name(gid_t id) {
-  struct group entry {};
-  struct group* found = nullptr;
-  char buffer[4096];
-  if (getgrgid_r(id, &entry, buffer, sizeof buffer, &found) != 0 || found == nullptr) {
-    return std::to_string(id);
-  }
-  return entry.gr_name;
 }
 
 void look_at_socket(const Scene& scene, Findings& findings) {
@@ -186,6 +279,7 @@ Findings look_at_permissions(const Scene& scene) {
   look_at_secret("pin-source of mqtt.key_file", pin_file_of(config.mqtt.key_file), findings);
   look_at_secret("api.token_file", config.api.token_file, findings);
   look_at_secret("images.docker_config", config.images.docker_config, findings);
+  look_at_keys(config, findings);
   const std::string& file = scene.subject->config_file;
   const std::string beside = std::filesystem::absolute(file).parent_path();
   look_at_rule("the configuration", file, findings);
@@ -194,7 +288,6 @@ Findings look_at_permissions(const Scene& scene) {
   std::vector<std::pair<std::string, std::string>> rules{
       {"the configuration", beside + "/wherry.d"},
       {"what runs here", config.manifests.dir},
-      {"whose signatures count", config.security.trusted_keys_dir},
       {"which images are imported", config.images.preload_dir},
       {"where images come from", config.images.hosts_dir},
       {"what is run for the network", config.network.cni_bin_dir},
@@ -204,7 +297,14 @@ Findings look_at_permissions(const Scene& scene) {
     look_at_rule("what is run for credentials", config.images.credential_helper, findings);
     rules.emplace_back("what is run for credentials", config.images.credential_helper);
   }
-  rules.emplace_back("who may sign a broker's certificate", config.mqtt.ca_file);
+  rules.insert(rules.end(), {{"who may sign a broker's certificate", config.mqtt.ca_file},
+                             {"whose signatures count", config.security.trusted_keys_dir},
+                             {"what password the broker is shown", config.mqtt.password_file},
+                             {"what the device's key is", config.mqtt.key_file},
+                             {"what PIN opens the device's key", pin_file_of(config.mqtt.key_file)},
+                             {"who may use the API", config.api.token_file},
+                             {"what registries are shown", config.images.docker_config}});
+  look_at_token_directory(config.api.token_file, findings);
   look_at_ways(rules, findings);
   look_at_state_dir(scene, findings);
   const bool all_well = findings.empty();

@@ -50,6 +50,8 @@ Result<KeyKind> kind_of(const std::string& file, evp_pkey_st* key) {
                   "genpkey -algorithm ed25519) or one on P-256");
 }
 
+bool is_private(const std::string& pem) { return pem.find("PRIVATE KEY") != std::string::npos; }
+
 // The first key of the file that `read` finds.
 template <typename Wanted, typename Read>
 Result<Wanted> parse(const std::string& file, const std::string& pem, const char* what,
@@ -74,13 +76,25 @@ bool is_key_name(std::string_view kid) {
          });
 }
 
+bool is_key_file_name(std::string_view name) {
+  constexpr std::string_view kEnding = ".pem";
+  return name.ends_with(kEnding) && is_key_name(name.substr(0, name.size() - kEnding.size()));
+}
+
+bool holds_private_key(const std::string& file) {
+  auto read = read_file(file, kMaxKeyBytes);
+  if (!read) return false;
+  const SecretText pem(std::move(*read));
+  return is_private(pem.text());
+}
+
 Result<PublicKey> read_public_key(const std::string& file) {
   Status safe = check_access(directory_of(file), rule_directory_fault);
   if (safe) safe = check_access(file, rule_file_fault);
   if (!safe) return fail(safe.error());
   const auto pem = read_file(file, kMaxKeyBytes);
   if (!pem) return fail(pem.error());
-  if (pem->find("PRIVATE KEY") != std::string::npos) {
+  if (is_private(*pem)) {
     return fail(Code::FailedPrecondition,
                 file +
                     " holds a private key, which has no place on a device; put the public one "

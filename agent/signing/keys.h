@@ -25,6 +25,10 @@ struct PrivateKey {
 
 // `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`: the name of a key is part of a file's name.
 bool is_key_name(std::string_view kid);
+// "<kid>.pem"
+bool is_key_file_name(std::string_view name);
+// Whatever its name; false for what cannot be read.
+bool holds_private_key(const std::string& file);
 
 // A public key that nobody but root and the present user may change. NotFound, PermissionDenied
 // with the command that mends it, or FailedPrecondition for anything that is no such key.

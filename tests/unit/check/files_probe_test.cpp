@@ -10,11 +10,13 @@
 
 #include "agent/check/probes.h"
 #include "base/files.h"
+#include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
 
 namespace wherry::check {
 namespace {
 
+using test::run_ok;
 using test::TempDir;
 using test::write_text;
 using testing::HasSubstr;
@@ -74,7 +76,6 @@ TEST_F(FilesProbe, WhatDecidesIsNotForEverybodyToChange) {
                                        config.mqtt.ca_file,
                                        dir_ / "wherry.d/a.yaml",
                                        config.manifests.dir + "/web.yaml",
-                                       config.security.trusted_keys_dir + "/ops.pem",
                                        config.images.preload_dir + "/web.tar",
                                        config.images.hosts_dir + "/registry.example/hosts.toml",
                                        config.network.cni_bin_dir + "/bridge",
@@ -135,6 +136,98 @@ TEST_F(FilesProbe, SecretsAreForTheirOwnerAndGroup) {
     ASSERT_EQ(chown(each.c_str(), 65534, 65534), 0);
     expect(each, "belongs to another user", "chown root ");
   }
+}
+
+TEST_F(FilesProbe, WhatAGroupMayChangeIsSaidUnlessItIsRoots) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root gives files away";
+  const std::string manifests = subject_->config.manifests.dir;
+  const std::string around = make("around");
+  subject_->config.images.preload_dir = make("around/preload");
+  for (const std::string& each : {manifests, around}) {
+    set_mode(each, 0775);
+    EXPECT_TRUE(wrong(each).empty()) << each;
+    ASSERT_EQ(chown(each.c_str(), 0, 65534), 0);
+    expect(each, "the group ", "chmod g-w ");
+    EXPECT_EQ(wrong(each)[0].level, Level::Warn);
+  }
+}
+
+TEST_F(FilesProbe, WhereASecretCanBeReplacedItIsSaid) {
+  Config& config = subject_->config;
+  config.mqtt.password_file = make("a/b") + "/password";
+  config.mqtt.key_file = "pkcs11:token=t?pin-source=file:" + make("c") + "/pin";
+  config.api.token_file = make("d/e") + "/token";
+  for (const char* each : {"a/b/password", "c/pin", "d/e/token"}) {
+    write_text(dir_ / each, "secret", 0600);
+  }
+  for (const char* each : {"a", "a/b", "c", "d"}) {
+    EXPECT_TRUE(wrong(dir_ / each).empty()) << each;
+    set_mode(dir_ / each, 0777);
+    expect(dir_ / each, "everybody may put something else in the place of", "chmod o-w ");
+    set_mode(dir_ / each, 0755);
+  }
+  // As the agent says it.
+  for (const mode_t mode : {0775, 01777}) {
+    set_mode(dir_ / "d/e", mode);
+    expect(dir_ / "d/e", "api.token_file, which is in it, is not used", "chmod go-w ");
+    EXPECT_EQ(wrong(dir_ / "d/e")[0].level, Level::Fail);
+  }
+}
+
+class KeysProbe : public FilesProbe {
+ protected:
+  KeysProbe() {
+    run_ok({"openssl", "genpkey", "-algorithm", "ed25519", "-out", private_});
+    run_ok({"openssl", "pkey", "-in", private_, "-pubout", "-out", key_});
+    set_mode(key_, 0644);
+  }
+
+  const std::string keys_ = subject_->config.security.trusted_keys_dir;
+  const std::string key_ = keys_ + "/ops.pem", private_ = dir_ / "ops.key";
+};
+
+TEST_F(KeysProbe, AreJudgedAsTheAgentJudgesThem) {
+  subject_->config.security.require_signature = true;
+  EXPECT_TRUE(wrong(key_).empty());
+  EXPECT_TRUE(wrong(keys_).empty());
+  set_mode(key_, 0664);
+  expect(key_, "may be changed by other users: what it signed is refused", "chmod go-w ");
+  set_mode(key_, 0644);
+  for (const mode_t mode : {0775, 0777, 01777}) {
+    set_mode(keys_, mode);
+    expect(keys_, "no key in it counts", "chmod go-w ");
+  }
+  set_mode(keys_, 0755);
+  write_text(key_, test::read_text(private_));
+  ASSERT_EQ(wrong(key_).size(), 1u);
+  EXPECT_THAT(wrong(key_)[0].seen, testing::StartsWith("holds a private key"));
+  EXPECT_THAT(wrong(key_)[0].mend, HasSubstr("put the public one there"));
+  run_ok({"openssl", "genpkey", "-algorithm", "RSA", "-out", private_});
+  run_ok({"openssl", "pkey", "-in", private_, "-pubout", "-out", key_});
+  ASSERT_EQ(wrong(key_).size(), 1u);
+  EXPECT_THAT(wrong(key_)[0].seen, HasSubstr("of a kind that is not used here"));
+  EXPECT_THAT(wrong(key_)[0].mend, HasSubstr("ed25519"));
+  EXPECT_EQ(wrong(key_)[0].level, Level::Fail);
+}
+
+TEST_F(KeysProbe, APrivateOneIsFoundUnderAnyName) {
+  write_text(keys_ + "/README", "whose keys these are");
+  EXPECT_TRUE(wrong(keys_ + "/README").empty());
+  write_text(keys_ + "/ops.key", test::read_text(private_), 0600);
+  ASSERT_EQ(wrong(keys_ + "/ops.key").size(), 1u);
+  EXPECT_THAT(wrong(keys_ + "/ops.key")[0].seen, HasSubstr("private key"));
+}
+
+TEST_F(KeysProbe, WhereTheyAreNeededTheyAreThere) {
+  std::filesystem::remove(key_);
+  EXPECT_TRUE(wrong(keys_).empty());
+  subject_->config.security.require_signature = true;
+  ASSERT_EQ(wrong(keys_).size(), 1u);
+  EXPECT_THAT(wrong(keys_)[0].seen, HasSubstr("there is no key in it"));
+  std::filesystem::remove(keys_);
+  ASSERT_EQ(wrong(keys_).size(), 1u);
+  EXPECT_THAT(wrong(keys_)[0].seen, HasSubstr("there is no such directory"));
+  EXPECT_EQ(wrong(keys_)[0].level, Level::Fail);
 }
 
 TEST_F(FilesProbe, ADirectoryIsNoSecretAndNoModeMakesItOne) {
