@@ -57,6 +57,19 @@ std::string first_error(const DesiredView::Rejected& rejected) {
   return error.path.empty() ? error.message : error.path + ": " + error.message;
 }
 
+Finding refusal(const DesiredView& document, const std::string& keys_dir) {
+  const DesiredView::Rejected& rejected = *document.rejected;
+  if (rejected.unbelieved) {
+    return warn(kDocuments, document.source, "it was refused unread: " + first_error(rejected),
+                "mend what it says of key or signature (the keys that count are in " + keys_dir +
+                    "), then publish it again; its content and its revision may stay");
+  }
+  return warn(
+      kDocuments, document.source,
+      "revision " + std::to_string(rejected.revision) + " was refused: " + first_error(rejected),
+      "correct the document and publish it with a larger revision");
+}
+
 }  // namespace
 
 Findings look_at_daemon(const Scene& scene) {
@@ -97,10 +110,7 @@ Findings look_at_documents(const Scene& scene) {
   const StateView& state = *scene.knowledge->state;
   for (const DesiredView& each : state.desired) {
     if (!each.rejected) continue;
-    findings.push_back(warn(kDocuments, each.source,
-                            "revision " + std::to_string(each.rejected->revision) +
-                                " was refused: " + first_error(*each.rejected),
-                            "correct the document and publish it with a larger revision"));
+    findings.push_back(refusal(each, scene.config().security.trusted_keys_dir));
   }
   if (!findings.empty() || !state.workloads.empty()) return findings;
   return {warn(kDocuments, "", "none was ever accepted: nothing runs here",

@@ -95,6 +95,7 @@ bool DocumentDesk::receive(const std::string& source, const std::string& payload
     slot->waiting.reset();
     // The same bytes may be good later, once the device has the key.
     reject(*slot, 0, "", {{"", opened.error().full()}});
+    slot->rejected->unbelieved = true;
     return false;
   }
   if (sha256_digest(opened->content) == slot->content) {  // signed anew, or not signed before

@@ -90,6 +90,7 @@ struct DesiredView {
   struct Rejected {
     uint64_t revision = 0;
     std::vector<Finding> errors;
+    bool unbelieved = false;  // for its signature: nothing of it was read
   };
   std::string source;
   uint64_t revision = 0;

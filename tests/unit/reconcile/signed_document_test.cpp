@@ -75,8 +75,10 @@ TEST_F(SignedDocuments, NothingOfAnotherIsRead) {
   EXPECT_FALSE(desk_->receive(kDevice, document(3, {pod("web")}, kForUs)));
   EXPECT_THAT(refusal(), HasSubstr("wherry sign"));
   EXPECT_EQ(view().rejected->revision, 0U) << "not even its revision";
+  EXPECT_TRUE(view().rejected->unbelieved);
   EXPECT_FALSE(desk_->receive(kDevice, sign(document(3, {pod("web")}))));
   EXPECT_THAT(refusal(), HasSubstr("metadata.target: is missing"));
+  EXPECT_FALSE(view().rejected->unbelieved) << "this is to be mended in the document";
   EXPECT_FALSE(desk_->receive(kDevice, sign(document(3, {pod("web")}, "target: devices/e"))));
   EXPECT_THAT(refusal(), HasSubstr("metadata.target: is for devices/e"));
   EXPECT_TRUE(records_.stored.empty());
