@@ -114,6 +114,26 @@ std::string printable(std::string_view text, size_t max) {
   return end < text.size() ? out + "…" : out;
 }
 
+std::string url_without_secrets(std::string_view text) {
+  constexpr std::string_view kScheme =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.";
+  const size_t scheme = text.find_first_not_of(kScheme);
+  const bool has_scheme =
+      scheme != std::string_view::npos && text.substr(scheme).starts_with("://");
+  const size_t begin = has_scheme ? scheme + 3 : 0;
+  std::string shown(text.substr(0, begin));
+  // A password may hold any of these characters itself: what is doubtful is left out.
+  const size_t at = text.rfind('@');
+  const size_t query = text.find_first_of("?#", begin);
+  if (at == std::string_view::npos || at < begin) {
+    shown += text.substr(begin, query == std::string_view::npos ? query : query - begin);
+  } else if (query == std::string_view::npos || query > at) {
+    shown += "...";
+    shown += text.substr(at, query == std::string_view::npos ? query : query - at);
+  }
+  return query == std::string_view::npos ? shown : shown + "?...";
+}
+
 std::string random_hex(size_t hex_digits) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::vector<uint8_t> bytes((hex_digits + 1) / 2);

@@ -24,6 +24,10 @@ bool is_valid_utf8(std::string_view text);
 // is not ASCII.
 std::string printable(std::string_view text, size_t max = 200);
 
+// A URL, or what was meant to be one, for messages: without its user, who comes with a password,
+// and without its query, which may be a signature. It need not have a scheme.
+std::string url_without_secrets(std::string_view text);
+
 // So many random lower-case hexadecimal digits, from the kernel's generator.
 std::string random_hex(size_t hex_digits);
 // A random (version 4) UUID, RFC 9562 section 5.4.

@@ -295,6 +295,7 @@ const Form kRuntime{"name or path", Shape::Scalar, read_string<check_runtime>, s
 const Form kPath{"path", Shape::Scalar, read_string<check_path>, show_string};
 const Form kOptionalPath{"path or \"\"", Shape::Scalar, read_string<check_optional_path>,
                          show_string};
+const Form kSecretPath{"path or \"\"", Shape::Scalar, read_string<check_secret_path>, show_string};
 const Form kSocketPath{"path", Shape::Scalar, read_string<check_socket_path>, show_string};
 const Form kTopic{"topic", Shape::Scalar, read_string<check_topic>, show_string};
 const Form kKeyFile{"path, PKCS#11 URI or \"\"", Shape::Scalar, read_string<check_key_file>,

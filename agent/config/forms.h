@@ -6,8 +6,8 @@
 
 namespace wherry::config {
 
-extern const Form kText, kDeviceId, kIdentifier, kRuntime, kPath, kOptionalPath, kSocketPath,
-    kTopic, kKeyFile, kAlpn;
+extern const Form kText, kDeviceId, kIdentifier, kRuntime, kPath, kOptionalPath, kSecretPath,
+    kSocketPath, kTopic, kKeyFile, kAlpn;
 extern const Form kBoolean, kCount, kPercent, kMqttVersion, kSize, kDuration, kInterval, kSeconds;
 extern const Form kSubnet, kListen, kLogForward, kLogLevel, kLogFormat, kClock;
 extern const Form kBrokers, kGroups, kPaths, kLabels, kSwitches, kTexts, kDevices, kNodeMetrics,

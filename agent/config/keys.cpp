@@ -32,7 +32,7 @@ constexpr Key kKeys[] = {
     {"mqtt.topic_prefix", &kTopic, at<&C::mqtt, &C::Mqtt::topic_prefix>},
     {"mqtt.client_id", &kText, at<&C::mqtt, &C::Mqtt::client_id>},
     {"mqtt.username", &kText, at<&C::mqtt, &C::Mqtt::username>},
-    {"mqtt.password_file", &kOptionalPath, at<&C::mqtt, &C::Mqtt::password_file>},
+    {"mqtt.password_file", &kSecretPath, at<&C::mqtt, &C::Mqtt::password_file>},
     {"mqtt.ca_file", &kOptionalPath, at<&C::mqtt, &C::Mqtt::ca_file>},
     {"mqtt.cert_file", &kOptionalPath, at<&C::mqtt, &C::Mqtt::cert_file>},
     {"mqtt.key_file", &kKeyFile, at<&C::mqtt, &C::Mqtt::key_file>},
@@ -75,7 +75,7 @@ constexpr Key kKeys[] = {
     {"devices", &kDevices, devices, Reload},
 
     {"images.hosts_dir", &kPath, at<&C::images, &C::Images::hosts_dir>},
-    {"images.docker_config", &kOptionalPath, at<&C::images, &C::Images::docker_config>},
+    {"images.docker_config", &kSecretPath, at<&C::images, &C::Images::docker_config>},
     {"images.credential_helper", &kOptionalPath, at<&C::images, &C::Images::credential_helper>},
     {"images.preload_dir", &kPath, at<&C::images, &C::Images::preload_dir>},
     {"images.max_parallel_downloads",
@@ -125,7 +125,7 @@ constexpr Key kKeys[] = {
 
     {"api.socket", &kSocketPath, at<&C::api, &C::Api::socket>},
     {"api.listen", &kListen, at<&C::api, &C::Api::listen>},
-    {"api.token_file", &kOptionalPath, at<&C::api, &C::Api::token_file>},
+    {"api.token_file", &kSecretPath, at<&C::api, &C::Api::token_file>},
 
     {"log.level", &kLogLevel, at<&C::log, &C::Log::level>, Reload},
     {"log.format", &kLogFormat, at<&C::log, &C::Log::format>},

@@ -126,6 +126,14 @@ Status check_optional_path(std::string_view text) {
   return text.empty() ? Status{} : check_path(text);
 }
 
+// The secret itself may have been written there, and messages are passed on.
+Status check_secret_path(std::string_view text) {
+  if (text.empty() || check_path(text)) return {};
+  return fail(Code::InvalidArgument,
+              "must be the absolute path of a file that holds the secret, without control "
+              "characters; what is written instead is not shown here, as it may be the secret");
+}
+
 Status check_socket_path(std::string_view text) {
   // unix(7): sun_path has 108 bytes, one of them the end.
   if (text.size() > 107) return bad(text, "is longer than the 107 bytes a socket's path can have");
@@ -147,17 +155,17 @@ Status check_topic(std::string_view text) {
 }
 
 Status check_broker(std::string_view text) {
+  const std::string shown = url_without_secrets(text);
   const size_t separator = text.find("://");
   const std::string_view scheme =
       text.substr(0, separator == std::string_view::npos ? 0 : separator);
   const bool websocket = scheme == "ws" || scheme == "wss";
   if (!websocket && scheme != "mqtt" && scheme != "mqtts") {
-    return bad(text, "must begin with mqtt://, mqtts://, ws:// or wss://");
+    return bad(shown, "must begin with mqtt://, mqtts://, ws:// or wss://");
   }
   std::string_view rest = text.substr(separator + 3);
   if (rest.find('@') != std::string_view::npos) {
-    return bad("…" + std::string(rest.substr(rest.find('@'))),
-               "must not hold a user; set mqtt.username and mqtt.password_file");
+    return bad(shown, "must not hold a user; set mqtt.username and mqtt.password_file");
   }
   const size_t slash = rest.find('/');
   if (slash != std::string_view::npos) {
@@ -165,20 +173,20 @@ Status check_broker(std::string_view text) {
     const bool good = std::all_of(path.begin(), path.end(), [](char c) {
       return is_alnum(c) || std::string_view("/-._~%").find(c) != std::string_view::npos;
     });
-    if (!websocket) return bad(text, "must not have a path, which only ws:// and wss:// have");
-    if (!good) return bad(text, "must have a path of letters, digits and any of / - . _ ~ %");
+    if (!websocket) return bad(shown, "must not have a path, which only ws:// and wss:// have");
+    if (!good) return bad(shown, "must have a path of letters, digits and any of / - . _ ~ %");
     rest = rest.substr(0, slash);
   }
   if (!split_host_port(rest).good) {
-    return bad(text, "must name a host and may name a port from 1 to 65535, e.g. mqtt://host:1883");
+    return bad(shown,
+               "must name a host and may name a port from 1 to 65535, e.g. mqtt://host:1883");
   }
   return {};
 }
 
 Status check_key_file(std::string_view text) {
   constexpr std::string_view kPin = "?pin-source=file:/";
-  if (!text.starts_with("pkcs11:")) return check_optional_path(text);
-  if (Status plain = check_text(text); !plain) return plain;
+  if (!text.starts_with("pkcs11:")) return check_secret_path(text);
   if (text.find("pin-value") != std::string_view::npos) {
     return fail(
         Code::InvalidArgument,
@@ -188,8 +196,9 @@ Status check_key_file(std::string_view text) {
   const size_t query = text.find('?');
   const bool good = query == std::string_view::npos || (text.substr(query).starts_with(kPin) &&
                                                         text.find('&') == std::string_view::npos);
-  if (!good || text.substr(7, 1).empty() || query == 7) {
-    return bad(text,
+  if (!good || !check_text(text) || text.substr(7, 1).empty() || query == 7) {
+    // Where the file of the PIN belongs, the PIN itself may stand.
+    return bad(url_without_secrets(text),
                "is no URI of a key; write for example "
                "pkcs11:token=device;object=mqtt?pin-source=file:/etc/wherry/pin");
   }

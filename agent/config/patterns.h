@@ -1,5 +1,6 @@
 #pragma once
-// Checks of single texts. InvalidArgument errors quote the text and say what it must be.
+// Checks of single texts. InvalidArgument errors quote the text, but for secrets that it may hold,
+// and say what it must be.
 
 #include <string>
 #include <string_view>
@@ -20,6 +21,8 @@ Status check_identifier(std::string_view text);
 Status check_runtime(std::string_view text);  // an identifier, or the path of a shim
 Status check_path(std::string_view text);     // absolute
 Status check_optional_path(std::string_view text);
+// Of a file that keeps a secret, or "": the error does not quote the text.
+Status check_secret_path(std::string_view text);
 Status check_socket_path(std::string_view text);  // absolute, fits sockaddr_un
 // A topic name without wildcards (MQTT 5.0, 4.7) and without empty levels.
 Status check_topic(std::string_view text);

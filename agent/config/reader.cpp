@@ -171,7 +171,7 @@ class Reader::Walk {
   bool list(const Key& key, const YAML::Node& node, int line) {
     if (!node.IsSequence()) {
       return refuse(line, std::string(key.path) + " must be a list; write [" +
-                              (node.IsScalar() ? node.Scalar() : "…") + "]");
+                              (node.IsScalar() ? url_without_secrets(node.Scalar()) : "…") + "]");
     }
     std::get<std::vector<std::string>*>(key.slot(config()))->clear();
     bool good = true;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/text.h"
+
 namespace wherry {
 namespace {
 
@@ -19,7 +21,7 @@ constexpr std::string_view kUsualPath = "/mqtt";
 
 tl::unexpected<Error> bad(std::string_view text, std::string_view what) {
   return fail(Code::InvalidArgument,
-              "broker \"" + std::string(text) + "\": " + std::string(what) +
+              "broker \"" + url_without_secrets(text) + "\": " + std::string(what) +
                   "; write mqtt://host:1883, mqtts://host:8883 or wss://host:443/mqtt",
               "InvalidBroker");
 }

@@ -96,7 +96,7 @@ tl::unexpected<Error> not_toml(const File& file, const toml::parse_error& error)
   const size_t begin = what.find('\''), end = what.rfind('\'');
   if (what.find("cannot ") != std::string::npos && begin < end) {
     what.replace(begin + 1, end - begin - 1,
-                 without_secrets(what.substr(begin + 1, end - begin - 1)));
+                 url_without_secrets(what.substr(begin + 1, end - begin - 1)));
   }
   return file.bad(error.source(), what);
 }
@@ -111,7 +111,7 @@ bool has_directory(const std::string& path) {
 Result<std::string> base_url(const File& file, const toml::source_region& where,
                              const std::string& written, bool override_path) {
   std::string url = written;
-  const std::string shown = without_secrets(written);
+  const std::string shown = url_without_secrets(written);
   const char* const mend =
       written.find('@') == std::string::npos
           ? ""
@@ -253,7 +253,8 @@ Status read_host(const File& file, const toml::table& table, bool top, RegistryH
     } else {
       std::string near = top ? nearest(name, kTopKeys) : nearest(name, kHostKeys);
       if (!near.empty()) near = "; did you mean \"" + near + "\"?";
-      return file.bad(key.source(), "\"" + without_secrets(name) + "\" is not supported" + near);
+      return file.bad(key.source(),
+                      "\"" + url_without_secrets(name) + "\" is not supported" + near);
     }
     if (!read) return read;
   }

@@ -34,28 +34,11 @@ std::string scheme_of(std::string_view location) {
 }
 
 tl::unexpected<Error> invalid(std::string_view text, std::string_view why) {
-  return fail(Code::InvalidArgument, "\"" + printable(without_secrets(text)) +
+  return fail(Code::InvalidArgument, "\"" + printable(url_without_secrets(text)) +
                                          "\" is not a URL we can use: " + std::string(why));
 }
 
 }  // namespace
-
-std::string without_secrets(std::string_view text) {
-  const size_t scheme = scheme_of(text).size();
-  size_t begin = 0;
-  if (text.substr(scheme).starts_with("://")) begin = scheme + 3;
-  std::string shown(text.substr(0, begin));
-  // A password may hold any of these characters itself: what is doubtful is left out.
-  const size_t at = text.rfind('@');
-  const size_t query = text.find_first_of("?#", begin);
-  if (at == std::string_view::npos || at < begin) {
-    shown += text.substr(begin, query == std::string_view::npos ? query : query - begin);
-  } else if (query == std::string_view::npos || query > at) {
-    shown += "...";
-    shown += text.substr(at, query == std::string_view::npos ? query : query - at);
-  }
-  return query == std::string_view::npos ? shown : shown + "?...";
-}
 
 std::string Url::authority() const {
   const bool v6 = host.find(':') != std::string::npos;

@@ -21,10 +21,6 @@ struct Url {
 // http and https only; no user name in it. InvalidArgument otherwise.
 Result<Url> parse_url(std::string_view text);
 
-// For messages: a user name comes with a password, and a query may be a signature. `text` need not
-// be a URL, nor have a scheme.
-std::string without_secrets(std::string_view text);
-
 // A Location header (RFC 9110 section 10.2.2), relative to `base` where it lacks parts. Going from
 // https to http, or to anything but those two, is PermissionDenied; what is no URL is Unavailable.
 Result<Url> resolve_location(const Url& base, std::string_view location);

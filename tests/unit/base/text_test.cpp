@@ -105,6 +105,22 @@ TEST(RandomUuid, IsVersionFour) {
   EXPECT_EQ(variants, (std::set<char>{'8', '9', 'a', 'b'}));
 }
 
+TEST(UrlWithoutSecrets, HasNeitherUserNorQuery) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"", ""},
+      {"host", "host"},
+      {"http://host:1/path", "http://host:1/path"},
+      {"http://u:p@host/path", "http://...@host/path"},
+      {"u:p@host", "...@host"},
+      {"http://u:p@q/r@host/path?s#t", "http://...@host/path?..."},
+      {"http://host?q", "http://host?..."},
+      {"http://host#f", "http://host?..."},
+      // Nobody can tell where the password ends.
+      {"http://u:p?q@host", "http://?..."},
+      {"u:p://q@host", "...@host"}};
+  for (const auto& [text, shown] : cases) EXPECT_EQ(url_without_secrets(text), shown) << text;
+}
+
 TEST(ReplaceAll, EveryPartAndNothingOfWhatWasPutIn) {
   std::string text = "a-b-a";
   replace_all(text, "a", "aa");

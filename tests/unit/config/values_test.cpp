@@ -194,8 +194,30 @@ TEST_F(ConfigValues, AKeyInATokenNamesTheFileOfItsPin) {
 }
 
 TEST_F(ConfigValues, APasswordInAUrlIsNotRepeated) {
-  EXPECT_THAT(set_error("mqtt.brokers=[mqtt://user:secret@h]"),
-              ::testing::Not(HasSubstr("secret")));
+  for (const char* value :
+       {"[mqtt://user:secret@h]", "[http://user:secret@h]", "[user:secret@h]",
+        "[mqtt://user:x@secret@h]", "[wss://h/mqtt?token=secret]", "http://user:secret@h"}) {
+    const std::string refused = set_error("mqtt.brokers=" + std::string(value));
+    EXPECT_THAT(refused, HasSubstr("mqtt.brokers")) << value;
+    EXPECT_THAT(refused, ::testing::Not(HasSubstr("secret"))) << value;
+  }
+  EXPECT_THAT(set_error("mqtt.brokers=[http://user:secret@h]"),
+              HasSubstr("\"http://...@h\" must begin with mqtt://"));
+}
+
+TEST_F(ConfigValues, ASecretWhereItsFileBelongsIsNotRepeated) {
+  for (const char* key :
+       {"mqtt.password_file", "mqtt.key_file", "api.token_file", "images.docker_config"}) {
+    for (const char* value : {"hunter2", "./hunter2", "unix:///hunter2", "\"/hunter2\\n\"",
+                              "\"-----BEGIN PRIVATE KEY-----\\nhunter2\""}) {
+      const std::string refused = set_error(std::string(key) + "=" + value);
+      EXPECT_THAT(refused, HasSubstr(std::string(key) + ": must be the absolute path")) << value;
+      EXPECT_THAT(refused, ::testing::Not(HasSubstr("hunter2"))) << value;
+    }
+  }
+  const std::string pin = set_error("mqtt.key_file=pkcs11:token=a;object=b?pin-source=hunter2");
+  EXPECT_THAT(pin, HasSubstr("is no URI of a key"));
+  EXPECT_THAT(pin, ::testing::Not(HasSubstr("hunter2")));
 }
 
 }  // namespace

@@ -48,6 +48,16 @@ TEST(BrokerUrlTest, BadOnesSayWhatIsWrong) {
   }
 }
 
+TEST(BrokerUrlTest, APasswordInABadOneIsNotRepeated) {
+  for (const char* text :
+       {"mqtt://u:hunter2@a", "http://u:hunter2@a", "u:hunter2@a", "mqtt://u:x@hunter2@a",
+        "mqtt://u:hunter2/@a", "ws://a/b?token=hunter2", "wss://a?hunter2"}) {
+    const auto url = parse_broker_url(text);
+    ASSERT_FALSE(url) << text;
+    EXPECT_EQ(url.error().full().find("hunter2"), std::string::npos) << url.error().full();
+  }
+}
+
 TEST(BrokerUrlTest, WebSocketsHaveAPath) {
   const std::tuple<const char*, int, bool, const char*> cases[] = {
       {"ws://a", 80, false, "/mqtt"},
