@@ -64,6 +64,7 @@ void plan_document(HandlerContext& context, http::Exchange& exchange) {
   }
   PlanRequest request;
   request.payload = std::move(*body);
+  request.from_network = exchange.peer().tcp;
   if (const std::string* source = exchange.request().param("source")) request.source = *source;
   const auto watch = context.watch(exchange);
   const auto planned = context.deps.plan(request, exchange.cancel());

@@ -29,6 +29,7 @@ struct Applied {
 struct PlanRequest {
   std::string payload;
   std::string source = kLocalSource;  // as whose document it is to be looked at
+  bool from_network = false;          // as in ApplyRequest: else it needs no signature
 };
 
 struct Planned {

@@ -65,7 +65,7 @@ class Forecaster {
                                       printable(request.source, 80) + "\"; it has those of " +
                                       join(now_.desk.source_names(), ", "));
     }
-    auto considered = now_.desk.consider(request.source, request.payload, false);
+    auto considered = now_.desk.consider(request.source, request.payload, request.from_network);
     if (!considered.document.valid()) return Planned{std::move(considered.document.errors), {}};
     if (!now_.observing) {
       return fail(Code::Unavailable, "it is not known yet what runs on this device; try again");

@@ -37,6 +37,7 @@ TEST_F(DocumentsTest, AreHandedOnByteForByte) {
   EXPECT_EQ(json::parse(send("POST /v1/plan", text).body)["possible"], true);
   EXPECT_EQ(plan_asked().payload, text);
   EXPECT_EQ(plan_asked().source, "local");
+  EXPECT_FALSE(plan_asked().from_network);
   EXPECT_EQ(send("POST /v1/plan?source=groups%2Fg", text).status, 200);
   EXPECT_EQ(plan_asked().source, "groups/g");
   EXPECT_EQ(ask("GET /v1/desired").body, std::string(kMerged) + "\n");

@@ -68,6 +68,15 @@ TEST_F(TcpTest, WhereDocumentsAreSignedNoImagesAreTaken) {
   EXPECT_EQ(ask("POST /v1/images", "Content-Length: 7\r\n", "archive").status, 201);
 }
 
+TEST_F(TcpTest, DocumentsFromTheNetworkAreHandedOnAsSuch) {
+  start();
+  const std::string headers = bearer(kToken) + "Content-Length: 7\r\n";
+  EXPECT_EQ(ask_tcp("PUT /v1/desired", headers, "kind: x", "127.0.0.1").status, 200);
+  EXPECT_TRUE(apply_asked().from_network);
+  EXPECT_EQ(ask_tcp("POST /v1/plan", headers, "kind: x", "127.0.0.1").status, 200);
+  EXPECT_TRUE(plan_asked().from_network);
+}
+
 TEST_F(TcpTest, HealthIsFreeOnLoopback) {
   start();
   EXPECT_EQ(ask_tcp("GET /healthz", "Host: localhost\r\n").status, 200);

@@ -59,6 +59,7 @@ class BenchTest : public testing::Test {
     ReconcilerOptions options;
     options.sources = {kLocalSource, "groups/g", kDevice};
     options.facts = facts_;
+    options.signatures = signatures_;
     options.device.id = "d";
     options.device.boot = boot_;
     reconciler_ = std::make_unique<Reconciler>(
@@ -159,6 +160,7 @@ class BenchTest : public testing::Test {
   std::string clock_doubt_;  // why the wall clock cannot be relied on
   std::string boot_ = "boot-1";
   DeviceFacts facts_{"host", "amd64", {}};
+  SignatureOptions signatures_;
   FakeClock clock_;
   runtime::FakeImages images_;
   runtime::FakeRuntime runtime_{images_, clock_};

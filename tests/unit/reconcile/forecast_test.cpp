@@ -62,7 +62,8 @@ class ForecastTest : public BenchTest {
         << planned->errors[0].path << ": " << planned->errors[0].message;
     return planned->errors.empty() ? json::parse(planned->json) : json();
   }
-  Result<Planned> planned_for(const std::string& payload, const std::string& source = kDevice) {
+  Result<Planned> planned_for(const std::string& payload, const std::string& source = kDevice,
+                              bool from_network = false) {
     std::shared_ptr<const Rehearsal> rehearsal;
     mailbox_.post([&](Mail& mail) {
       mail.rehearsals.emplace_back([&](const auto& answer) { rehearsal = *answer; });
@@ -70,7 +71,8 @@ class ForecastTest : public BenchTest {
     reconciler_->step();
     EXPECT_TRUE(rehearsal);
     const size_t writes = records_.writes, done = calls();
-    auto planned = forecast(*rehearsal, {payload, source}, {images_, registries_}, {});
+    auto planned =
+        forecast(*rehearsal, {payload, source, from_network}, {images_, registries_}, {});
     EXPECT_EQ(records_.writes, writes) << "nothing is stored";
     EXPECT_EQ(calls(), done) << "nothing is done";
     return planned;
@@ -258,6 +260,20 @@ TEST_F(ForecastTest, OtherSourcesAndOrdersStayAsTheyAre) {
   EXPECT_EQ(change(plan, "mine"), "create Added");
   ASSERT_EQ(plan["warnings"].size(), 2U) << plan["warnings"];
   EXPECT_THAT(plan["warnings"][0].value("message", ""), HasSubstr("does not count"));
+}
+
+TEST_F(ForecastTest, WhatComesOverTheNetworkIsSignedAsWhatIsApplied) {
+  signatures_ = {true, "/none"};
+  fresh();
+  spin();
+  for (const char* source : {kLocalSource, kDevice}) {
+    const auto planned = planned_for(document(1, {pod("web")}), source, true);
+    ASSERT_TRUE(planned) << planned.error().full();
+    ASSERT_EQ(planned->errors.size(), 1U) << source;
+    EXPECT_THAT(planned->errors[0].message, HasSubstr("it is not signed"));
+    EXPECT_EQ(change(ask(document(1, {pod("web")}), source), "web"), "create Added")
+        << "the device's own socket needs no signature";
+  }
 }
 
 TEST_F(ForecastTest, WhatRunsMustBeKnown) {
