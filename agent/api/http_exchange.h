@@ -20,7 +20,7 @@ struct Peer {
   bool loopback = false;  // only with tcp
   std::string tag{};      // of the listener
   // With tcp: whom it counts for. An IPv4 address, or the /64 that an IPv6 address is of, as one
-  // host has as many addresses of it as it likes.
+  // host has as many addresses of it as it likes; 127.0.0.1 for all loopback addresses.
   std::string client{};
   bool over_rate = false;  // let in all the same: not all requests count
 };

@@ -26,24 +26,8 @@ namespace {
 // With no descriptor left, accept() would be retried without a pause.
 constexpr int kOutOfDescriptorsPauseMs = 200;
 
-Peer peer_of(const sockaddr_storage& address) {
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  if (address.ss_family == AF_INET) {
-    const in_addr& v4 = reinterpret_cast<const sockaddr_in*>(&address)->sin_addr;
-    inet_ntop(AF_INET, &v4, text.data(), text.size());
-    return {true, (ntohl(v4.s_addr) >> 24) == 127, "", text.data()};
-  }
-  if (address.ss_family != AF_INET6) return {};
-  in6_addr v6 = reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr;
-  if (IN6_IS_ADDR_V4MAPPED(&v6)) {
-    inet_ntop(AF_INET, &v6.s6_addr[12], text.data(), text.size());
-    return {true, v6.s6_addr[12] == 127, "", text.data()};
-  }
-  const bool loopback = IN6_IS_ADDR_LOOPBACK(&v6);
-  std::fill(&v6.s6_addr[8], &v6.s6_addr[16], 0);
-  inet_ntop(AF_INET6, &v6, text.data(), text.size());
-  return {true, loopback, "", std::string(text.data()) + "/64"};
-}
+// Whoever is on this device has all of 127.0.0.0/8 and ::1: they count as one client.
+constexpr const char* kThisDevice = "127.0.0.1";
 
 // A stream that says nothing would else never notice that its client lost the network.
 void set_up_tcp(int fd) {
@@ -62,6 +46,29 @@ Problem too_many(int status, std::string detail) {
 }
 
 }  // namespace
+
+Peer peer_of(const sockaddr_storage& address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (address.ss_family == AF_INET) {
+    const in_addr& v4 = reinterpret_cast<const sockaddr_in*>(&address)->sin_addr;
+    if ((ntohl(v4.s_addr) >> 24) == 127) return {true, true, "", kThisDevice};
+    inet_ntop(AF_INET, &v4, text.data(), text.size());
+    return {true, false, "", text.data()};
+  }
+  if (address.ss_family != AF_INET6) return {};
+  in6_addr v6 = reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr;
+  const bool mapped = IN6_IS_ADDR_V4MAPPED(&v6);
+  if (mapped ? v6.s6_addr[12] == 127 : IN6_IS_ADDR_LOOPBACK(&v6)) {
+    return {true, true, "", kThisDevice};
+  }
+  if (mapped) {
+    inet_ntop(AF_INET, &v6.s6_addr[12], text.data(), text.size());
+    return {true, false, "", text.data()};
+  }
+  std::fill(&v6.s6_addr[8], &v6.s6_addr[16], 0);
+  inet_ntop(AF_INET6, &v6, text.data(), text.size());
+  return {true, false, "", std::string(text.data()) + "/64"};
+}
 
 struct Server::Connection {
   std::shared_ptr<Socket> socket;

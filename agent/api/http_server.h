@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <poll.h>
+#include <sys/socket.h>
 #include <thread>
 #include <vector>
 
@@ -24,6 +25,9 @@ struct ServerLimits {
   size_t tag_connections = 0;     // of one listener's tag; 0: no limit. More are told 429
   Timeouts timeouts;
 };
+
+// Whose connection it is, by the address it came from.
+Peer peer_of(const sockaddr_storage& address);
 
 class Server {
  public:

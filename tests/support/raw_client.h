@@ -19,7 +19,7 @@ struct Answer {
 class RawClient {
  public:
   static std::unique_ptr<RawClient> unix_socket(const std::string& path);
-  // To 127.0.0.1, from `from`: any address of 127.0.0.0/8, each of which is another client.
+  // To 127.0.0.1, from `from`: an address of this machine, as all of 127.0.0.0/8 are.
   static std::unique_ptr<RawClient> tcp(int port, const std::string& from = "127.0.0.1");
   explicit RawClient(int fd) : fd_(fd) {}
   ~RawClient();

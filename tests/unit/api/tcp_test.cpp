@@ -1,5 +1,7 @@
 // TCP: the token, the Host header, and that it never starves the local socket.
+#include <arpa/inet.h>
 #include <array>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -7,6 +9,7 @@
 #include <gmock/gmock.h>
 
 #include "agent/api/guard.h"
+#include "agent/api/http_server.h"
 #include "base/files.h"
 #include "tests/unit/api/api_fixture.h"
 
@@ -25,7 +28,57 @@ class TcpTest : public ApiTest {
   static std::string bearer(const std::string& token) {
     return "Host: 127.0.0.1\r\nAuthorization: Bearer " + token + "\r\n";
   }
+  // The status that a request with `headers` is refused with; 0: it may go on.
+  int refused(Guard& guard, const http::Peer& peer, const std::string& headers) const {
+    std::array<int, 2> ends{};
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
+    const RawClient client(ends[0]);
+    EXPECT_TRUE(client.send("GET /v1/status HTTP/1.1\r\n" + headers + "\r\n"));
+    http::Exchange exchange(std::make_shared<http::Socket>(ends[1]), peer, options.limits.timeouts);
+    EXPECT_TRUE(exchange.receive());
+    const auto problem = guard.check(exchange);
+    return problem ? problem->status : 0;
+  }
 };
+
+const http::Peer kOne{true, false, "", "10.0.0.7"};
+const http::Peer kAnother{true, false, "", "10.0.0.8"};
+
+http::Peer peer_at(const char* text) {
+  sockaddr_storage address{};
+  auto* v4 = reinterpret_cast<sockaddr_in*>(&address);
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&address);
+  if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
+    address.ss_family = AF_INET;
+  } else if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
+    address.ss_family = AF_INET6;
+  }
+  return http::peer_of(address);
+}
+
+// Else whoever is on this device had as many places, requests and guesses as there are addresses.
+TEST(PeerOf, AllLoopbackAddressesAreOneClient) {
+  for (const char* address : {"127.0.0.1", "127.0.0.2", "127.255.255.254", "::1",
+                              "::ffff:127.0.0.1", "::ffff:127.9.9.9"}) {
+    const http::Peer peer = peer_at(address);
+    EXPECT_TRUE(peer.tcp) << address;
+    EXPECT_TRUE(peer.loopback) << address;
+    EXPECT_EQ(peer.client, "127.0.0.1") << address;
+  }
+}
+
+TEST(PeerOf, OthersCountByAddressOrNetwork) {
+  for (const auto& [address, client] : {std::pair{"10.0.0.7", "10.0.0.7"},
+                                        {"128.0.0.1", "128.0.0.1"},
+                                        {"::ffff:10.0.0.7", "10.0.0.7"},
+                                        {"2001:db8::7", "2001:db8::/64"},
+                                        {"::2", "::/64"}}) {
+    const http::Peer peer = peer_at(address);
+    EXPECT_TRUE(peer.tcp) << address;
+    EXPECT_FALSE(peer.loopback) << address;
+    EXPECT_EQ(peer.client, client) << address;
+  }
+}
 
 TEST_F(TcpTest, TheTokenOpensIt) {
   start();
@@ -241,10 +294,20 @@ TEST_F(TcpTest, TooManyRequestsAreToldWhenToComeBack) {
   EXPECT_EQ(refused.status, 429);
   EXPECT_EQ(refused.header("Retry-After"), "1");
   EXPECT_NE(refused.body.find("TooManyRequests"), std::string::npos) << refused.body;
-  EXPECT_EQ(ask_tcp("GET /v1/status", bearer(kToken), "", "127.0.0.2").status, 200);
+  EXPECT_EQ(ask_tcp("GET /v1/status", bearer(kToken), "", "127.0.0.2").status, 429)
+      << "another address of the same device";
   EXPECT_EQ(ask("GET /v1/status").status, 200) << "the unix socket has no such limit";
   clock.advance(std::chrono::seconds(1));
   EXPECT_EQ(ask_tcp("GET /v1/status", bearer(kToken)).status, 200);
+}
+
+TEST_F(TcpTest, EachAddressHasRequestsOfItsOwn) {
+  options.rates.requests = {.per_second = 2, .at_once = 1};
+  Guard guard(options.token_file, options.rates, clock);
+  http::Peer one = kOne, another = kAnother;
+  EXPECT_FALSE(guard.admit(one));
+  EXPECT_TRUE(guard.admit(one));
+  EXPECT_FALSE(guard.admit(another));
 }
 
 TEST_F(TcpTest, WrongTokensAreLimitedHarder) {
@@ -257,37 +320,86 @@ TEST_F(TcpTest, WrongTokensAreLimitedHarder) {
   // Else the difference of the answers would say which guess was right.
   EXPECT_EQ(ask_tcp("GET /v1/status", bearer(kToken)).status, 429);
   EXPECT_EQ(ask_tcp("GET /v1/status", "Host: localhost\r\n").status, 401) << "no guess";
-  EXPECT_EQ(ask_tcp("GET /v1/status", bearer(kToken), "", "127.0.0.2").status, 200);
+  EXPECT_EQ(ask_tcp("GET /v1/status", bearer(kToken), "", "127.0.0.2").status, 429)
+      << "another address of the same device";
   EXPECT_EQ(ask_tcp("GET /healthz", "Host: localhost\r\n").status, 200);
   clock.advance(std::chrono::seconds(11));
   EXPECT_EQ(ask_tcp("GET /v1/status", bearer(kToken)).status, 200);
 }
 
+TEST_F(TcpTest, WrongTokensOfOneAddressAreNotHeldAgainstAnother) {
+  Guard guard(options.token_file, {}, clock);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(refused(guard, kOne, bearer("guess")), 401);
+  EXPECT_EQ(refused(guard, kOne, bearer(kToken)), 429);
+  EXPECT_EQ(refused(guard, kAnother, bearer(kToken)), 0);
+}
+
 TEST_F(TcpTest, OneClientTakesNotAllPlaces) {
-  options.limits.tcp_connections = 4;
   options.limits.client_connections = 2;
   options.limits.timeouts.head = std::chrono::hours(1);  // they stay, however slow the machine is
   start();
   std::vector<std::unique_ptr<RawClient>> idle;
-  for (int i = 0; i < 2; ++i) {
-    idle.push_back(RawClient::tcp(server->tcp_port()));
+  for (const char* from : {"127.0.0.1", "127.0.0.2"}) {
+    idle.push_back(RawClient::tcp(server->tcp_port(), from));
     idle.back()->send("GET /healthz");
   }
-  const Answer refused = ask_tcp("GET /healthz", "Host: localhost\r\n");
+  const Answer refused = ask_tcp("GET /healthz", "Host: localhost\r\n", "", "127.0.0.3");
   EXPECT_EQ(refused.status, 429);
   EXPECT_EQ(refused.header("Retry-After"), "1");
-  const auto other = [&](const std::string& from) {
-    return ask_tcp("GET /healthz", "Host: localhost\r\n", "", from).status;
-  };
-  EXPECT_EQ(other("127.0.0.2"), 200);
-  for (int i = 0; i < 2; ++i) {
-    idle.push_back(RawClient::tcp(server->tcp_port(), "127.0.0.3"));
-    idle.back()->send("GET /healthz");
-  }
-  EXPECT_TRUE(wait_until([&] { return other("127.0.0.2") == 503; })) << "all places are taken";
   EXPECT_EQ(ask("GET /healthz").status, 200);
   idle.clear();
-  EXPECT_TRUE(wait_until([&] { return other("127.0.0.1") == 200; }));
+  EXPECT_TRUE(
+      wait_until([&] { return ask_tcp("GET /healthz", "Host: localhost\r\n").status == 200; }));
+}
+
+// Of addresses that are not the device's own there are none here: whom each connection counts for
+// is made up when it is let in.
+TEST(ServerPlaces, ManyClientsTakeNoMoreThanThereAre) {
+  http::ServerLimits limits;
+  limits.tcp_connections = 4;
+  limits.client_connections = 2;
+  limits.timeouts.head = std::chrono::hours(1);
+  std::atomic<char> next{'a'};
+  std::atomic<int> admitted{0};
+  http::Server server(
+      "places", limits,
+      [](http::Exchange& exchange) { exchange.respond(200, "text/plain", "here"); },
+      [&](http::Peer& peer) {
+        peer.client = std::string(1, next);
+        ++admitted;
+        return std::optional<http::Problem>();
+      });
+  auto listener = http::Listener::tcp("127.0.0.1:0");
+  ASSERT_TRUE(listener);
+  const int port = listener->port();
+  std::vector<http::Listener> listeners;
+  listeners.push_back(std::move(*listener));
+  ASSERT_TRUE(server.start(std::move(listeners)));
+  const auto stay = [&](char client) {
+    next = client;
+    const int before = admitted;
+    auto idle = RawClient::tcp(port);
+    EXPECT_TRUE(wait_until([&] { return admitted > before; }));
+    return idle;
+  };
+  const auto status = [&](char client) {
+    next = client;
+    const auto asks = RawClient::tcp(port);
+    asks->send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    return asks->answer().status;
+  };
+  auto first = stay('a'), second = stay('a');
+  EXPECT_EQ(status('a'), 429);
+  auto third = stay('b'), fourth = stay('c');
+  EXPECT_EQ(status('d'), 503) << "all places are taken";
+  third.reset();
+  fourth.reset();
+  EXPECT_TRUE(wait_until([&] { return status('d') == 200; }));
+  EXPECT_EQ(status('a'), 429);
+  first.reset();
+  second.reset();
+  EXPECT_TRUE(wait_until([&] { return status('a') == 200; }));
+  server.stop(std::chrono::seconds(1));
 }
 
 TEST_F(TcpTest, APageOfAnotherSiteChangesNothing) {
