@@ -129,6 +129,14 @@ Result<std::string> Guard::read_token(const std::string& path) {
     return fail(Code::FailedPrecondition, "the token in " + path + " is shorter than " +
                                               std::to_string(kMinTokenChars) + " characters");
   }
+  // Clients put it behind "Bearer " as it is: RFC 6750, section 2.1.
+  if (!std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c <= '~'; })) {
+    return fail(Code::FailedPrecondition,
+                "the token in " + path +
+                    " has a space or another character that clients cannot send, only visible "
+                    "ASCII: openssl rand -hex 24 >" +
+                    path);
+  }
   return token;
 }
 

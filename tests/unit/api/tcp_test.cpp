@@ -180,6 +180,7 @@ TEST_F(TcpTest, AChangedTokenCountsAtOnce) {
 TEST_F(TcpTest, WithoutAUsableTokenOnlyTheSocketIsServed) {
   const std::vector<std::pair<std::string, unsigned>> bad = {{"", 0600},
                                                              {"short\n", 0600},
+                                                             {"correct horse battery\n", 0600},
                                                              {std::string(kToken), 0644},
                                                              {std::string(kToken), 0642},
                                                              {std::string(kToken), 0660}};
@@ -254,6 +255,16 @@ TEST_F(TcpTest, ATokenThatIsSpoiledLaterIsTold) {
   write_text(options.token_file, "short\n", 0640);
   ASSERT_FALSE(server->tcp_status());
   EXPECT_THAT(server->tcp_status().error().full(), testing::HasSubstr("shorter than 16"));
+  for (const char* unsendable : {"correct horse battery staple\n", "0123456789\tabcdef\n",
+                                 "0123456789abcdef\x7f\n", "0123456789abcdef\xc3\xa4\n"}) {
+    write_text(options.token_file, unsendable, 0640);
+    ASSERT_FALSE(server->tcp_status()) << unsendable;
+    EXPECT_THAT(server->tcp_status().error().full(),
+                testing::HasSubstr("only visible ASCII: openssl"));
+    EXPECT_EQ(ask_tcp("GET /v1/status", bearer(kToken)).status, 503);
+  }
+  write_text(options.token_file, " !#$%&'()*+,-./:;<=>?@[]^_`{|}~ \r\n", 0640);
+  EXPECT_TRUE(server->tcp_status()) << "all signs are taken, and what is around it is left out";
   write_text(options.token_file, std::string(kToken) + "\n", 0640);
   EXPECT_TRUE(server->tcp_status());
 }
