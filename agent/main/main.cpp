@@ -45,12 +45,18 @@ int parse(int argc, char** argv, Arguments& arguments) {
   app.add_option("--set", arguments.sets,
                  "one value, as key.path=value; may be given several times")
       ->allow_extra_args(false);
-  app.add_flag("--check-config", arguments.check_config, "check the configuration and exit");
-  app.add_flag("--check", arguments.check,
-               "look at everything that is needed, print it as JSON and exit; see wherry check");
+  // Each does one thing and exits: of two, one would be left undone.
+  CLI::Option* config =
+      app.add_flag("--check-config", arguments.check_config, "check the configuration and exit");
+  CLI::Option* check =
+      app.add_flag("--check", arguments.check,
+                   "look at everything that is needed, print it as JSON and exit; see wherry check")
+          ->excludes(config);
   app.add_flag("--support-bundle", arguments.support_bundle,
                "print what can be had of a support bundle where no agent runs (tar.gz) and exit; "
-               "see wherry support-bundle");
+               "see wherry support-bundle")
+      ->excludes(config)
+      ->excludes(check);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -391,5 +391,21 @@ TEST(TroubleAtStart, AnUnknownOptionIsAUsageError) {
   EXPECT_NE(refused.err.find("--foo"), std::string::npos) << refused.err;
 }
 
+TEST(TroubleAtStart, OnlyOneThingIsAskedForAtOnce) {
+  const std::vector<std::pair<std::string, std::string>> both = {
+      {"--check", "--support-bundle"},
+      {"--check-config", "--check"},
+      {"--support-bundle", "--check-config"}};
+  for (const auto& [one, other] : both) {
+    const CommandResult refused = run_command({WHERRY_BIN "/wherryd", one, other});
+    EXPECT_EQ(refused.exit_code, 2) << one << other;
+    EXPECT_EQ(refused.out, "") << one << other;
+    EXPECT_EQ(refused.err.rfind("wherryd: ", 0), 0u) << refused.err;
+    EXPECT_TRUE(refused.err.find(one + " excludes " + other + ";") != std::string::npos ||
+                refused.err.find(other + " excludes " + one + ";") != std::string::npos)
+        << refused.err;
+  }
+}
+
 }  // namespace
 }  // namespace wherry::test
