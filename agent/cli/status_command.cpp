@@ -183,9 +183,7 @@ int show_version(const Session& session, const std::string& version) {
   const std::string agent = text_of(device, "agent");
   print(session, render_fields({{"wherry", version},
                                 {"wherryd", state ? (agent.empty() ? "unknown" : agent)
-                                            : state.error().reason() == "Unreachable"
-                                                ? "not reachable at " + session.client.socket()
-                                                : state.error().full()},
+                                                  : state.error().full()},
                                 {"containerd", text_of(device, "containerd")}}));
   return kDone;
 }

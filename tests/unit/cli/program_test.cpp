@@ -1,6 +1,7 @@
 // The built program: exit codes, one line of error, streams.
 #include <csignal>
 #include <filesystem>
+#include <sys/stat.h>
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -91,6 +92,23 @@ TEST_F(ProgramTest, NotReachableIs3) {
   write_text(dir / "a.tar", "x");
   EXPECT_EQ(wherry({"images", "import", dir / "a.tar"}).exit_code, 3);
   EXPECT_EQ(run_command({WHERRY_PROGRAM, "--socket", std::string(200, 'x'), "list"}).exit_code, 2);
+}
+
+TEST_F(ProgramTest, VersionSaysOfTheDaemonWhatOtherCommandsSay) {
+  const auto reason_of_list = [](const CommandResult& list) {
+    return list.err.substr(std::string("wherry: ").size());
+  };
+  // Root may use any socket, unless it has given up to override modes.
+  ASSERT_EQ(chmod(options.socket.c_str(), 0), 0);
+  const auto barred = [this](const char* command) {
+    return run_command({"setpriv", "--bounding-set=-all", "--inh-caps=-all", WHERRY_PROGRAM,
+                        "--socket", options.socket, command});
+  };
+  const CommandResult list = barred("list");
+  ASSERT_THAT(list.err, testing::HasSubstr("you may not use " + options.socket));
+  EXPECT_THAT(barred("version").out, testing::HasSubstr("wherryd:  " + reason_of_list(list)));
+  server->stop();
+  EXPECT_THAT(wherry({"version"}).out, testing::HasSubstr(reason_of_list(wherry({"list"}))));
 }
 
 TEST_F(ProgramTest, NotFoundIs4) {
