@@ -363,7 +363,11 @@ std::string unexpected(const CLI::App& app) {
   const std::vector<std::string> words = app.remaining(true);
   const std::vector<const CLI::App*> commands = chosen(app);
   const std::string text = "not expected: " + join(words, " ");
-  if (words.empty() || commands.empty()) return text + see_help(app);
+  if (words.empty()) return text + see_help(app);
+  if (commands.empty()) {
+    const std::string near = nearest_of(app, words.front());
+    return text + (near.empty() ? see_help(app) : near);
+  }
   const std::string& name = commands.front()->get_name();
   if (is_output_option(words.front())) {
     return text + "; wherry " + name + " has one form of output only";
@@ -391,7 +395,10 @@ int parse_failure(const CLI::ParseError& error, CommandLine& line, const Io& io)
     std::fputs(out.str().c_str(), io.out);
     return written(io, kDone);
   }
-  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError)) {
+  // Of a word that is wrong and one that is missing, the wrong one is told: it may be meant for it.
+  const bool missing = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError);
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError) ||
+      (missing && line.app().remaining_size(true) > 0)) {
     return report_usage(io, unexpected(line.app()));
   }
   std::string message = error.what();

@@ -124,6 +124,8 @@ TEST_F(ProgramTest, UsageIs2) {
   for (const std::vector<std::string>& args :
        std::vector<std::vector<std::string>>{{},
                                              {"lst"},
+                                             {"--foo"},
+                                             {"--verson"},
                                              {"get"},
                                              {"get", "a", "b"},
                                              {"list", "--bogus"},
@@ -164,6 +166,10 @@ TEST_F(ProgramTest, UsageIs2) {
 TEST_F(ProgramTest, WhatIsWrongWithTheArgumentsIsSaid) {
   const std::pair<std::vector<std::string>, const char*> cases[] = {
       {{"lst"}, "unknown command \"lst\"; did you mean \"list\"?"},
+      {{"--verson"}, "not expected: --verson; did you mean \"--version\"?"},
+      {{"--foo"}, "not expected: --foo; see wherry --help"},
+      {{"get", "--bogus"}, "not expected: --bogus; see wherry get --help"},
+      {{}, "A subcommand is required; see wherry --help"},
       {{"xyzzy"}, "unknown command \"xyzzy\"; see wherry --help"},
       {{"images", "imprt", "x"}, "not expected: imprt x; did you mean \"import\"?"},
       {{"get", "a", "b", "c"}, "not expected: b c; see wherry get --help"},
@@ -177,7 +183,7 @@ TEST_F(ProgramTest, WhatIsWrongWithTheArgumentsIsSaid) {
       {{"--socket", "", "list"}, "\"\" cannot be a socket's path"},
       {{"support-bundle", "-f", dir.path()}, "is a directory: name a file in it, as "}};
   for (const auto& [args, said] : cases) {
-    EXPECT_THAT(wherry(args).err, testing::HasSubstr(said)) << args[0];
+    EXPECT_THAT(wherry(args).err, testing::HasSubstr(said)) << said;
   }
   EXPECT_FALSE(std::filesystem::exists(dir.path() + ".part"));
 }
