@@ -95,15 +95,6 @@ CLI::Validator document_source() {
           "SOURCE"};
 }
 
-// Of Pod/web or Deployment/web the name, as kubectl takes both. Of an owner the daemon says which
-// Pods it has.
-std::string bare_name(std::string text) {
-  const size_t slash = text.find('/');
-  const bool one =
-      slash != std::string::npos && slash == text.rfind('/') && slash + 1 < text.size();
-  return one ? text.substr(slash + 1) : text;
-}
-
 using Action = std::function<int(const Session&)>;
 
 // The parser of the whole command line; the chosen command leaves its action behind.
@@ -122,8 +113,7 @@ class CommandLine {
     add_get();
     add_plain("why", "Why a workload is as it is, and when it is looked at next",
               [this](const Session& s) { return explain_workload(s, options_.workload); })
-        ->add_option("workload", options_.workload, "Its name")
-        ->transform(bare_name)
+        ->add_option("workload", options_.workload, "Its name, or such as Deployment/name")
         ->required();
     add_logs();
     add_events();
@@ -173,8 +163,7 @@ class CommandLine {
   void add_logs() {
     CLI::App* logs = add("logs", "What a workload's containers print",
                          [this](const Session& s) { return print_logs(s, options_.logs); });
-    logs->add_option("workload", options_.logs.workload, "Its name")
-        ->transform(bare_name)
+    logs->add_option("workload", options_.logs.workload, "Its name, or such as Deployment/name")
         ->required();
     logs->add_option("-c,--container", options_.logs.container,
                      "Only this container (all of them, mixed by time)");
@@ -195,7 +184,8 @@ class CommandLine {
           if (options_.events.follow) return follow_events(s, options_.events);
           return list_events(s, options_.events);
         });
-    events->add_option("workload", options_.events.workload, "Only of this workload");
+    events->add_option("workload", options_.events.workload,
+                       "Only of this workload, or of such as Job/name");
     events->add_option("--after", options_.events.after, "Only those after this number")
         ->check(whole_number());
     events->add_flag("-f,--follow", options_.events.follow, "Go on until interrupted");
@@ -204,15 +194,13 @@ class CommandLine {
     add_plain(
         order, what,
         [this, order](const Session& s) { return order_workload(s, order, options_.workload); })
-        ->add_option("workload", options_.workload, "Its name")
-        ->transform(bare_name)
+        ->add_option("workload", options_.workload, "Its name, or such as Deployment/name")
         ->required();
   }
   void add_exec() {
     CLI::App* exec = add_plain("exec", "Run a program in a container that runs: exec W -- CMD …",
                                [this](const Session& s) { return cli::exec(s, options_.exec); });
-    exec->add_option("workload", options_.exec.workload, "Its name")
-        ->transform(bare_name)
+    exec->add_option("workload", options_.exec.workload, "Its name, or such as Deployment/name")
         ->required();
     exec->add_option("-c,--container", options_.exec.container, "In this container");
     exec->add_option("--timeout", options_.exec.timeout, "Kill it after so long (30s)")

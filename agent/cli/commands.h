@@ -52,7 +52,6 @@ int list_workloads(const Session& session);
 // `name`: of a workload, or Kind/name of an object that makes some.
 int show_workload(const Session& session, const std::string& name);
 int explain_workload(const Session& session, const std::string& name);
-int show_controller(const Session& session, const std::string& name);
 std::string controllers_table(const nlohmann::ordered_json& controllers, const Session& session);
 std::string services_table(const nlohmann::ordered_json& services, const Session& session);
 int print_logs(const Session& session, const LogsArguments& arguments);
@@ -74,6 +73,22 @@ int plan(const Session& session, const PlanArguments& arguments);
 int show_version(const Session& session, const std::string& version);
 int validate(const Session& session, const std::vector<std::string>& files);
 int sign(const Session& session, const SignArguments& arguments);
+
+// --- objects named as Kind/name
+// The kind as documents write it.
+struct NamedObject {
+  std::string kind, name;
+};
+// One that `wherry get` shows. InvalidArgument: it has none of those kinds.
+Result<NamedObject> parse_shown_object(const std::string& text);
+int show_controller(const Session& session, const NamedObject& object);
+Error no_such_object(const NamedObject& object);
+// The workload that is meant by its name alone, by Pod/name, or by the Kind/name of its owner,
+// where that has just one. Errors: InvalidArgument (no such kind, or several workloads), NotFound,
+// those of the daemon; a name alone is taken as it is.
+Result<std::string> find_workload(const Client& client, const std::string& text);
+// Of those that are meant the names that their events bear; of a Job or CronJob also its own.
+Result<std::vector<std::string>> find_subjects(const Client& client, const std::string& text);
 
 // --- shared
 // Whether another program may answer in the place of a daemon that did not, by `error`: there is

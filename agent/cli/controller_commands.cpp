@@ -11,11 +11,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string lower(std::string text) {
-  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return text;
-}
-
 std::string name_of(const Json& controller) {
   return text_of(controller, "kind") + "/" + text_of(controller, "name");
 }
@@ -141,19 +136,18 @@ int show(const Session& session, const Json& object, const std::string& text) {
 
 }  // namespace
 
-int show_controller(const Session& session, const std::string& name) {
+int show_controller(const Session& session, const NamedObject& object) {
   const auto answer = session.client.get("/v1/workloads");
   if (!answer) return report(session, answer.error());
   for (const Json& controller : list_of(*answer, "controllers")) {
-    if (lower(name_of(controller)) != lower(name)) continue;
+    if (name_of(controller) != object.kind + "/" + object.name) continue;
     return show(session, controller, controller_text(controller, session.io.clock));
   }
   for (const Json& service : list_of(*answer, "services")) {
-    if (lower("Service/" + text_of(service, "name")) != lower(name)) continue;
+    if (object.kind != "Service" || text_of(service, "name") != object.name) continue;
     return show(session, service, service_text(service));
   }
-  return report(session, Error(Code::NotFound, "there is no " + printable(name) +
-                                                   " on this device; wherry list shows what is"));
+  return report(session, no_such_object(object));
 }
 
 }  // namespace wherry::cli

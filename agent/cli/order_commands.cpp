@@ -19,23 +19,27 @@ void write(std::FILE* file, const std::string& text) {
 }  // namespace
 
 int order_workload(const Session& session, const std::string& order, const std::string& workload) {
-  const auto answer = session.client.post(target(workload, order));
+  const auto name = find_workload(session.client, workload);
+  if (!name) return report(session, name.error());
+  const auto answer = session.client.post(target(*name, order));
   if (!answer) return report(session, answer.error());
   if (session.format != Format::Table) {
     print_data(session, *answer);
     return kDone;
   }
   const std::string done =
-      order == "stop" ? "stops; it stays so until wherry start " + workload : order + "s";
-  print(session, workload + " " + done + "\n");
+      order == "stop" ? "stops; it stays so until wherry start " + *name : order + "s";
+  print(session, *name + " " + done + "\n");
   return kDone;
 }
 
 int exec(const Session& session, const ExecArguments& arguments) {
+  const auto workload = find_workload(session.client, arguments.workload);
+  if (!workload) return report(session, workload.error());
   Json body{{"argv", arguments.argv}};
   if (!arguments.container.empty()) body["container"] = arguments.container;
   if (!arguments.timeout.empty()) body["timeout"] = arguments.timeout;
-  const auto answer = session.client.post(target(arguments.workload, "exec"), body);
+  const auto answer = session.client.post(target(*workload, "exec"), body);
   if (!answer) return report(session, answer.error());
   const int64_t code = number_of(*answer, "exitCode");
   if (session.format != Format::Table) {

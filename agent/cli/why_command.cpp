@@ -50,7 +50,9 @@ std::string next_attempt(const Json& answer, const Clock& clock) {
 }  // namespace
 
 int explain_workload(const Session& session, const std::string& name) {
-  const auto answer = session.client.get("/v1/workloads/" + escape_query(name) + "/why");
+  const auto workload = find_workload(session.client, name);
+  if (!workload) return report(session, workload.error());
+  const auto answer = session.client.get("/v1/workloads/" + escape_query(*workload) + "/why");
   if (!answer) return report(session, answer.error());
   if (session.format != Format::Table) {
     print_data(session, *answer);

@@ -1,4 +1,6 @@
 // wherry list, get, logs, events
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "agent/cli/commands.h"
@@ -115,7 +117,7 @@ std::string subject_of(const Json& event) {
   return text_of(event, "workload") + (container.empty() ? "" : "/" + container);
 }
 
-std::string logs_target(const LogsArguments& arguments) {
+std::string logs_target(const std::string& workload, const LogsArguments& arguments) {
   std::vector<std::string> query;
   const auto add = [&](const char* key, const std::string& value) {
     if (!value.empty()) query.push_back(std::string(key) + "=" + escape_query(value));
@@ -127,7 +129,7 @@ std::string logs_target(const LogsArguments& arguments) {
   add("pattern", arguments.pattern);
   add("follow", arguments.follow ? "true" : "");
   add("timestamps", arguments.timestamps ? "true" : "");
-  return "/v1/workloads/" + escape_query(arguments.workload) + "/logs" +
+  return "/v1/workloads/" + escape_query(workload) + "/logs" +
          (query.empty() ? "" : "?" + join(query, "&"));
 }
 
@@ -172,9 +174,13 @@ int list_workloads(const Session& session) {
 }
 
 int show_workload(const Session& session, const std::string& name) {
-  if (name.starts_with("Pod/") || name.starts_with("pod/"))
-    return show_workload(session, name.substr(4));
-  if (name.find('/') != std::string::npos) return show_controller(session, name);
+  if (name.find('/') != std::string::npos) {
+    const auto object = parse_shown_object(name);
+    if (!object) return report(session, object.error());
+    if (object->kind != "Pod") return show_controller(session, *object);
+    const auto pod = find_workload(session.client, name);
+    return pod ? show_workload(session, *pod) : report(session, pod.error());
+  }
   const auto workload = session.client.get("/v1/workloads/" + escape_query(name));
   if (!workload) return report(session, workload.error());
   if (session.format != Format::Table) {
@@ -190,12 +196,14 @@ int show_workload(const Session& session, const std::string& name) {
 }
 
 int print_logs(const Session& session, const LogsArguments& arguments) {
+  const auto workload = find_workload(session.client, arguments.workload);
+  if (!workload) return report(session, workload.error());
   TerminalText harmless;
   const auto write = [&session](std::string_view bytes) {
     return std::fwrite(bytes.data(), 1, bytes.size(), session.io.out) == bytes.size();
   };
   const Status streamed =
-      session.client.stream(logs_target(arguments), [&](std::string_view bytes) {
+      session.client.stream(logs_target(*workload, arguments), [&](std::string_view bytes) {
         const bool written = session.io.terminal ? write(harmless.take(bytes)) : write(bytes);
         return written && (!arguments.follow || std::fflush(session.io.out) == 0);
       });
@@ -231,10 +239,23 @@ std::string event_line(const Json& event) {
          printable(text_of(event, "message")) + "\n";
 }
 
+// Whether an event is about one of `subjects`; no subjects: about anything.
+bool is_about(const Json& event, const std::vector<std::string>& subjects) {
+  return subjects.empty() ||
+         std::find(subjects.begin(), subjects.end(), text_of(event, "workload")) != subjects.end();
+}
+
+Result<std::vector<std::string>> subjects_of(const Session& session,
+                                             const EventsArguments& arguments) {
+  if (arguments.workload.empty()) return std::vector<std::string>();
+  return find_subjects(session.client, arguments.workload);
+}
+
 int follow_events(const Session& session, const EventsArguments& arguments) {
+  const auto subjects = subjects_of(session, arguments);
+  if (!subjects) return report(session, subjects.error());
   JsonLines lines([&](const Json& event, const std::string& line) {
-    if (!event.is_object()) return;
-    if (!arguments.workload.empty() && text_of(event, "workload") != arguments.workload) return;
+    if (!event.is_object() || !is_about(event, *subjects)) return;
     // One document after the other in the other formats, too.
     if (session.format == Format::Json) {
       print(session, line + "\n");
@@ -268,13 +289,13 @@ std::string events_table(const Json& events, const Session& session) {
 }
 
 int list_events(const Session& session, const EventsArguments& arguments) {
+  const auto subjects = subjects_of(session, arguments);
+  if (!subjects) return report(session, subjects.error());
   const auto fetched = fetch_events(session.client, arguments.after);
   if (!fetched) return report(session, fetched.error());
   Json events = Json::array();
   for (const Json& event : *fetched) {
-    if (arguments.workload.empty() || text_of(event, "workload") == arguments.workload) {
-      events.push_back(event);
-    }
+    if (is_about(event, *subjects)) events.push_back(event);
   }
   if (session.format != Format::Table) {
     print_data(session, {{"events", events}});
