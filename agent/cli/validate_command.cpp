@@ -8,6 +8,8 @@
 #include "agent/cli/commands.h"
 #include "agent/cli/text_width.h"
 #include "agent/manifest/objects.h"
+#include "agent/signing/jws.h"
+#include "base/digest.h"
 #include "base/files.h"
 #include "base/text.h"
 
@@ -20,9 +22,27 @@ struct Checked {
   std::string file;
   bool envelope = false;  // for the fleet; else plain objects for manifests.d
   Document document;
+  bool is_signed = false;  // a JWS: the document is its payload, as are lines and columns
+  std::string kid{};       // of the key that it says signed it
 };
 
+// Keys are on devices: who writes documents is told what they say, whether or not they are
+// believed.
+Checked parse_signed(const std::string& file, const std::string& text) {
+  Checked checked{file, true, {}, true};
+  auto content = read_jws(text, kMaxDocumentBytes);
+  if (content) {
+    checked.document = parse_desired_state(content->payload);
+    checked.kid = std::move(content->kid);
+  } else {
+    checked.document.errors = {{"", content.error().full()}};
+  }
+  checked.document.digest = sha256_digest(text);
+  return checked;
+}
+
 Checked parse(const std::string& file, const std::string& text) {
+  if (is_signed(text)) return parse_signed(file, text);
   const bool envelope = text.find("DesiredState") != std::string::npos;
   return {file, envelope, envelope ? parse_desired_state(text) : parse_local_manifest(text, "")};
 }
@@ -127,6 +147,7 @@ Json result_json(const std::vector<Checked>& all, const Together& together, bool
                          {"objects", objects_json(one.document)},
                          {"errors", findings_json(errors)},
                          {"warnings", findings_json(warnings)}});
+    if (one.is_signed) documents.back()["signed"] = {{"kid", one.kid}, {"checked", false}};
   }
   return {{"valid", valid}, {"workloads", together.workloads}, {"documents", std::move(documents)}};
 }
@@ -134,6 +155,13 @@ Json result_json(const std::vector<Checked>& all, const Together& together, bool
 void print_findings(const Session& session, const std::vector<Checked>& all,
                     const Together& together) {
   for (const Checked& one : all) {
+    if (one.is_signed && !one.kid.empty()) {
+      print_finding(session, place(one.file, {}), "",
+                    {"",
+                     "a signed document (JWS), key \"" + one.kid +
+                         "\": what it says is checked, its signature is not",
+                     0, 0});
+    }
     for (const Finding& finding : one.document.errors) {
       print_finding(session, place(one.file, finding), "", finding);
     }
@@ -199,7 +227,7 @@ Result<std::string> read_document(const std::string& file, size_t most) {
 int validate(const Session& session, const std::vector<std::string>& files) {
   std::vector<Checked> all;
   for (const std::string& file : files) {
-    const auto text = read_document(file);
+    const auto text = read_document(file, signed_size(kMaxDocumentBytes));
     if (!text) return report(session, text.error());
     all.push_back(parse(file, *text));
   }

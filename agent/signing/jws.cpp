@@ -111,6 +111,41 @@ Result<Header> read_header(const std::string& text) {
   return header;
 }
 
+struct Taken {
+  std::array<std::string, 3> texts, decoded;  // payload, protected, signature
+  Header header;
+};
+
+Result<Taken> take_apart(std::string_view message, size_t most) {
+  const auto json = parse_strict_json(message, {.bytes = signed_size(most), .depth = 4});
+  if (!json) return malformed(json.error().message());
+  constexpr std::array<const char*, 3> kMembers{"payload", "protected", "signature"};
+  for (const auto& [name, value] : json->items()) {
+    if (name == "signatures") return malformed("one signature is wanted, in the flattened form");
+    if (std::find(kMembers.begin(), kMembers.end(), name) == kMembers.end()) {
+      return malformed("\"" + printable(name, 60) + "\" is not supported; put alg and kid into " +
+                       "\"protected\"");
+    }
+  }
+  Taken taken;
+  auto& [texts, decoded, header] = taken;
+  for (size_t i = 0; i < kMembers.size(); ++i) {
+    const auto found = json->find(kMembers[i]);
+    if (found == json->end() || !found->is_string()) {
+      return malformed(std::string("\"") + kMembers[i] + "\" is missing or no text");
+    }
+    texts[i] = found->get<std::string>();
+    auto bytes = base64url_decode(texts[i]);
+    if (!bytes) return malformed(std::string("\"") + kMembers[i] + "\" is not base64url");
+    decoded[i] = std::move(*bytes);
+  }
+  auto read = read_header(decoded[1]);
+  if (!read) return fail(read.error());
+  header = std::move(*read);
+  if (!is_key_name(header.kid)) return malformed("protected: \"kid\" is not the name of a key");
+  return taken;
+}
+
 }  // namespace
 
 bool is_signed(std::string_view message) {
@@ -131,49 +166,34 @@ bool is_signed(std::string_view message) {
 }
 
 Result<Verified> verify_jws(std::string_view message, const FindKey& find, size_t most) {
-  const auto json = parse_strict_json(message, {.bytes = signed_size(most), .depth = 4});
-  if (!json) return malformed(json.error().message());
-  constexpr std::array<const char*, 3> kMembers{"payload", "protected", "signature"};
-  for (const auto& [name, value] : json->items()) {
-    if (name == "signatures") return malformed("one signature is wanted, in the flattened form");
-    if (std::find(kMembers.begin(), kMembers.end(), name) == kMembers.end()) {
-      return malformed("\"" + printable(name, 60) + "\" is not supported; put alg and kid into " +
-                       "\"protected\"");
-    }
-  }
-  std::array<std::string, 3> texts, decoded;
-  for (size_t i = 0; i < kMembers.size(); ++i) {
-    const auto found = json->find(kMembers[i]);
-    if (found == json->end() || !found->is_string()) {
-      return malformed(std::string("\"") + kMembers[i] + "\" is missing or no text");
-    }
-    texts[i] = found->get<std::string>();
-    auto bytes = base64url_decode(texts[i]);
-    if (!bytes) return malformed(std::string("\"") + kMembers[i] + "\" is not base64url");
-    decoded[i] = std::move(*bytes);
-  }
-  const auto header = read_header(decoded[1]);
-  if (!header) return fail(header.error());
-  if (!is_key_name(header->kid)) return malformed("protected: \"kid\" is not the name of a key");
-  if (header->alg != algorithm_of(KeyKind::Ed25519) && header->alg != algorithm_of(KeyKind::P256)) {
-    return fail(Code::PermissionDenied, "the algorithm \"" + printable(header->alg, 40) +
+  auto taken = take_apart(message, most);
+  if (!taken) return fail(taken.error());
+  auto& [texts, decoded, header] = *taken;
+  if (header.alg != algorithm_of(KeyKind::Ed25519) && header.alg != algorithm_of(KeyKind::P256)) {
+    return fail(Code::PermissionDenied, "the algorithm \"" + printable(header.alg, 40) +
                                             "\" is not accepted; sign with EdDSA or ES256");
   }
-  const auto key = find(header->kid);
+  const auto key = find(header.kid);
   if (!key) return fail(key.error());
-  if (header->alg != algorithm_of(key->kind)) {
-    return fail(Code::PermissionDenied, "the key \"" + header->kid + "\" signs with " +
+  if (header.alg != algorithm_of(key->kind)) {
+    return fail(Code::PermissionDenied, "the key \"" + header.kid + "\" signs with " +
                                             std::string(algorithm_of(key->kind)) + ", not with " +
-                                            header->alg);
+                                            header.alg);
   }
   if (decoded[2].size() != kSignatureBytes ||
       !is_right(*key, texts[1] + "." + texts[0], decoded[2])) {
-    return fail(Code::PermissionDenied, "the signature is not that of the key \"" + header->kid +
+    return fail(Code::PermissionDenied, "the signature is not that of the key \"" + header.kid +
                                             "\" over this content: it was changed after it was "
                                             "signed, or signed with another key");
   }
   if (decoded[0].size() > most) return malformed("the content is too large");
-  return Verified{header->kid, std::move(decoded[0])};
+  return Verified{header.kid, std::move(decoded[0])};
+}
+
+Result<Verified> read_jws(std::string_view message, size_t most) {
+  auto taken = take_apart(message, most);
+  if (!taken) return fail(taken.error());
+  return Verified{std::move(taken->header.kid), std::move(taken->decoded[0])};
 }
 
 Result<std::string> sign_jws(std::string_view payload, const PrivateKey& key,

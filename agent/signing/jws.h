@@ -28,6 +28,10 @@ using FindKey = std::function<Result<PublicKey>(const std::string& kid)>;
 // `most`: bytes of the payload.
 Result<Verified> verify_jws(std::string_view message, const FindKey& find, size_t most);
 
+// What a message says and whose key it names, without a look at the signature: for people to read,
+// never to go by. InvalidArgument: it is malformed.
+Result<Verified> read_jws(std::string_view message, size_t most);
+
 // One line, without a newline.
 Result<std::string> sign_jws(std::string_view payload, const PrivateKey& key,
                              const std::string& kid);

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
+#include "base/base64.h"
 #include "tests/unit/cli/program_fixture.h"
 
 namespace wherry::test {
@@ -119,6 +120,45 @@ TEST_F(ProgramTest, ValidateNamesServices) {
   const CommandResult table = wherry({"validate", "-f", dir / "service.yaml"});
   EXPECT_EQ(table.exit_code, 0) << table.err;
   EXPECT_EQ(table.out, (dir / "service.yaml") + ": valid, 1 Service: site\n");
+}
+
+// A JWS with this content, whose signature is none.
+std::string as_signed(const std::string& content) {
+  return nlohmann::json{{"payload", base64url_encode(content)},
+                        {"protected", base64url_encode(R"({"alg":"EdDSA","kid":"ops"})")},
+                        {"signature", base64url_encode("not looked at")}}
+      .dump();
+}
+
+TEST_F(ProgramTest, ValidateLooksIntoWhatIsSigned) {
+  const std::string path = dir / "web.jws";
+  const std::string note = path +
+                           ": a signed document (JWS), key \"ops\": what it says is checked, its "
+                           "signature is not\n";
+  write_text(path, as_signed(kGood) + "\n");
+  const CommandResult good = wherry({"validate", "-f", path});
+  EXPECT_EQ(good.exit_code, 0) << good.err;
+  EXPECT_EQ(good.out, path + ": valid, 1 workload: web\n");
+  EXPECT_EQ(good.err, note);
+  const auto json = nlohmann::json::parse(wherry({"validate", "-o", "json", "-f", path}).out);
+  EXPECT_EQ(json.at("documents").at(0).at("signed"),
+            (nlohmann::json{{"kid", "ops"}, {"checked", false}}));
+
+  write_text(path, as_signed(kBad));
+  const CommandResult bad = wherry({"validate", "-f", path});
+  EXPECT_EQ(bad.exit_code, 5);
+  EXPECT_EQ(bad.err.find(note + path + ":11:"), 0U) << bad.err;
+  EXPECT_NE(bad.err.find("did you mean \"image\"?"), std::string::npos) << bad.err;
+
+  write_text(path, as_signed("kind: DesiredState # " + std::string((1u << 20) - 21, 'x')));
+  EXPECT_EQ(wherry({"validate", "-f", path}).err.find("larger than"), std::string::npos)
+      << "it is the content that has a limit";
+
+  write_text(path, R"({"payload":"e30","signature":"e30"})");
+  const CommandResult broken = wherry({"validate", "-f", path});
+  EXPECT_EQ(broken.exit_code, 5);
+  EXPECT_EQ(broken.err,
+            path + ": the signed message is malformed: \"protected\" is missing or no text\n");
 }
 
 TEST_F(ProgramTest, ValidateNothing) {
