@@ -94,7 +94,8 @@ Salvage salvage(const std::string& path) {
     Row row = read_row(*list);
     if (!row.whole) continue;
     StoredDocument& kept = newest[row.document.source];
-    if (kept.source.empty() || kept.revision < row.document.revision) {
+    // Of the same revision the later one: after the note that the source had been left.
+    if (kept.source.empty() || kept.revision <= row.document.revision) {
       kept = std::move(row.document);
     }
   }

@@ -36,9 +36,9 @@ struct SenderOptions {
   bool compress = true;
   // After a connect the backlog waits for up to this long, so that a fleet does not come at once.
   Duration spread = std::chrono::seconds(3);
-  // A stream whose batch the broker refuses is tried again after this, doubled up to an hour. So is,
-  // up to ten minutes, one that was the first to wait for an acknowledgement when the broker hung
-  // up `suspicious` times in a row: with MQTT 3.1.1 it has no other way to refuse a message.
+  // A stream whose batch the broker refuses is tried again after this, doubled up to an hour. So
+  // is, up to ten minutes, one that was the first to wait for an acknowledgement when the broker
+  // hung up `suspicious` times in a row: with MQTT 3.1.1 it has no other way to refuse a message.
   Duration refused_first = std::chrono::minutes(1);
   uint32_t suspicious = 3;
 };

@@ -102,6 +102,25 @@ TEST_F(DamagedStore, WholeDocumentsAreSavedFromABrokenOne) {
       << "numbers go on beyond those of the old one";
 }
 
+// What is known of a source that was left is not taken for what came after it, nor lost.
+TEST_F(DamagedStore, WhatWasLeftIsSavedAsWell) {
+  make();
+  auto store = open();
+  for (const char* source : {"groups/a", "devices/d"}) ASSERT_OK(store->leave_document(source));
+  ASSERT_OK(store->save_document(originals()[1], {}));  // the same again
+  store.reset();
+  std::string bytes = value(read_file(path()));
+  const size_t at = bytes.find(std::string(400, 'c'));
+  ASSERT_NE(at, std::string::npos);
+  bytes[at + 200] ^= 1;
+  put(bytes);
+  const auto documents = value(opened().store->documents());
+  ASSERT_EQ(documents.size(), 2u);
+  EXPECT_EQ(documents[0].revision, 1u);
+  EXPECT_EQ(documents[0].payload, "");
+  EXPECT_EQ(documents[1], originals()[1]);
+}
+
 TEST_F(DamagedStore, AnEmptyFileBesideItsLogIsNotTakenForANewOne) {
   auto store = open();
   ASSERT_OK(store->save_document(document(1), {}));
