@@ -273,7 +273,7 @@ TEST(LinkTest, WhatOneBrokerNeverAcknowledgesIsTakenToTheNext) {
   ScriptedBroker silent;
   silent.hold(true);
   MosquittoBroker good;
-  FleetOptions options = link_options({silent.url(), good.url()}, 4);
+  FleetOptions options = link_options({silent.url(), good.url()});
   options.answer_timeout = std::chrono::milliseconds(100);
   TestLink link(options);
   EXPECT_TRUE(wait_until([&] {
