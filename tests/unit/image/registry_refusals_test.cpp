@@ -1,5 +1,6 @@
 // Registries that refuse: who is told what, who is asked next, and what comes of it.
 
+#include <chrono>
 #include <filesystem>
 
 #include "runtime/image/auth.h"
@@ -227,6 +228,7 @@ class TlsServer {
       ++requests_;
       answer(request, response);
     });
+    server_.set_read_timeout(std::chrono::minutes(1));  // a handshake, too, on a slow machine
     port_ = server_.bind_to_any_port("127.0.0.1");
     thread_ = std::thread([this] { server_.listen_after_bind(); });
     while (!server_.is_running()) std::this_thread::yield();
