@@ -41,8 +41,8 @@ Result<NamedObject> parse_object(const std::string& text, std::span<const Kind> 
   const std::string word = text.substr(0, slash), name = text.substr(slash + 1);
   std::vector<std::string> known;
   std::vector<std::string_view> candidates;
+  const std::string given = lower(word);
   for (const Kind& each : kinds) {
-    const std::string given = lower(word);
     if (given == lower(each.kind) || given == each.plural || given == each.brief) {
       return NamedObject{std::string(each.kind), name};
     }

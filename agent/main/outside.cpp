@@ -86,10 +86,9 @@ int bundle_device(const Outside& outside) {
   board.set(view);
   NoLogs logs;
   const auto away = [] { return fail(Code::Unavailable, "wherryd does not run"); };
+  const auto documents_away = [away]() -> Result<std::vector<StoredDocument>> { return away(); };
   const support::Bundle bundle(
-      {look.config(), WHERRY_VERSION, clock, board, logs,
-       [away]() -> Result<std::vector<StoredDocument>> { return away(); },
-       [away]() -> Result<std::vector<StoredDocument>> { return away(); },
+      {look.config(), WHERRY_VERSION, clock, board, logs, documents_away, documents_away,
        [away](int64_t, size_t) -> Result<std::vector<EventRecord>> { return away(); },
        [&look] { return local_manifest_texts(look.config().manifests.dir); },
        [] { return std::string(); },

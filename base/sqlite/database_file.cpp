@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <vector>
 
+#include "base/file_access.h"
 #include "base/files.h"
 
 namespace wherry::sqlite {
@@ -25,9 +26,7 @@ struct Place {
 };
 
 Place place_of(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return {".", path};
-  return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
+  return {directory_of(path), path.substr(path.rfind('/') + 1)};  // all of it without a slash
 }
 
 // 2026-11-24T02:41:00.123Z -> 20261124T024100.123Z: sorts by time, needs no quoting.

@@ -3,10 +3,10 @@
 #include <cinttypes>
 #include <cstdio>
 #include <fcntl.h>
-#include <filesystem>
 #include <unistd.h>
 
 #include "base/base64.h"
+#include "base/file_access.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/sqlite/log_check.h"
@@ -60,7 +60,7 @@ Status LogMark::note_written_back() {
 
 Status LogMark::remove_for_good() {
   remove();
-  return sync_directory(std::filesystem::path(database_).parent_path());
+  return sync_directory(directory_of(database_));
 }
 
 void LogMark::note(uint64_t frames) {

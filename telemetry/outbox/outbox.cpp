@@ -339,11 +339,10 @@ Status Outbox::Impl::take_out(std::span<const Mark> marks) {
     }
     return {};
   }));
+  if (!done) return done;
   const std::lock_guard lock(state_mutex);
-  for (auto& [stream, after] : changed) {
-    if (done) *stream = std::move(after);
-  }
-  return done;
+  for (auto& [stream, after] : changed) *stream = std::move(after);
+  return {};
 }
 
 // What fails here is tried again with the next records.
